@@ -1,0 +1,333 @@
+/**
+ * The agent side: a worker that is given runs by the server and joins their sessions as a Yjs peer, all over one socket.
+ */
+import { Awareness } from 'y-protocols/awareness'
+import * as Y from 'yjs'
+import { SessionError, type Report } from '../shared/errors.ts'
+import { newId } from '../shared/ids.ts'
+import { controlDocument, type LeaseRef, type ServerMessage } from '../shared/wire.ts'
+import { AgentRun } from './agent-run.ts'
+import { Connection, type ConnectionState } from './connection.ts'
+import { participantOf } from './identity.ts'
+import { Presence } from './presence.ts'
+import { Session } from './session.ts'
+import { Socket } from './socket.ts'
+import { StoredWrites } from './stored.ts'
+
+export type { AgentRun, StepHandle } from './agent-run.ts'
+export type { Session } from './session.ts'
+export { SessionError } from '../shared/errors.ts'
+export { textOf, type Message } from '../shared/message.ts'
+
+export interface AgentOptions {
+  /** The server's address, for example `ws://127.0.0.1:8787/sync`. */
+  readonly url: string
+  /** A token of kind `agent` whose subject is `name`, or a function that fetches one. */
+  readonly token: string | (() => string | Promise<string>)
+  /** The agent's name. Several processes with one name share its work: each input goes to one of them. */
+  readonly name: string
+  /**
+   * Does one run. The run is complete when it returns, an error when it throws. Must end soon after `run.signal` fires.
+   */
+  readonly run: (run: AgentRun) => Promise<void> | void
+  /** Runs at a time in this process. Default 100. */
+  readonly slots?: number
+  /** Longest time that streamed text waits for more before it is sent. Default 24 ms, 0 to 1,000. */
+  readonly flushEveryMs?: number
+  /** Where background failures go, and what the handler throws. Default: `console.error`. */
+  readonly onError?: Report
+}
+
+export interface Agent {
+  readonly name: string
+  readonly connection: ConnectionState
+  /** Ids of the runs that this worker is at. */
+  readonly runs: readonly string[]
+  /** Calls `listener` when `connection` or `runs` change; gives the function that ends it. */
+  subscribe(listener: () => void): () => void
+  /** Interrupts what it is at, waits up to `timeoutMs` (default 5,000) until that is stored, and disconnects. */
+  close(timeoutMs?: number): Promise<void>
+}
+
+/** Starts a worker. It reconnects by itself, and keeps its runs while it does. */
+export function createAgent(options: AgentOptions): Agent {
+  if (typeof options.run !== 'function') throw new SessionError('bad-argument', 'createAgent needs a function `run`.')
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(options.name)) {
+    throw new SessionError('bad-argument', `An agent's name is 1 to 64 of A-Z a-z 0-9 _ -; it is ${JSON.stringify(options.name)}.`)
+  }
+  return new Worker(options)
+}
+
+/** How long a session stays open after its last run here: the next input often comes soon. */
+const LINGER_MS = 30_000
+/** How long a run may take to appear in its session after it was assigned. */
+const APPEAR_MS = 15_000
+/** Heartbeats per lease: two may be lost. */
+const RENEWALS = 3
+
+interface Joined {
+  readonly session: Session
+  readonly doc: Y.Doc
+  readonly live: Promise<void>
+  readonly stored: () => Promise<void>
+  readonly close: () => void
+  users: number
+  linger: ReturnType<typeof setTimeout> | undefined
+}
+
+interface Held {
+  readonly generation: number
+  run: AgentRun | null
+  lost: boolean
+}
+
+class Worker implements Agent {
+  readonly name: string
+  readonly #options: AgentOptions
+  readonly #report: Report
+  /** New for each process: a restarted worker is another one, and holds no lease. */
+  readonly #worker = newId()
+  readonly #socket: Socket
+  readonly #control: Connection
+  readonly #controlDoc = new Y.Doc()
+  readonly #controlAwareness = new Awareness(this.#controlDoc)
+  readonly #sessions = new Map<string, Joined>()
+  readonly #held = new Map<string, Held>()
+  readonly #listeners = new Set<() => void>()
+  #state: ConnectionState = 'offline'
+  #heartbeat: ReturnType<typeof setInterval> | undefined
+  #closed = false
+
+  constructor(options: AgentOptions) {
+    this.name = options.name
+    this.#options = options
+    this.#report = options.onError ?? ((error, { stage }) => console.error(`polylogue agent ${options.name}:`, stage, error))
+    this.#socket = new Socket(options.url)
+    this.#control = this.#connect(controlDocument(options.name), this.#controlDoc, this.#controlAwareness, {
+      onState: (state) => this.#setState(state),
+      onMessage: (message) => this.#receive(message),
+    })
+  }
+
+  get connection(): ConnectionState {
+    return this.#state
+  }
+
+  get runs(): readonly string[] {
+    return [...this.#held.keys()]
+  }
+
+  subscribe(listener: () => void): () => void {
+    const entry = (): void => listener()
+    this.#listeners.add(entry)
+    return () => void this.#listeners.delete(entry)
+  }
+
+  async close(timeoutMs = 5_000): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const held of this.#held.values()) held.run?.interrupt()
+    const stored = Promise.all([...this.#sessions.values()].map((joined) => joined.stored()))
+    let timer: ReturnType<typeof setTimeout> | undefined
+    await Promise.race([stored, new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs)))])
+    clearTimeout(timer)
+    clearInterval(this.#heartbeat)
+    for (const joined of this.#sessions.values()) joined.close()
+    this.#control.close()
+    this.#socket.destroy()
+    this.#controlDoc.destroy()
+  }
+
+  // ---- the control document -----------------------------------------------------------------------------------------
+
+  #receive(message: ServerMessage): void {
+    if (message.t === 'assign') void this.#work(message)
+    else if (message.t === 'lost') this.#lose(message.run, message.generation)
+  }
+
+  #setState(state: ConnectionState): void {
+    this.#state = state
+    if (state === 'live') {
+      this.#control.send({ t: 'worker', worker: this.#worker, slots: this.#options.slots ?? 100, leases: this.#leases() })
+    }
+    this.#tell()
+  }
+
+  #leases(): LeaseRef[] {
+    return [...this.#held].filter(([, held]) => !held.lost).map(([run, { generation }]) => ({ run, generation }))
+  }
+
+  #beat(leaseMs: number): void {
+    this.#heartbeat ??= setInterval(() => {
+      const leases = this.#leases()
+      if (leases.length > 0) this.#control.send({ t: 'renew', leases })
+    }, leaseMs / RENEWALS)
+  }
+
+  #lose(run: string, generation: number): void {
+    const held = this.#held.get(run)
+    if (held === undefined || held.generation !== generation) return
+    held.lost = true
+    held.run?.lose()
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener()
+      } catch (error) {
+        this.#report(error, { stage: 'listener', topic: 'agent' })
+      }
+    }
+  }
+
+  // ---- runs ---------------------------------------------------------------------------------------------------------
+
+  async #work(message: Extract<ServerMessage, { t: 'assign' }>): Promise<void> {
+    const { run: id, session: sessionId, generation, leaseMs } = message
+    if (this.#closed || this.#held.get(id)?.generation === generation) return
+    const held: Held = { generation, run: null, lost: false }
+    this.#held.set(id, held)
+    this.#beat(leaseMs)
+    this.#tell()
+    try {
+      const joined = this.#join(sessionId)
+      try {
+        await this.#do(joined, id, held)
+        await joined.stored()
+      } finally {
+        this.#leave(sessionId, joined)
+      }
+    } catch (error) {
+      this.#report(error, { stage: 'run', run: id })
+    } finally {
+      if (this.#held.get(id) === held) this.#held.delete(id)
+      this.#tell()
+    }
+  }
+
+  async #do(joined: Joined, id: string, held: Held): Promise<void> {
+    await joined.live
+    const found = await this.#appear(joined, id)
+    if (found === null || held.lost || this.#closed) return
+    const run = new AgentRun({
+      session: joined.session,
+      doc: joined.doc,
+      ...found,
+      agent: this.name,
+      now: Date.now,
+      flushEveryMs: this.#options.flushEveryMs,
+    })
+    held.run = run
+    // Cancelled before anybody was there to hear it: the handler is never called.
+    if (!run.start()) return
+    joined.session.presence.set({ run: id })
+    try {
+      await this.#options.run(run)
+      run.complete()
+    } catch (error) {
+      if (!run.over) {
+        run.fail(error)
+        this.#report(error, { stage: 'run', run: id })
+      }
+    } finally {
+      joined.session.presence.set({ run: null })
+    }
+  }
+
+  /** The run and its input, once they are in the session; null when they do not come. */
+  #appear(joined: Joined, id: string): Promise<Pick<ConstructorParameters<typeof AgentRun>[0], 'run' | 'input'> | null> {
+    const { session } = joined
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const run = session.run(id)
+        const input = run === undefined ? undefined : session.message(run.input)
+        if (run === undefined || input === undefined) return
+        done({ run, input })
+      }
+      const done = (value: Parameters<typeof resolve>[0]): void => {
+        clearTimeout(timer)
+        unsubscribe()
+        resolve(value)
+      }
+      const timer = setTimeout(() => done(null), APPEAR_MS)
+      const unsubscribe = session.subscribe(look)
+      look()
+    })
+  }
+
+  // ---- sessions -----------------------------------------------------------------------------------------------------
+
+  #join(id: string): Joined {
+    const known = this.#sessions.get(id)
+    if (known !== undefined) {
+      known.users += 1
+      clearTimeout(known.linger)
+      return known
+    }
+    const joined = this.#open(id)
+    this.#sessions.set(id, joined)
+    return joined
+  }
+
+  #leave(id: string, joined: Joined): void {
+    joined.users -= 1
+    if (joined.users > 0 || this.#closed) return
+    joined.linger = setTimeout(() => {
+      this.#sessions.delete(id)
+      joined.close()
+    }, LINGER_MS)
+    ;(joined.linger as { unref?: () => void }).unref?.()
+  }
+
+  /** One client id per session for as long as it stays open. */
+  #open(id: string): Joined {
+    const doc = new Y.Doc()
+    const awareness = new Awareness(doc)
+    const session = new Session({ id, doc, presence: new Presence(awareness, this.#report), report: this.#report, now: Date.now })
+    let origin: unknown = null
+    const writes = new StoredWrites({ doc, isForeign: (from) => from === origin, onStored: (onServer) => session.setStatus({ onServer }) })
+    let isLive = (): void => {}
+    const live = new Promise<void>((resolve) => (isLive = resolve))
+    const connection = this.#connect(id, doc, awareness, {
+      onState: (state, reason) => {
+        session.setStatus({ connection: state, reason })
+        if (state === 'live') {
+          writes.live()
+          isLive()
+        }
+      },
+      onMessage: (message) => {
+        if (message.t === 'marked') writes.marked(message.n)
+      },
+    })
+    origin = connection.origin
+    writes.attach(connection)
+    const identified = this.#token().then((token) => {
+      if (!session.closed) session.identify(participantOf(token))
+    })
+    const ready = Promise.all([live, identified]).then(() => {})
+    ready.catch((error: unknown) => this.#report(error, { stage: 'token' }))
+    const close = (): void => {
+      session.destroy()
+      writes.destroy()
+      connection.close()
+      doc.destroy()
+    }
+    return { session, doc, live: ready, stored: () => writes.whenStored(), close, users: 1, linger: undefined }
+  }
+
+  #connect(
+    name: string,
+    doc: Y.Doc,
+    awareness: Awareness,
+    on: Pick<ConstructorParameters<typeof Connection>[0], 'onState' | 'onMessage'>,
+  ): Connection {
+    return new Connection({ socket: this.#socket, name, doc, awareness, token: () => this.#token(), report: this.#report, ...on })
+  }
+
+  async #token(): Promise<string> {
+    const { token } = this.#options
+    return typeof token === 'string' ? token : await token()
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * One document's membership of a socket: the Hocuspocus provider, hidden and healed.
+ *
+ * - Updates are sent only once the first exchange is over; what is written before that travels in it. The provider itself
+ *   queues every offline update one by one and sends them twice.
+ * - A document that the server closed, or could not load, is attached again with back-off; the provider leaves it dead.
+ * - "Stored" is known from the server's answer to a mark that was sent behind the updates, not from the provider's counter,
+ *   which turns to zero with one of fifty edits stored.
+ */
+import { HocuspocusProvider, type HocuspocusProviderConfiguration } from '@hocuspocus/provider'
+import * as decoding from 'lib0/decoding'
+import * as encoding from 'lib0/encoding'
+import type { Awareness } from 'y-protocols/awareness'
+import type * as Y from 'yjs'
+import { CLOSE_REASONS, readCloseReason, type CloseReason, type Report } from '../shared/errors.ts'
+import { encodeMessage, readServerMessage, type ClientMessage, type ServerMessage } from '../shared/wire.ts'
+import type { Socket } from './socket.ts'
+
+/** `offline`: no socket; `connecting`: a socket, not yet in step with the server; `live`; `refused`: for good, see the reason. */
+export type ConnectionState = 'offline' | 'connecting' | 'live' | 'refused'
+
+export interface ConnectionOptions {
+  readonly socket: Socket
+  /** Name of the document. */
+  readonly name: string
+  readonly doc: Y.Doc
+  readonly awareness: Awareness
+  readonly token: () => Promise<string>
+  readonly onState: (state: ConnectionState, reason: CloseReason | null) => void
+  readonly onMessage: (message: ServerMessage) => void
+  readonly report: Report
+}
+
+const MESSAGE_SYNC = 0
+const MESSAGE_STATELESS = 5
+const SYNC_STEP_1 = 0
+const SYNC_UPDATE = 2
+const RETRY_FIRST_MS = 250
+const RETRY_LONGEST_MS = 10_000
+
+export class Connection {
+  readonly #options: ConnectionOptions
+  readonly #provider: HocuspocusProvider
+  #state: ConnectionState = 'offline'
+  #settled = false
+  #gotState = false
+  #retries = 0
+  #retry: ReturnType<typeof setTimeout> | undefined
+  #closed = false
+  readonly #offProbe: () => void
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+    const { socket, name, doc, awareness, token } = options
+    this.#provider = new HocuspocusProvider({
+      websocketProvider: socket.provider,
+      name,
+      document: doc,
+      awareness,
+      token,
+      onStatus: ({ status }) => this.#socketStatus(String(status)),
+      onMessage: ({ message }) => this.#peek(message as unknown as { decoder: decoding.Decoder }),
+      onSynced: () => this.#synced(),
+      onAuthenticationFailed: ({ reason }) => this.#denied(readCloseReason(reason)),
+      onClose: ({ event }) => this.#documentClosed(event.code, event.reason),
+      onStateless: ({ payload }) => this.#stateless(payload),
+    } as HocuspocusProviderConfiguration)
+    doc.off('update', this.#provider.boundDocumentUpdateHandler)
+    doc.on('update', this.#onUpdate)
+    this.#offProbe = socket.onProbe(() => this.send({ t: 'mark', n: 0 }))
+    this.#provider.attach()
+    if (socket.provider.status !== 'disconnected') this.#setState('connecting', null)
+  }
+
+  /** The origin of the transactions that apply what the server sent. */
+  get origin(): unknown {
+    return this.#provider
+  }
+
+  /** True once what was written before has been sent: from now on every update goes out as it is made. */
+  get settled(): boolean {
+    return this.#settled
+  }
+
+  send(message: ClientMessage): boolean {
+    if (!this.#settled && message.t === 'mark') return false
+    if (!this.#options.socket.isOpen) return false
+    const encoder = encoding.createEncoder()
+    encoding.writeVarString(encoder, this.#options.name)
+    encoding.writeVarUint(encoder, MESSAGE_STATELESS)
+    encoding.writeVarString(encoder, encodeMessage(message))
+    this.#options.socket.send(encoding.toUint8Array(encoder))
+    return true
+  }
+
+  /** Tries again after a refusal, for example with a new token. */
+  reconnect(): void {
+    if (this.#closed) return
+    this.#retries = 0
+    this.#attachAgain()
+    this.#options.socket.wake()
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.#retry)
+    this.#offProbe()
+    this.#options.doc.off('update', this.#onUpdate)
+    this.#provider.destroy()
+  }
+
+  readonly #onUpdate = (update: Uint8Array, origin: unknown): void => {
+    if (origin === this.#provider || !this.#settled) return
+    const encoder = encoding.createEncoder()
+    encoding.writeVarString(encoder, this.#options.name)
+    encoding.writeVarUint(encoder, MESSAGE_SYNC)
+    encoding.writeVarUint(encoder, SYNC_UPDATE)
+    encoding.writeVarUint8Array(encoder, update)
+    this.#options.socket.send(encoding.toUint8Array(encoder))
+  }
+
+  /** Sees each frame before the provider does: the server's SyncStep1 is answered with all it lacks within this turn. */
+  #peek(message: { decoder: decoding.Decoder }): void {
+    const { decoder } = message
+    decoding.readVarString(decoder)
+    if (decoding.readVarUint(decoder) !== MESSAGE_SYNC || decoding.readVarUint(decoder) !== SYNC_STEP_1) return
+    queueMicrotask(() => {
+      this.#settled = this.#options.socket.isOpen
+      this.#evaluate()
+    })
+  }
+
+  #synced(): void {
+    this.#gotState = true
+    this.#evaluate()
+  }
+
+  #evaluate(): void {
+    if (this.#closed || !this.#settled || !this.#gotState || this.#state === 'live') return
+    this.#retries = 0
+    this.#setState('live', null)
+  }
+
+  #socketStatus(status: string): void {
+    if (status !== 'connected') this.#unsettle()
+    if (this.#state === 'refused') return
+    if (status === 'disconnected') this.#setState('offline', null)
+    else if (this.#state === 'offline') this.#setState('connecting', null)
+  }
+
+  #unsettle(): void {
+    this.#settled = false
+    this.#gotState = false
+  }
+
+  #denied(reason: CloseReason): void {
+    this.#over(reason)
+  }
+
+  #documentClosed(code: number, reason: string): void {
+    // Only the server's word on this document comes with 1000; every other code is the socket's end.
+    if (code === 1000 && reason !== 'provider_initiated') this.#over(readCloseReason(reason))
+  }
+
+  #over(reason: CloseReason): void {
+    if (this.#closed) return
+    this.#unsettle()
+    if (!CLOSE_REASONS[reason].transient) {
+      clearTimeout(this.#retry)
+      this.#setState('refused', reason)
+      return
+    }
+    if (this.#state === 'refused') return
+    this.#setState('connecting', null)
+    clearTimeout(this.#retry)
+    const pauseMs = Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** this.#retries++)
+    this.#retry = setTimeout(() => this.#attachAgain(), pauseMs * (0.5 + Math.random() / 2))
+  }
+
+  #attachAgain(): void {
+    if (this.#closed) return
+    clearTimeout(this.#retry)
+    this.#unsettle()
+    this.#provider.detach()
+    this.#setState(this.#options.socket.isOpen ? 'connecting' : 'offline', null)
+    this.#provider.attach()
+  }
+
+  #stateless(payload: string): void {
+    const message = readServerMessage(payload)
+    if (message === null) return
+    try {
+      this.#options.onMessage(message)
+    } catch (error) {
+      this.#options.report(error, { stage: 'message', type: message.t })
+    }
+  }
+
+  #setState(state: ConnectionState, reason: CloseReason | null): void {
+    if (this.#closed || (state === this.#state && state !== 'refused')) return
+    this.#state = state
+    this.#options.onState(state, reason)
+  }
+}

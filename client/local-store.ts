@@ -1,0 +1,149 @@
+/**
+ * The replica of a session in the browser's IndexedDB, in a database of its own per participant and session, so that a
+ * change of account never shows or sends another's writes. Says when a write is really on the device.
+ */
+import { openDB, deleteDB, type DBSchema, type IDBPDatabase } from 'idb'
+import * as Y from 'yjs'
+import type { Report } from '../shared/errors.ts'
+
+interface Schema extends DBSchema {
+  updates: { key: number; value: Uint8Array }
+  meta: { key: string; value: unknown }
+}
+
+/** Rows above which the log is folded into one. */
+const FOLD_AT_ROWS = 300
+/** What comes from the server is written in batches: it is there anyway. */
+const REMOTE_DELAY_MS = 150
+
+/** Origin of the transactions that apply what was read from the device. */
+export const LOCAL_STORE: unique symbol = Symbol('local store')
+
+export interface LocalStoreOptions {
+  readonly name: string
+  readonly doc: Y.Doc
+  /** True for origins whose updates the server has already. */
+  readonly isRemote: (origin: unknown) => boolean
+  readonly report: Report
+  /** Told when the number of local writes that are not on the device yet turns to or from zero. */
+  readonly onSaved: (saved: boolean) => void
+}
+
+export class LocalStore {
+  readonly #options: LocalStoreOptions
+  readonly #db: IDBPDatabase<Schema>
+  #queue: Uint8Array[] = []
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #writing: Promise<void> | null = null
+  #rows = 0
+  #localPending = 0
+  #closed = false
+
+  private constructor(options: LocalStoreOptions, db: IDBPDatabase<Schema>) {
+    this.#options = options
+    this.#db = db
+  }
+
+  /** Opens the database and puts what it holds into the document. Rejects when the browser gives no storage. */
+  static async open(options: LocalStoreOptions): Promise<LocalStore> {
+    const db = await openDB<Schema>(options.name, 1, {
+      upgrade(database) {
+        database.createObjectStore('updates', { autoIncrement: true })
+        database.createObjectStore('meta')
+      },
+      blocking(_current, _blocked, event) {
+        // Another tab erases the database: stepping aside lets it.
+        ;(event.target as IDBDatabase).close()
+      },
+    })
+    const store = new LocalStore(options, db)
+    const updates = await db.getAll('updates')
+    store.#rows = updates.length
+    options.doc.transact(() => {
+      for (const update of updates) {
+        try {
+          Y.applyUpdate(options.doc, update, LOCAL_STORE)
+        } catch (error) {
+          options.report(error, { stage: 'local store' })
+        }
+      }
+    }, LOCAL_STORE)
+    options.doc.on('update', store.#onUpdate)
+    return store
+  }
+
+  async getMeta(key: string): Promise<unknown> {
+    return await this.#db.get('meta', key)
+  }
+
+  setMeta(key: string, value: unknown): void {
+    this.#db.put('meta', value, key).catch((error: unknown) => this.#options.report(error, { stage: 'local store' }))
+  }
+
+  /** Resolves when everything written so far is on the device. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    while (this.#queue.length > 0 || this.#writing !== null) await (this.#writing ?? this.#write())
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#options.doc.off('update', this.#onUpdate)
+    await this.flush()
+    this.#closed = true
+    this.#db.close()
+  }
+
+  /** Closes and deletes the database. */
+  async wipe(): Promise<void> {
+    this.#options.doc.off('update', this.#onUpdate)
+    this.#queue = []
+    await this.close()
+    await deleteDB(this.#options.name)
+  }
+
+  readonly #onUpdate = (update: Uint8Array, origin: unknown): void => {
+    if (origin === LOCAL_STORE) return
+    this.#queue.push(update)
+    if (this.#options.isRemote(origin)) {
+      this.#timer ??= setTimeout(() => void this.flush(), REMOTE_DELAY_MS)
+      return
+    }
+    this.#localPending += 1
+    if (this.#localPending === 1) this.#options.onSaved(false)
+    void this.flush()
+  }
+
+  #write(): Promise<void> {
+    const updates = this.#queue.splice(0)
+    const local = this.#localPending
+    const work = this.#put(updates)
+      .then(() => {
+        this.#localPending -= local
+        if (local > 0 && this.#localPending === 0) this.#options.onSaved(true)
+      })
+      .catch((error: unknown) => this.#options.report(error, { stage: 'local store' }))
+      .finally(() => (this.#writing = null))
+    this.#writing = work
+    return work
+  }
+
+  async #put(updates: Uint8Array[]): Promise<void> {
+    if (this.#closed || updates.length === 0) return
+    const merged = updates.length === 1 ? (updates[0] as Uint8Array) : Y.mergeUpdates(updates)
+    if (this.#rows < FOLD_AT_ROWS) {
+      await this.#db.add('updates', merged)
+      this.#rows += 1
+      return
+    }
+    // Another tab may have added rows that this one has not seen: they are read in before the rows are replaced.
+    const transaction = this.#db.transaction('updates', 'readwrite')
+    const rows = await transaction.store.getAll()
+    for (const row of rows) Y.applyUpdate(this.#options.doc, row, LOCAL_STORE)
+    await transaction.store.clear()
+    await transaction.store.add(Y.encodeStateAsUpdate(this.#options.doc))
+    await transaction.done
+    this.#rows = 1
+  }
+}

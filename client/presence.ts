@@ -1,0 +1,80 @@
+/** Who is here now, and what they show: typing, a cursor, whatever the app puts in. Never stored. */
+import type { Awareness } from 'y-protocols/awareness'
+import type { Report } from '../shared/errors.ts'
+import { readParticipant, type Participant } from '../shared/participant.ts'
+
+/** One participant who is present; several tabs of one participant are one. */
+export interface PresentParticipant {
+  readonly participant: Participant
+  /** True when any of the participant's tabs says so. */
+  readonly typing: boolean
+  /** What the participant's newest tab shows. */
+  readonly state: Readonly<Record<string, unknown>>
+}
+
+export class Presence {
+  readonly #awareness: Awareness
+  readonly #report: Report
+  readonly #listeners = new Set<() => void>()
+  #others: readonly PresentParticipant[] | null = null
+  #me: Participant | null = null
+
+  constructor(awareness: Awareness, report: Report) {
+    this.#awareness = awareness
+    this.#report = report
+    awareness.on('change', this.#onChange)
+  }
+
+  /** Everybody else who is present, by name. The same array until something changes. */
+  get others(): readonly PresentParticipant[] {
+    return (this.#others ??= this.#read())
+  }
+
+  /** Merges fields into what this participant shows, for example `{ typing: true }`. */
+  set(fields: Readonly<Record<string, unknown>>): void {
+    const state = this.#awareness.getLocalState()
+    // Unchanged: no frame to everybody for a key press that changes nothing.
+    if (state !== null && Object.entries(fields).every(([key, value]) => state[key] === value)) return
+    this.#awareness.setLocalState({ ...state, ...fields })
+  }
+
+  /** Calls `listener` when anybody comes, goes or shows something else; gives the function that ends it. */
+  subscribe(listener: () => void): () => void {
+    const entry = (): void => listener()
+    this.#listeners.add(entry)
+    return () => void this.#listeners.delete(entry)
+  }
+
+  /** Appears under an identity. The server puts the verified one in its place. */
+  appear(me: Participant): void {
+    this.#me = me
+    this.#awareness.setLocalState({ ...this.#awareness.getLocalState(), participant: me })
+  }
+
+  destroy(): void {
+    this.#awareness.off('change', this.#onChange)
+    this.#listeners.clear()
+  }
+
+  #read(): PresentParticipant[] {
+    const byId = new Map<string, PresentParticipant>()
+    for (const state of this.#awareness.getStates().values()) {
+      const participant = readParticipant(state['participant'])
+      if (participant === null || participant.id === this.#me?.id) continue
+      const typing = state['typing'] === true || byId.get(participant.id)?.typing === true
+      byId.set(participant.id, { participant, typing, state })
+    }
+    return [...byId.values()].sort((a, b) => (a.participant.name < b.participant.name ? -1 : 1))
+  }
+
+  readonly #onChange = (): void => {
+    this.#others = null
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener()
+      } catch (error) {
+        this.#report(error, { stage: 'listener', topic: 'presence' })
+      }
+    }
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * One socket, kept alive: the provider's socket plus what it lacks. It has no listener for the network coming back or the
+ * page being shown again, and it learns of a half-open connection only after 30 silent seconds.
+ */
+import { HocuspocusProviderWebsocket } from '@hocuspocus/provider'
+
+/** First pause before a new attempt; it doubles, with jitter, up to the longest. */
+const RETRY_FIRST_MS = 500
+const RETRY_LONGEST_MS = 10_000
+/** After waking up, a connection that says nothing for this long is taken for dead. */
+const PROBE_MS = 3_000
+
+export class Socket {
+  readonly provider: HocuspocusProviderWebsocket
+  readonly #undo: (() => void)[] = []
+  #probe: ReturnType<typeof setTimeout> | undefined
+  #onProbe: (() => void)[] = []
+
+  constructor(url: string) {
+    this.provider = new HocuspocusProviderWebsocket({
+      url,
+      delay: RETRY_FIRST_MS,
+      minDelay: RETRY_FIRST_MS,
+      maxDelay: RETRY_LONGEST_MS,
+      onMessage: () => this.#alive(),
+    })
+    this.#listenToPage()
+  }
+
+  get isOpen(): boolean {
+    return this.provider.webSocket?.readyState === 1
+  }
+
+  send(frame: Uint8Array): void {
+    if (this.isOpen) this.provider.send(frame)
+  }
+
+  /** Registers what sends a frame that the server answers; used to find out whether the connection still lives. */
+  onProbe(send: () => void): () => void {
+    this.#onProbe.push(send)
+    return () => (this.#onProbe = this.#onProbe.filter((other) => other !== send))
+  }
+
+  /** Connects now instead of at the end of the pause; checks a connection that claims to stand. */
+  wake(): void {
+    if (!this.isOpen) {
+      void this.provider.connect()
+      return
+    }
+    if (this.#probe !== undefined) return
+    this.#probe = setTimeout(() => {
+      this.#probe = undefined
+      this.drop()
+      void this.provider.connect()
+    }, PROBE_MS)
+    for (const send of this.#onProbe) send()
+  }
+
+  /** Gives the connection up without waiting for the other side to agree; the next attempt follows by itself. */
+  drop(): void {
+    if (this.provider.webSocket === null) return
+    // The event that the socket itself would fire, in time: the provider and all its documents listen for it.
+    const emitter = this.provider as unknown as { emit(event: 'close', payload: unknown): void }
+    emitter.emit('close', { event: { code: 4408, reason: 'dropped' } })
+  }
+
+  destroy(): void {
+    clearTimeout(this.#probe)
+    for (const undo of this.#undo) undo()
+    this.provider.destroy()
+  }
+
+  #alive(): void {
+    clearTimeout(this.#probe)
+    this.#probe = undefined
+  }
+
+  #listenToPage(): void {
+    if (typeof window === 'undefined' || typeof window.addEventListener !== 'function') return
+    const wake = (): void => this.wake()
+    const onVisible = (): void => {
+      if (document.visibilityState === 'visible') this.wake()
+    }
+    const onPageShow = (event: PageTransitionEvent): void => {
+      if (event.persisted) this.wake()
+    }
+    // The browser knows before the socket does: a socket without a network would claim to be open for minutes.
+    const onOffline = (): void => this.drop()
+    window.addEventListener('online', wake)
+    window.addEventListener('offline', onOffline)
+    window.addEventListener('pageshow', onPageShow)
+    document.addEventListener('visibilitychange', onVisible)
+    this.#undo.push(() => {
+      window.removeEventListener('online', wake)
+      window.removeEventListener('offline', onOffline)
+      window.removeEventListener('pageshow', onPageShow)
+      document.removeEventListener('visibilitychange', onVisible)
+    })
+  }
+}

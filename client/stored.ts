@@ -1,0 +1,91 @@
+/**
+ * Knows whether everything that was written here is stored at the server: counts local writes, sends marks behind them, and
+ * reads the server's answers.
+ */
+import type * as Y from 'yjs'
+import type { Connection } from './connection.ts'
+
+/** At most one mark in this span; the first goes out at once. */
+const MARK_EVERY_MS = 100
+
+export interface StoredOptions {
+  readonly doc: Y.Doc
+  /** True for origins whose updates are not this client's writes. */
+  readonly isForeign: (origin: unknown) => boolean
+  readonly onStored: (stored: boolean) => void
+}
+
+export class StoredWrites {
+  readonly #options: StoredOptions
+  #connection: Connection | null = null
+  #written = 0
+  #confirmed = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #lastMarkAt = 0
+  #waiting: { n: number; resolve: () => void }[] = []
+
+  constructor(options: StoredOptions) {
+    this.#options = options
+    options.doc.on('update', this.#onUpdate)
+  }
+
+  get stored(): boolean {
+    return this.#confirmed >= this.#written
+  }
+
+  attach(connection: Connection): void {
+    this.#connection = connection
+  }
+
+  /** Something was written before this client knew of it: in an earlier page, by an older replica. */
+  assumeWritten(): void {
+    this.#count()
+  }
+
+  /** The connection has just come into step: what was written before is on its way, a mark goes behind it. */
+  live(): void {
+    if (!this.stored) this.#mark()
+  }
+
+  marked(n: number): void {
+    if (n <= this.#confirmed) return
+    this.#confirmed = n
+    for (const waiting of this.#waiting) if (waiting.n <= n) waiting.resolve()
+    this.#waiting = this.#waiting.filter((waiting) => waiting.n > n)
+    if (this.stored) this.#options.onStored(true)
+  }
+
+  /** Resolves when everything written so far is stored. */
+  async whenStored(): Promise<void> {
+    if (this.stored) return
+    const n = this.#written
+    await new Promise<void>((resolve) => this.#waiting.push({ n, resolve }))
+  }
+
+  destroy(): void {
+    clearTimeout(this.#timer)
+    this.#options.doc.off('update', this.#onUpdate)
+  }
+
+  readonly #onUpdate = (_update: Uint8Array, origin: unknown): void => {
+    if (this.#options.isForeign(origin)) return
+    this.#count()
+    const waitMs = this.#lastMarkAt + MARK_EVERY_MS - Date.now()
+    if (waitMs <= 0) queueMicrotask(() => this.#mark())
+    else this.#timer ??= setTimeout(() => this.#mark(), waitMs)
+  }
+
+  #count(): void {
+    const was = this.stored
+    this.#written += 1
+    if (was) this.#options.onStored(false)
+  }
+
+  #mark(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.stored || this.#connection?.settled !== true) return
+    this.#lastMarkAt = Date.now()
+    this.#connection.send({ t: 'mark', n: this.#written })
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Who a token speaks for and which sessions it opens. JSON Web Tokens through `jose`.
+ */
+import { createRemoteJWKSet, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose'
+import { SessionError } from '../shared/errors.ts'
+import { readParticipant, type Participant, type ParticipantKind } from '../shared/participant.ts'
+import { agentOfControl } from '../shared/wire.ts'
+
+/**
+ * How tokens are verified: with a shared secret of at least 32 bytes (HS256), or with the public keys at a JWKS address
+ * (asymmetric algorithms only, so that a public key can never be taken for a secret).
+ */
+export type AccessOptions = { readonly secret: string } | { readonly jwks: string }
+
+/** What a verified token allows. */
+export interface Grant {
+  readonly participant: Participant
+  /** Session ids; one that ends in `*` stands for all that begin with what is before it. */
+  readonly sessions: readonly string[]
+  /** Epoch milliseconds; `Infinity` for a token without expiry. */
+  readonly expiresAt: number
+}
+
+export type Access = (token: string) => Promise<Grant | null>
+
+const ASYMMETRIC = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
+const MIN_SECRET_BYTES = 32
+
+/** Makes the function that reads a token: the grant, or null for one that is not valid. Rejects when keys cannot be fetched. */
+export function createAccess(options: AccessOptions): Access {
+  const verify = 'secret' in options ? bySecret(options.secret) : byKeys(options.jwks)
+  return async (token) => {
+    let payload: JWTPayload
+    try {
+      payload = await verify(token)
+    } catch (error) {
+      // A JWKS server that does not answer says nothing about the token: the client may try again.
+      if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) return null
+      throw error
+    }
+    return readGrant(payload)
+  }
+}
+
+function bySecret(secret: string): (token: string) => Promise<JWTPayload> {
+  const key = secretKey(secret)
+  return async (token) => (await jwtVerify(token, key, { algorithms: ['HS256'] })).payload
+}
+
+function byKeys(address: string): (token: string) => Promise<JWTPayload> {
+  const keys = createRemoteJWKSet(new URL(address))
+  return async (token) => (await jwtVerify(token, keys, { algorithms: ASYMMETRIC })).payload
+}
+
+function secretKey(secret: string): Uint8Array {
+  const key = new TextEncoder().encode(secret)
+  if (key.byteLength < MIN_SECRET_BYTES) {
+    throw new SessionError('bad-argument', `The secret must have at least ${MIN_SECRET_BYTES} bytes; it has ${key.byteLength}.`)
+  }
+  return key
+}
+
+function readGrant(payload: JWTPayload): Grant | null {
+  const { sub, kind, name, sessions, exp } = payload
+  const participant = readParticipant({ id: sub, kind, name: name ?? sub })
+  // `server` is the server's own kind: no token may claim it.
+  if (participant === null || participant.kind === 'server') return null
+  if (!Array.isArray(sessions) || !sessions.every((session) => typeof session === 'string')) return null
+  return { participant, sessions, expiresAt: exp === undefined ? Number.POSITIVE_INFINITY : exp * 1000 }
+}
+
+/** True when the grant names the session, or the agent's own control document. */
+export function opens(grant: Grant, documentName: string): boolean {
+  const agent = agentOfControl(documentName)
+  if (agent !== null) return grant.participant.kind === 'agent' && grant.participant.id === agent
+  return grant.sessions.some((name) =>
+    name.endsWith('*') ? documentName.startsWith(name.slice(0, -1)) : name === documentName,
+  )
+}
+
+export interface TokenClaims {
+  /** Participant id; an agent's is its agent name. */
+  readonly id: string
+  readonly kind: Exclude<ParticipantKind, 'server'>
+  readonly name?: string
+  /** Session ids, or prefixes that end in `*`. */
+  readonly sessions: readonly string[]
+  /** Seconds until it expires. Default 3600. */
+  readonly expiresInS?: number
+}
+
+/** Mints a token with the shared secret. For your own backend, and for development. */
+export async function mintToken(secret: string, claims: TokenClaims): Promise<string> {
+  const { id, kind, name = id, sessions, expiresInS = 3600 } = claims
+  return await new SignJWT({ kind, name, sessions })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(id)
+    .setIssuedAt()
+    .setExpirationTime(`${expiresInS}s`)
+    .sign(secretKey(secret))
+}

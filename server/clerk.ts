@@ -1,0 +1,249 @@
+/**
+ * Sees what was accepted and writes what the server alone decides, into the same commit (SPEC §5):
+ *
+ *   new message      → its stamp (place in the order, verified author), and a run for each agent it asks
+ *   cancel flag      → the end of a run that no worker has
+ *   hand-over        → who holds the session
+ *   run that ended   → the end of its job
+ *
+ * Every event only notes what changed; `settle`, called once per applied update, decides (one decision function).
+ */
+import * as Y from 'yjs'
+import { cancelOf, decideHolder, HELD_BY_AGENTS, readHandover, readHolder } from '../shared/control.ts'
+import { readMessageHead, readRun, readStamp, readWholePart } from '../shared/entries.ts'
+import { runIdOf } from '../shared/ids.ts'
+import { arrayAt, KEY, LAYOUT_VERSION, mapAt, recordAt, rootsOf, type SessionRoots } from '../shared/layout.ts'
+import type { MessageHead } from '../shared/message.ts'
+import type { Participant } from '../shared/participant.ts'
+import { hasEnded, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
+import type { NewJob } from './store.ts'
+import type { Watcher } from './room.ts'
+
+/** An input as the routing function sees it. */
+export interface RoutedInput {
+  readonly session: string
+  readonly id: string
+  readonly text: string
+  readonly from: Participant
+  /** Agents that the author named, if any. */
+  readonly to: readonly string[] | undefined
+}
+
+/** Says which agents answer an input, by name; none: nobody does. */
+export type Route = (input: RoutedInput) => readonly string[]
+
+export interface ClerkOptions {
+  readonly session: string
+  readonly document: Y.Doc
+  readonly route: Route
+  /** Who sent what a transaction of this origin applied; null for the server itself. */
+  readonly participantOf: (origin: unknown) => Participant | null
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  readonly addJob: (job: NewJob) => void
+  readonly endJob: (run: string) => void
+}
+
+/** Origin of the clerk's own transactions. */
+export const CLERK: unique symbol = Symbol('clerk')
+
+export class Clerk implements Watcher {
+  readonly #options: ClerkOptions
+  readonly #doc: Y.Doc
+  readonly #roots: SessionRoots
+  readonly #runs = new Map<string, Y.Map<unknown>>()
+  readonly #known = new Set<string>()
+  #lastSeq = 0
+  #newMessages: { map: Y.Map<unknown>; head: MessageHead; from: Participant }[] = []
+  #handovers: { from: Participant }[] = []
+  #ended: string[] = []
+  #controlChanged = true
+
+  constructor(options: ClerkOptions) {
+    this.#options = options
+    this.#doc = options.document
+    this.#roots = rootsOf(this.#doc)
+    for (const map of this.#roots.messages) this.#learnMessage(map)
+    this.#learnRuns()
+    this.#roots.messages.observe(this.#onMessages)
+    this.#roots.tasks.observeDeep(this.#onTasks)
+    this.#roots.control.observe(this.#onControl)
+  }
+
+  destroy(): void {
+    this.#roots.messages.unobserve(this.#onMessages)
+    this.#roots.tasks.unobserveDeep(this.#onTasks)
+    this.#roots.control.unobserve(this.#onControl)
+  }
+
+  settle(): void {
+    if (!this.#controlChanged && this.#newMessages.length + this.#handovers.length + this.#ended.length === 0) return
+    const messages = this.#newMessages.splice(0).sort((a, b) => a.head.at - b.head.at)
+    const handovers = this.#handovers.splice(0)
+    const controlChanged = this.#controlChanged
+    this.#controlChanged = false
+    this.#doc.transact(() => {
+      // A hand-over first: a message that came with it is for whoever holds the session then.
+      for (const { from } of handovers) this.#decideHolder(from)
+      for (const { map, head, from } of messages) {
+        this.#stamp(map, head, from)
+        this.#ask(map, head, from)
+      }
+      if (controlChanged || messages.length > 0) this.#cancelUnclaimed()
+    }, CLERK)
+    for (const run of this.#ended.splice(0)) this.#options.endJob(run)
+  }
+
+  /** Writes that a worker has the run now. */
+  grant(run: string, worker: string, generation: number): void {
+    const map = this.#runs.get(run)
+    if (map !== undefined) this.#doc.transact(() => map.set(KEY.lease, { worker, generation }), CLERK)
+  }
+
+  /** Ends a run whose worker is gone: cancelled if somebody has asked for that, else interrupted. */
+  lapse(run: string): void {
+    const map = this.#runs.get(run)
+    const value = map === undefined ? undefined : readRun(map, (id, input) => cancelOf(this.#roots.control, id, input))
+    if (map !== undefined && value !== undefined && !hasEnded(value.status)) {
+      this.#doc.transact(() => {
+        if (value.status === 'pending') this.#end(map, value.status, 'fail')
+        else this.#end(map, value.status, value.cancel === undefined ? 'lapse' : 'cancel')
+      }, CLERK)
+    } else {
+      this.#ended.push(run)
+    }
+    this.settle()
+  }
+
+  // ---- what is noted ------------------------------------------------------------------------------------------------
+
+  readonly #onMessages = (event: Y.YArrayEvent<Y.Map<unknown>>, transaction: Y.Transaction): void => {
+    if (transaction.origin === CLERK) return
+    const from = this.#options.participantOf(transaction.origin)
+    for (const item of event.changes.added) {
+      for (const map of item.content.getContent()) {
+        const head = map instanceof Y.Map ? readMessageHead(map as Y.Map<unknown>) : undefined
+        if (head === undefined || from === null || this.#known.has(head.id)) continue
+        this.#known.add(head.id)
+        this.#newMessages.push({ map: map as Y.Map<unknown>, head, from })
+      }
+    }
+  }
+
+  readonly #onTasks = (events: Y.YEvent<Y.AbstractType<unknown>>[]): void => {
+    for (const event of events) {
+      if (event.target === (this.#roots.tasks as unknown)) this.#learnRuns()
+      else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.status)) {
+        const run = recordAt(event.target as unknown as Y.Map<unknown>, KEY.head)?.['id']
+        const status = (event.target as unknown as Y.Map<unknown>).get(KEY.status)
+        if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.push(run)
+      }
+    }
+  }
+
+  readonly #onControl = (event: Y.YMapEvent<unknown>, transaction: Y.Transaction): void => {
+    this.#controlChanged = true
+    if (!event.keysChanged.has(KEY.handover)) return
+    const from = this.#options.participantOf(transaction.origin)
+    if (from !== null) this.#handovers.push({ from })
+  }
+
+  #learnMessage(map: Y.Map<unknown>): void {
+    const head = readMessageHead(map)
+    const stamp = readStamp(map)
+    if (head === undefined || stamp === undefined) return
+    this.#known.add(head.id)
+    this.#lastSeq = Math.max(this.#lastSeq, stamp.seq)
+  }
+
+  #learnRuns(): void {
+    for (const map of this.#roots.tasks) {
+      const id = recordAt(map, KEY.head)?.['id']
+      if (typeof id === 'string' && !this.#runs.has(id)) this.#runs.set(id, map)
+    }
+  }
+
+  // ---- what is decided ----------------------------------------------------------------------------------------------
+
+  #stamp(map: Y.Map<unknown>, head: MessageHead, from: Participant): void {
+    this.#introduce(from)
+    this.#lastSeq += 1
+    map.set(KEY.stamp, { seq: this.#lastSeq, at: this.#options.now(), by: from.id })
+    this.#known.add(head.id)
+  }
+
+  #introduce(participant: Participant): void {
+    const { ledger } = this.#roots
+    let participants = mapAt(ledger, KEY.participants)
+    if (participants === undefined) {
+      participants = new Y.Map<unknown>()
+      ledger.set(KEY.version, LAYOUT_VERSION)
+      ledger.set(KEY.participants, participants)
+    }
+    const known = participants.get(participant.id) as Participant | undefined
+    if (known?.name === participant.name && known.kind === participant.kind) return
+    participants.set(participant.id, { id: participant.id, kind: participant.kind, name: participant.name })
+  }
+
+  /** Makes a run for each agent that a user's message asks, unless a human holds the session. */
+  #ask(map: Y.Map<unknown>, head: MessageHead, from: Participant): void {
+    if (from.kind !== 'user' || head.role !== 'user') return
+    if (readHolder(this.#roots.ledger.get(KEY.holder)).state !== 'agents') return
+    const { session, route, now } = this.#options
+    const agents = new Set(route({ session, id: head.id, text: textOf(map), from, to: head.to }))
+    for (const agent of agents) {
+      const id = runIdOf(head.id, agent)
+      if (this.#runs.has(id)) continue
+      const run = new Y.Map<unknown>()
+      run.set(KEY.head, { id, agent, input: head.id, attempt: 1, at: now() })
+      run.set(KEY.status, 'pending')
+      run.set(KEY.steps, new Y.Array())
+      this.#roots.tasks.push([run])
+      this.#runs.set(id, run)
+      this.#options.addJob({ run: id, session, agent, input: head.id })
+    }
+  }
+
+  #decideHolder(from: Participant): void {
+    const { control, ledger } = this.#roots
+    const request = readHandover(control.get(KEY.handover))
+    if (request === undefined) return
+    const now = readHolder(ledger.get(KEY.holder) ?? HELD_BY_AGENTS)
+    const holder = decideHolder(now, { ...request, by: from.id }, from.kind)
+    if (holder === null) return
+    this.#introduce(from)
+    ledger.set(KEY.holder, holder)
+  }
+
+  /** A cancel for a run that no worker has taken ends it at once; otherwise its worker does. */
+  #cancelUnclaimed(): void {
+    for (const map of this.#runs.values()) {
+      if (map.get(KEY.status) !== 'pending' || map.has(KEY.lease)) continue
+      const run = readRun(map, (id, input) => cancelOf(this.#roots.control, id, input))
+      if (run?.cancel !== undefined) this.#end(map, run.status, 'cancel')
+    }
+  }
+
+  #end(map: Y.Map<unknown>, status: RunStatus, event: RunEvent): void {
+    const end = RUN_TABLE[status][event]
+    if (end === null) return
+    map.set(KEY.status, end)
+    if (event === 'fail') map.set(KEY.error, { code: 'unclaimed', message: 'The worker never started the run.' })
+    if (!(end in STEP_AT_END)) return
+    for (const step of arrayAt(map, KEY.steps)?.toArray() ?? []) {
+      if (step instanceof Y.Map && (step.get(KEY.status) ?? 'running') === 'running') {
+        step.set(KEY.status, STEP_AT_END[end as keyof typeof STEP_AT_END])
+      }
+    }
+  }
+}
+
+/** The text of a message that was just written whole. */
+function textOf(map: Y.Map<unknown>): string {
+  let text = ''
+  for (const entry of arrayAt(map, KEY.parts)?.toArray() ?? []) {
+    const part = readWholePart(entry)
+    if (part?.type === 'text' && typeof part['text'] === 'string') text += part['text']
+  }
+  return text
+}

@@ -1,0 +1,155 @@
+/**
+ * Brings jobs and workers together: each job goes to one worker of its agent, under a lease that the store grants. A worker
+ * keeps its leases by heartbeat; one that lapses ends its run. The store decides and its clock counts; what is kept here is
+ * who is connected.
+ */
+import type { Report } from '../shared/errors.ts'
+import type { LeaseRef, ServerMessage } from '../shared/wire.ts'
+import type { Job, NewJob, Store } from './store.ts'
+
+/** How long a worker holds a run without a sign of life. Workers renew three times in that span. */
+export const LEASE_MS = 10_000
+/** How often lapsed leases are looked for. */
+const SWEEP_MS = 1_000
+
+/** A worker's connection to the control document of its agent. */
+export interface WorkerLink {
+  readonly participant: { readonly id: string }
+  tell(message: ServerMessage): void
+}
+
+interface Worker {
+  readonly id: string
+  readonly agent: string
+  readonly link: WorkerLink
+  readonly slots: number
+  readonly runs: Set<string>
+}
+
+export interface DispatcherOptions {
+  readonly store: Store
+  readonly report: Report
+  readonly leaseMs: number
+  /** Writes the lease into the session's document and resolves when that is stored. */
+  readonly grant: (job: Job) => Promise<void>
+  /** Ends the run of a lapsed job in the session's document. */
+  readonly lapse: (job: Job) => Promise<void>
+}
+
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #workers = new Map<WorkerLink, Worker>()
+  /** Jobs that wait for a worker, oldest first. */
+  readonly #open = new Map<string, NewJob>()
+  readonly #assigning = new Set<string>()
+  #sweeper: NodeJS.Timeout | null = null
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+  }
+
+  /** Reads the jobs that an earlier process left, and gives their workers a full lease to come back. */
+  async start(): Promise<void> {
+    const { store, leaseMs } = this.#options
+    await store.extendAll(leaseMs)
+    for (const job of await store.jobs()) if (job.state === 'open') this.#open.set(job.run, job)
+    this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_MS)
+  }
+
+  stop(): void {
+    if (this.#sweeper !== null) clearInterval(this.#sweeper)
+    this.#sweeper = null
+    this.#workers.clear()
+  }
+
+  /** A job is in the store. */
+  added(job: NewJob): void {
+    this.#open.set(job.run, job)
+    this.#assign(job.agent)
+  }
+
+  /** The run of a job has ended. */
+  ended(run: string): void {
+    this.#open.delete(run)
+    for (const worker of this.#workers.values()) worker.runs.delete(run)
+    for (const agent of new Set([...this.#open.values()].map((job) => job.agent))) this.#assign(agent)
+  }
+
+  /** A worker is there, for the first time or again, and says which leases it holds. */
+  async join(link: WorkerLink, id: string, slots: number, leases: readonly LeaseRef[]): Promise<void> {
+    const agent = link.participant.id
+    const worker: Worker = { id, agent, link, slots, runs: new Set() }
+    this.#workers.set(link, worker)
+    await this.renew(link, leases)
+    this.#assign(agent)
+  }
+
+  leave(link: WorkerLink): void {
+    this.#workers.delete(link)
+  }
+
+  async renew(link: WorkerLink, leases: readonly LeaseRef[]): Promise<void> {
+    const worker = this.#workers.get(link)
+    const { store, leaseMs, report } = this.#options
+    for (const { run, generation } of leases) {
+      try {
+        if (await store.renew(run, generation, leaseMs)) worker?.runs.add(run)
+        else link.tell({ t: 'lost', run, generation })
+      } catch (error) {
+        // Not an answer: the worker keeps its lease until the store says otherwise.
+        report(error, { stage: 'renew', run })
+      }
+    }
+  }
+
+  #assign(agent: string): void {
+    for (const job of this.#open.values()) {
+      if (job.agent !== agent || this.#assigning.has(job.run)) continue
+      const worker = this.#freeWorker(agent)
+      if (worker === null) return
+      void this.#give(job, worker)
+    }
+  }
+
+  /** The worker of an agent with most room. */
+  #freeWorker(agent: string): Worker | null {
+    let best: Worker | null = null
+    for (const worker of this.#workers.values()) {
+      if (worker.agent !== agent || worker.runs.size >= worker.slots) continue
+      if (best === null || worker.slots - worker.runs.size > best.slots - best.runs.size) best = worker
+    }
+    return best
+  }
+
+  async #give(job: NewJob, worker: Worker): Promise<void> {
+    const { store, leaseMs, grant, report } = this.#options
+    this.#assigning.add(job.run)
+    worker.runs.add(job.run)
+    try {
+      const claimed = await store.claim(job.run, worker.id, leaseMs)
+      // Null: the agent is still busy in that session (the job stays open until that run ends), or another node has it.
+      if (claimed === null) {
+        worker.runs.delete(job.run)
+        return
+      }
+      this.#open.delete(job.run)
+      await grant(claimed)
+      const { run, session, input, generation } = claimed
+      worker.link.tell({ t: 'assign', run, session, input, generation, leaseMs })
+    } catch (error) {
+      worker.runs.delete(job.run)
+      report(error, { stage: 'assign', run: job.run })
+    } finally {
+      this.#assigning.delete(job.run)
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const { store, lapse, report } = this.#options
+    try {
+      for (const job of await store.lapsed()) await lapse(job)
+    } catch (error) {
+      report(error, { stage: 'sweep' })
+    }
+  }
+}

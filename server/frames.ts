@@ -1,0 +1,34 @@
+/** Frames of the Hocuspocus protocol that the server writes itself: address, message type, body. */
+import * as encoding from 'lib0/encoding'
+
+/** Message types of the Hocuspocus wire. */
+export const FRAME = { sync: 0, awareness: 1, auth: 2, queryAwareness: 3, syncReply: 4, stateless: 5, close: 7, syncStatus: 8 } as const
+
+/** Sub-types of a sync frame, as in y-protocols. */
+export const SYNC = { step1: 0, step2: 1, update: 2 } as const
+
+export function syncFrame(address: string, sub: number, bytes: Uint8Array): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarString(encoder, address)
+  encoding.writeVarUint(encoder, FRAME.sync)
+  encoding.writeVarUint(encoder, sub)
+  encoding.writeVarUint8Array(encoder, bytes)
+  return encoding.toUint8Array(encoder)
+}
+
+/** The acknowledgement of one update. */
+export function ackFrame(address: string): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarString(encoder, address)
+  encoding.writeVarUint(encoder, FRAME.syncStatus)
+  encoding.writeVarInt(encoder, 1)
+  return encoding.toUint8Array(encoder)
+}
+
+export function statelessFrame(address: string, payload: string): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarString(encoder, address)
+  encoding.writeVarUint(encoder, FRAME.stateless)
+  encoding.writeVarString(encoder, payload)
+  return encoding.toUint8Array(encoder)
+}

@@ -1,0 +1,7 @@
+/** The server: sessions kept in a log, tokens checked, jobs given to workers. */
+export { serve, type RunningServer, type ServeOptions } from './serve.ts'
+export { memoryStore } from './store-memory.ts'
+export { sqliteStore, type SqliteStoreOptions } from './store-sqlite.ts'
+export { mintToken, type AccessOptions, type TokenClaims } from './access.ts'
+export type { Route, RoutedInput } from './clerk.ts'
+export { DamagedSession, type Batch, type Job, type LogEntry, type NewJob, type Store, type StoredSession } from './store.ts'

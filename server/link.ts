@@ -1,0 +1,182 @@
+/**
+ * What the server keeps for one connection, and the loop over its frames. It takes the place of the host's own loop, which
+ * awaits hooks between the check and the write; here a frame is decoded, checked, applied and logged in one synchronous step.
+ */
+import type { Connection, Document } from '@hocuspocus/server'
+import * as decoding from 'lib0/decoding'
+import * as Y from 'yjs'
+import { CLOSE_REASONS, type CloseReason, type Report } from '../shared/errors.ts'
+import { MAX_UNREAD_BYTES } from '../shared/limits.ts'
+import type { Participant } from '../shared/participant.ts'
+import { encodeMessage, readClientMessage, type ClientMessage, type ServerMessage } from '../shared/wire.ts'
+import { ackFrame, FRAME, statelessFrame, SYNC, syncFrame } from './frames.ts'
+import { applyPresence } from './presence.ts'
+import { isEmptyUpdate, type Member, type Room } from './room.ts'
+
+/** What a worker's connection to a control document may say. */
+export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' }>
+
+/** Close code of a connection that was refused for good; the reason says why. */
+const REFUSED_CODE = 4403
+
+export interface LinkOptions {
+  readonly connection: Connection
+  readonly participant: Participant
+  /** Null for a control document, which holds no content. */
+  readonly room: Room | null
+  readonly report: Report
+  readonly onWorkerMessage: (link: Link, message: WorkerMessage) => void
+  readonly onClose: (link: Link) => void
+}
+
+export class Link implements Member {
+  readonly participant: Participant
+  readonly address: string
+  readonly #connection: Connection
+  readonly #document: Document
+  readonly #room: Room | null
+  readonly #report: Report
+  readonly #onWorkerMessage: (link: Link, message: WorkerMessage) => void
+  /** The host's own loop; it still gets the frames of authentication and closing. */
+  readonly #hostReceive: (data: Uint8Array) => void
+  #ready = false
+  #closed = false
+  /** A mark that waits: some update of this connection builds on one that has not come yet. */
+  #waitingMark: number | null = null
+
+  constructor(options: LinkOptions) {
+    const { connection, room } = options
+    this.participant = options.participant
+    this.#connection = connection
+    this.#document = connection.document
+    this.#room = room
+    this.#report = options.report
+    this.#onWorkerMessage = options.onWorkerMessage
+    this.address = connection.messageAddress
+    this.#hostReceive = connection.handleMessage.bind(connection)
+    connection.handleMessage = (data) => this.receive(data)
+    room?.members.add(this)
+    connection.onClose(() => {
+      this.#closed = true
+      room?.members.delete(this)
+      options.onClose(this)
+    })
+  }
+
+  get ready(): boolean {
+    return this.#ready
+  }
+
+  receive(data: Uint8Array): void {
+    if (this.#closed) return
+    try {
+      const decoder = decoding.createDecoder(data)
+      decoding.readVarString(decoder)
+      this.#dispatch(decoding.readVarUint(decoder), decoder, data)
+    } catch (error) {
+      this.#report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
+      this.refuse('malformed')
+    }
+  }
+
+  send(frame: Uint8Array): void {
+    if (this.#closed) return
+    const socket = this.#connection.webSocket as { bufferedAmount?: number }
+    if ((socket.bufferedAmount ?? 0) > MAX_UNREAD_BYTES) {
+      // No farewell: a reader that does not read would not get it. The socket goes, and with it what waits in it.
+      this.#connection.webSocket.close(4408, 'slow-reader')
+      this.#connection.close({ code: 4408, reason: 'slow-reader' })
+      return
+    }
+    this.#connection.send(frame)
+  }
+
+  tell(message: ServerMessage): void {
+    this.send(statelessFrame(this.address, encodeMessage(message)))
+  }
+
+  /** Ends the connection to this session, with the reason; the socket and its other sessions stay. */
+  refuse(reason: CloseReason): void {
+    if (this.#closed) return
+    this.tell({ t: 'refused', reason })
+    this.#connection.close({ code: CLOSE_REASONS[reason].transient ? 4205 : REFUSED_CODE, reason })
+  }
+
+  #dispatch(type: number, decoder: decoding.Decoder, data: Uint8Array): void {
+    switch (type) {
+      case FRAME.sync:
+      case FRAME.syncReply:
+        return this.#sync(decoding.readVarUint(decoder), decoding.readVarUint8Array(decoder))
+      case FRAME.awareness:
+        return this.#presence(decoding.readVarUint8Array(decoder))
+      case FRAME.stateless:
+        return this.#message(decoding.readVarString(decoder))
+      case FRAME.queryAwareness:
+        return
+      case FRAME.auth:
+      case FRAME.close:
+        return this.#hostReceive(data)
+      default:
+        return this.refuse('malformed')
+    }
+  }
+
+  #sync(sub: number, bytes: Uint8Array): void {
+    switch (sub) {
+      case SYNC.step1:
+        return this.#sendState(bytes)
+      case SYNC.step2:
+      case SYNC.update:
+        return this.#update(bytes)
+      default:
+        return this.refuse('malformed')
+    }
+  }
+
+  /** Answers with what the reader lacks, and asks for what the server lacks. Encoded now, sent when it is stored. */
+  #sendState(stateVector: Uint8Array): void {
+    const state = syncFrame(this.address, SYNC.step2, Y.encodeStateAsUpdate(this.#document, stateVector))
+    const ask = syncFrame(this.address, SYNC.step1, Y.encodeStateVector(this.#document))
+    this.#after(() => {
+      this.send(state)
+      this.send(ask)
+      this.#ready = true
+    })
+  }
+
+  #update(update: Uint8Array): void {
+    if (this.#room === null) return isEmptyUpdate(update) ? undefined : this.refuse('read-only')
+    const reason = this.#room.receive(update, this)
+    if (reason !== null) return this.refuse(reason)
+    // An update that cannot be placed yet is not stored: it is acknowledged by the one that brings what it builds on.
+    if (this.#room.hasPending) return
+    const ack = ackFrame(this.address)
+    this.#after(() => this.send(ack))
+    if (this.#waitingMark !== null) this.#answerMark(this.#waitingMark)
+  }
+
+  #presence(update: Uint8Array): void {
+    const shown = this.#document.getClients(this.#connection)
+    const states = this.#document.awareness.getStates()
+    const owner = (clientId: number): boolean => shown.has(clientId) || !states.has(clientId)
+    applyPresence(this.#document.awareness, update, this.participant, owner, { source: 'connection', connection: this.#connection })
+  }
+
+  #message(payload: string): void {
+    const message = readClientMessage(payload)
+    if (message === null) return
+    if (message.t !== 'mark') return this.#onWorkerMessage(this, message)
+    if (this.#room?.hasPending === true) this.#waitingMark = message.n
+    else this.#answerMark(message.n)
+  }
+
+  #answerMark(n: number): void {
+    this.#waitingMark = null
+    this.#after(() => this.tell({ t: 'marked', n }))
+  }
+
+  #after(task: () => void): void {
+    if (this.#room === null) task()
+    else this.#room.after(task)
+  }
+}

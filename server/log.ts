@@ -1,0 +1,170 @@
+/**
+ * Log before light: one queue for all sessions between what the server has accepted and what anybody may see of it.
+ *
+ * 1. Everything accepted is appended in order and committed in groups; while one commit runs, the next group gathers.
+ * 2. `after(task)` runs a task when all that was appended before it is stored, and in order. Every acknowledgement, every
+ *    broadcast and every answer to a reader goes through it; there is no other way out.
+ * 3. A commit that fails is tried again, the same batch first, for as long as it takes. Meanwhile nothing is released.
+ */
+import type { Report } from '../shared/errors.ts'
+import type { Batch, LogEntry, NewJob, Store } from './store.ts'
+
+/** First and longest pause between two tries of a failed commit. */
+const RETRY_FIRST_MS = 50
+const RETRY_LONGEST_MS = 2_000
+
+export interface UpdateLogOptions {
+  readonly store: Store
+  readonly report: Report
+  /** Told when commits begin to fail and when they succeed again. */
+  readonly onStall: (stalled: boolean) => void
+}
+
+interface Group {
+  entries: LogEntry[]
+  jobs: NewJob[]
+  ended: string[]
+  tasks: (() => void)[]
+}
+
+const emptyGroup = (): Group => ({ entries: [], jobs: [], ended: [], tasks: [] })
+
+export class UpdateLog {
+  readonly #store: Store
+  readonly #report: Report
+  readonly #onStall: (stalled: boolean) => void
+  /** Gathers what comes while `#committing` is under way. */
+  #gathering: Group = emptyGroup()
+  #committing: Group | null = null
+  #scheduled: NodeJS.Immediate | null = null
+  #retry: { timer: NodeJS.Timeout; again: () => void } | null = null
+  #stalled = false
+  #unstoredBytes = 0
+  #idle: (() => void)[] = []
+
+  constructor(options: UpdateLogOptions) {
+    this.#store = options.store
+    this.#report = options.report
+    this.#onStall = options.onStall
+  }
+
+  /** True while commits fail. */
+  get stalled(): boolean {
+    return this.#stalled
+  }
+
+  /** Bytes of updates that are accepted but not stored yet. */
+  get unstoredBytes(): number {
+    return this.#unstoredBytes
+  }
+
+  append(session: string, update: Uint8Array): void {
+    this.#gathering.entries.push({ session, update })
+    this.#unstoredBytes += update.byteLength
+    this.#schedule()
+  }
+
+  /** Adds a job to the same commit as what was just appended, so that neither is ever there without the other. */
+  addJob(job: NewJob): void {
+    this.#gathering.jobs.push(job)
+    this.#schedule()
+  }
+
+  endJob(run: string): void {
+    this.#gathering.ended.push(run)
+    this.#schedule()
+  }
+
+  /** Runs `task` when all that was appended so far is stored: at once when it is already. */
+  after(task: () => void): void {
+    if (this.#hasWrites(this.#gathering)) this.#gathering.tasks.push(task)
+    else if (this.#committing !== null) this.#committing.tasks.push(task)
+    else this.#run(task)
+  }
+
+  /** Resolves when all that was appended so far is stored. */
+  stored(): Promise<void> {
+    return new Promise((resolve) => this.after(resolve))
+  }
+
+  /** Tries a failed commit again at once. For shutdown: a pause must not use up the time that is left. */
+  retryNow(): void {
+    this.#retry?.again()
+  }
+
+  /** Resolves when nothing is left to store, or gives false when `timeoutMs` have passed before. */
+  async drain(timeoutMs: number): Promise<boolean> {
+    if (this.#committing === null && !this.#hasWrites(this.#gathering)) return true
+    const drained = new Promise<true>((resolve) => this.#idle.push(() => resolve(true)))
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), timeoutMs)))
+    this.retryNow()
+    const result = await Promise.race([drained, late])
+    clearTimeout(timer)
+    return result
+  }
+
+  #hasWrites(group: Group): boolean {
+    return group.entries.length + group.jobs.length + group.ended.length > 0
+  }
+
+  #schedule(): void {
+    // setImmediate: all that the sockets bring in one turn of the event loop goes into one commit.
+    if (this.#committing === null) this.#scheduled ??= setImmediate(this.#commit)
+  }
+
+  readonly #commit = (): void => {
+    this.#scheduled = null
+    const group = this.#gathering
+    this.#gathering = emptyGroup()
+    this.#committing = group
+    void this.#persist(group).then(() => {
+      this.#committing = null
+      for (const entry of group.entries) this.#unstoredBytes -= entry.update.byteLength
+      for (const task of group.tasks) this.#run(task)
+      if (this.#hasWrites(this.#gathering)) this.#schedule()
+      else for (const resolve of this.#idle.splice(0)) resolve()
+    })
+  }
+
+  /** Never rejects: it tries until the batch is stored. */
+  async #persist(batch: Batch): Promise<void> {
+    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_LONGEST_MS)) {
+      try {
+        await this.#store.append(batch)
+        if (this.#stalled) this.#setStalled(false)
+        return
+      } catch (error) {
+        if (!this.#stalled) {
+          this.#report(error, { stage: 'commit' })
+          this.#setStalled(true)
+        }
+        await this.#pause(pauseMs)
+      }
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const again = (): void => {
+        clearTimeout(this.#retry?.timer)
+        this.#retry = null
+        resolve()
+      }
+      this.#retry = { timer: setTimeout(again, ms), again }
+    })
+  }
+
+  #setStalled(stalled: boolean): void {
+    this.#stalled = stalled
+    this.#run(() => this.#onStall(stalled))
+  }
+
+  #run(task: () => void): void {
+    try {
+      task()
+    } catch (error) {
+      this.#report(error, { stage: 'release' })
+    }
+  }
+}

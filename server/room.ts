@@ -1,0 +1,147 @@
+/**
+ * One loaded session: its document, who is connected to it, and the way of each update through it (SPEC §4):
+ *
+ *   receive → admit → apply → append to the log → (stored) → broadcast and acknowledge
+ *
+ * `apply` to `append` is one synchronous step. Nothing leaves the room before it is stored: broadcasts, acknowledgements and
+ * answers to readers all go through `log.after`.
+ */
+import type { Document } from '@hocuspocus/server'
+import * as Y from 'yjs'
+import type { CloseReason } from '../shared/errors.ts'
+import { MAX_SESSION_BYTES, MAX_UNSTORED_BYTES } from '../shared/limits.ts'
+import type { Participant } from '../shared/participant.ts'
+import { encodeMessage, type ServerMessage } from '../shared/wire.ts'
+import { SYNC, statelessFrame, syncFrame } from './frames.ts'
+import type { UpdateLog } from './log.ts'
+
+/** A connection as its room sees it. It is also the origin of the transactions that apply what it sent. */
+export interface Member {
+  readonly participant: Participant
+  readonly address: string
+  /** It has been sent the state of the document, so that later updates find what they build on. */
+  readonly ready: boolean
+  send(frame: Uint8Array): void
+  refuse(reason: CloseReason): void
+}
+
+/** What the room tells about accepted changes; the clerk implements it. */
+export interface Watcher {
+  /** Called after each applied update, in the same synchronous step. It may write into the document. */
+  settle(): void
+  destroy(): void
+}
+
+export interface RoomOptions {
+  readonly document: Document
+  readonly log: UpdateLog
+  /** Bytes that were read from the store when the document was loaded. */
+  readonly loadedBytes: number
+  /** Told of each update that was stored, with its size; for compaction. */
+  readonly onStored: (bytes: number) => void
+}
+
+export class Room {
+  readonly name: string
+  readonly document: Document
+  readonly members: Set<Member> = new Set()
+  readonly #log: UpdateLog
+  readonly #onStored: (bytes: number) => void
+  #watcher: Watcher | null = null
+  #bytes: number
+  #unstored = 0
+
+  constructor(options: RoomOptions) {
+    this.name = options.document.name
+    this.document = options.document
+    this.#log = options.log
+    this.#onStored = options.onStored
+    this.#bytes = options.loadedBytes
+    this.document.on('update', this.#onUpdate)
+  }
+
+  watch(watcher: Watcher): void {
+    this.#watcher = watcher
+    watcher.settle()
+  }
+
+  /** Updates of this room that are applied but not stored yet. */
+  get unstored(): number {
+    return this.#unstored
+  }
+
+  /**
+   * Takes one update from a member: applies it and appends it, or refuses it whole. Gives the reason of a refusal.
+   * This is the one door into the document; the place of the check of who may write what is `#admit`.
+   */
+  receive(update: Uint8Array, member: Member): CloseReason | null {
+    const reason = this.#admit(update, member)
+    if (reason !== null) return reason
+    try {
+      Y.applyUpdate(this.document, update, member)
+    } catch {
+      return 'malformed'
+    }
+    this.#watcher?.settle()
+    return null
+  }
+
+  /** True while the document waits for updates that some accepted update builds on. */
+  get hasPending(): boolean {
+    const { pendingStructs, pendingDs } = this.document.store
+    return pendingStructs !== null || pendingDs !== null
+  }
+
+  /** Runs `task` when all that this room has accepted so far is stored. */
+  after(task: () => void): void {
+    this.#log.after(task)
+  }
+
+  /** Tells every member, at once: for what is not in the document and need not be stored. */
+  tell(message: ServerMessage): void {
+    const payload = encodeMessage(message)
+    for (const member of this.members) member.send(statelessFrame(member.address, payload))
+  }
+
+  destroy(): void {
+    this.document.off('update', this.#onUpdate)
+    this.#watcher?.destroy()
+  }
+
+  #admit(update: Uint8Array, member: Member): CloseReason | null {
+    if (member.participant.kind === 'viewer') return isEmptyUpdate(update) ? null : 'read-only'
+    if (this.#bytes + update.byteLength > MAX_SESSION_BYTES) return 'session-full'
+    if (this.#log.unstoredBytes + update.byteLength > MAX_UNSTORED_BYTES) return 'overloaded'
+    return null
+  }
+
+  readonly #onUpdate = (update: Uint8Array, origin: unknown): void => {
+    this.#bytes += update.byteLength
+    this.#unstored += 1
+    this.#log.append(this.name, update)
+    this.#log.after(() => {
+      this.#unstored -= 1
+      this.#broadcast(update, origin)
+      this.#onStored(update.byteLength)
+    })
+  }
+
+  /** One frame buffer for all who share an address; the writer does not get its own update back. */
+  #broadcast(update: Uint8Array, origin: unknown): void {
+    let frame: Uint8Array | null = null
+    let address = ''
+    for (const member of this.members) {
+      if (member === origin || !member.ready) continue
+      if (frame === null || member.address !== address) {
+        address = member.address
+        frame = syncFrame(address, SYNC.update, update)
+      }
+      member.send(frame)
+    }
+  }
+}
+
+/** True for an update with no structs and no deletes, as a reader's SyncStep2 is: two zero bytes. */
+export function isEmptyUpdate(update: Uint8Array): boolean {
+  return update.byteLength === 2 && update[0] === 0 && update[1] === 0
+}

@@ -1,0 +1,169 @@
+/**
+ * The server as one call: HTTP and WebSocket on one port, sessions behind them.
+ */
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { getRequestListener } from '@hono/node-server'
+import { Hono } from 'hono'
+import { WebSocketServer } from 'ws'
+import { SessionError, type Report } from '../shared/errors.ts'
+import { MAX_FRAME_BYTES } from '../shared/limits.ts'
+import { createAccess, type AccessOptions } from './access.ts'
+import type { Route } from './clerk.ts'
+import { LEASE_MS } from './dispatch.ts'
+import { Sessions } from './sessions.ts'
+import { joinWrites } from './socket.ts'
+import type { Store } from './store.ts'
+
+/** Path of the WebSocket endpoint. */
+export const SYNC_PATH = '/sync'
+/** How long `close` waits for the store before it gives up, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 5_000
+
+export interface ServeOptions {
+  /** Where sessions are kept: `sqliteStore({ file })` or `memoryStore()`. `close` closes it. */
+  readonly store: Store
+  /** How tokens are verified: `{ secret }` or `{ jwks }`. */
+  readonly access: AccessOptions
+  /** Default 8787; 0 picks a free one. */
+  readonly port?: number
+  /** Default 127.0.0.1. */
+  readonly host?: string
+  /**
+   * Which agents answer a user's message. Default: those that the message names, else the one named `assistant`. Called for
+   * each accepted message of a user; must be quick and must not throw.
+   */
+  readonly route?: Route
+  /** How long a worker holds a run without a sign of life. Default 10,000 ms, at least 1,000. */
+  readonly leaseMs?: number
+  /** Adds routes of your own on the same port. */
+  readonly routes?: (app: Hono) => void
+  /** Where background failures go. Default: one line of JSON each on standard error. */
+  readonly onError?: Report
+}
+
+export interface RunningServer {
+  readonly port: number
+  /** Address for `openSession` and `createAgent`: `ws://HOST:PORT/sync`. */
+  readonly url: string
+  /**
+   * Stops accepting, ends all connections, stores what is left and closes the store. Resolves to false when the store did
+   * not take everything within `timeoutMs` (default 5,000); nothing of that had been acknowledged or shown to anyone.
+   */
+  close(timeoutMs?: number): Promise<boolean>
+}
+
+/** Starts a server. Rejects when the port is taken or the store cannot be read. */
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS } = options
+  if (leaseMs < 1_000) throw new SessionError('bad-argument', `leaseMs must be at least 1000; it is ${leaseMs}.`)
+  const report = options.onError ?? reportToStderr
+  const sessions = new Sessions({
+    store,
+    access: createAccess(options.access),
+    route: guardRoute(options.route ?? routeByName, report),
+    report,
+    leaseMs,
+    now: Date.now,
+  })
+  await sessions.start()
+  const http = createServer(getRequestListener(createApp(sessions, options.routes).fetch))
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false })
+  http.on('upgrade', (request, socket, head) => upgrade(sessions, sockets, report, request, socket, head))
+  await listen(http, port, host)
+  const address = http.address() as AddressInfo
+  let closing: Promise<boolean> | null = null
+  return {
+    port: address.port,
+    url: `ws://${host.includes(':') ? `[${host}]` : host}:${address.port}${SYNC_PATH}`,
+    close: (timeoutMs = CLOSE_TIMEOUT_MS) => (closing ??= close(http, sockets, sessions, store, timeoutMs)),
+  }
+}
+
+function createApp(sessions: Sessions, routes: ((app: Hono) => void) | undefined): Hono {
+  const app = new Hono()
+  app.get('/health', (context) => {
+    const counts = sessions.counts
+    return context.json({ status: counts.stalled ? 'stalled' : 'ok', ...counts }, counts.stalled ? 503 : 200)
+  })
+  routes?.(app)
+  return app
+}
+
+function upgrade(
+  sessions: Sessions,
+  sockets: WebSocketServer,
+  report: Report,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
+  socket.on('error', () => socket.destroy())
+  if (new URL(request.url ?? '/', 'http://localhost').pathname !== SYNC_PATH) {
+    socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
+    return
+  }
+  sockets.handleUpgrade(request, socket, head, (ws) => {
+    const client = sessions.accept(joinWrites(ws, socket as Socket), toRequest(request))
+    ws.on('message', (data, isBinary) => {
+      // Text frames are not part of the protocol; `ws` gives each binary message as one Buffer.
+      if (isBinary) client.handleMessage(data as Uint8Array)
+      else ws.close(1003, 'malformed')
+    })
+    ws.on('close', (code, reason) => client.handleClose({ code, reason: reason.toString() }))
+    // Oversize and malformed frames end here; `ws` closes the socket with the fitting code (1009, 1002, 1007) by itself.
+    ws.on('error', (error) => report(error, { stage: 'socket' }))
+  })
+}
+
+function toRequest(request: IncomingMessage): Request {
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(request.headers)) if (value !== undefined) headers.set(name, String(value))
+  return new Request(new URL(request.url ?? '/', 'http://localhost'), { headers })
+}
+
+function listen(http: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    http.once('error', reject)
+    http.listen(port, host, () => {
+      http.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+async function close(
+  http: Server,
+  sockets: WebSocketServer,
+  sessions: Sessions,
+  store: Store,
+  timeoutMs: number,
+): Promise<boolean> {
+  const stopped = new Promise<void>((resolve) => http.close(() => resolve()))
+  const stored = await sessions.close(timeoutMs)
+  for (const ws of sockets.clients) ws.terminate()
+  http.closeAllConnections()
+  await stopped
+  await store.close()
+  return stored
+}
+
+const routeByName: Route = ({ to }) => to ?? ['assistant']
+
+/** A routing function that throws must not undo an accepted message: it then asks nobody, and is reported. */
+function guardRoute(route: Route, report: Report): Route {
+  return (input) => {
+    try {
+      return route(input)
+    } catch (error) {
+      report(error, { stage: 'route', session: input.session })
+      return []
+    }
+  }
+}
+
+const reportToStderr: Report = (error, { stage, ...details }) => {
+  const message = error instanceof Error ? error.message : String(error)
+  console.error(JSON.stringify({ level: 'error', stage, ...details, message }))
+}

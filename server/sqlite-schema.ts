@@ -1,0 +1,157 @@
+/** The SQLite file of a store: how it is opened, recognised and laid out. */
+import { mkdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { SessionError } from '../shared/errors.ts'
+
+/**
+ * Layout of the tables, kept in `user_version`.
+ * 1: first.
+ */
+const SCHEMA_VERSION = 1
+/** Marks the file as ours ("Poly"), so that the database of something else is not taken for an empty store. */
+const APPLICATION_ID = 0x506f_6c79
+/**
+ * How long opening waits for another process that is opening the same file, in milliseconds. Later on nothing waits for a
+ * lock: that would block the event loop.
+ */
+const OPEN_TIMEOUT_MS = 5_000
+const OPEN_PAUSE_MS = 10
+/**
+ * What the write-ahead log is cut back to after a large transaction, in bytes. Without large ones it stays at 4 MB: SQLite
+ * checkpoints every 1,000 pages of 4 KB.
+ */
+const MAX_IDLE_WAL_BYTES = 8 * 1024 * 1024
+
+/** Primary result codes of SQLite. */
+const SQLITE_BUSY = 5
+const SQLITE_CORRUPT = 11
+
+/**
+ * `autoincrement`: the number of an erased session is never given to another one, so another process that still has it
+ * cached cannot write into the wrong session; and jobs are in the order in which they came, whatever ended meanwhile.
+ *
+ * `sum` is the CRC-32 of `data` started at `seq`, as a signed number (stored in 4 bytes; unsigned takes 6 half of the time).
+ * A row of `updates` takes 20 bytes beside its data. A snapshot is Zstandard-compressed where `length(data) < size`.
+ */
+const TABLES = `
+  create table sessions (
+    id integer primary key autoincrement,
+    name text not null unique
+  ) strict;
+  create table updates (
+    session integer not null,
+    seq integer not null,
+    sum integer not null,
+    data blob not null,
+    primary key (session, seq)
+  ) strict, without rowid;
+  create table snapshots (
+    session integer primary key,
+    seq integer not null,
+    sum integer not null,
+    size integer not null,
+    data blob not null
+  ) strict;
+  create table jobs (
+    id integer primary key autoincrement,
+    run text not null unique,
+    session text not null,
+    agent text not null,
+    input text not null,
+    generation integer not null default 0,
+    worker text,
+    expires_at integer not null default 0
+  ) strict;
+  create index jobs_of_agent on jobs (session, agent);
+`
+
+/**
+ * Opens or creates the file. Throws when it is not a store, was written by a newer version, is locked for more than 5 s, or
+ * lies on a file system that cannot hold a write-ahead log.
+ */
+export function openDatabase(file: string, synchronous: 'full' | 'normal'): DatabaseSync {
+  if (file === '' || file === ':memory:') {
+    throw new SessionError('bad-argument', `file must be the path of a file; it is '${file}'. In memory: memoryStore().`)
+  }
+  mkdirSync(dirname(resolve(file)), { recursive: true })
+  const deadline = performance.now() + OPEN_TIMEOUT_MS
+  for (;;) {
+    const db = new DatabaseSync(file, { timeout: OPEN_TIMEOUT_MS })
+    try {
+      prepare(db, synchronous)
+      return db
+    } catch (error) {
+      db.close()
+      // SQLite does not wait where two connections turn a fresh file to WAL at once: it could wait for ever.
+      if (!isResult(error, SQLITE_BUSY) || performance.now() > deadline) {
+        const reason = error instanceof Error ? error.message : String(error)
+        throw new Error(`Cannot open ${file} as a store: ${reason}`, { cause: error })
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_PAUSE_MS)
+    }
+  }
+}
+
+/** Whether SQLite found pages of the file to be not what they must be. */
+export function isCorrupt(error: unknown): boolean {
+  return isResult(error, SQLITE_CORRUPT)
+}
+
+function isResult(error: unknown, primary: number): boolean {
+  // The lower byte is the primary code, the rest says more.
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' && (error.errcode & 0xff) === primary
+}
+
+function prepare(db: DatabaseSync, synchronous: 'full' | 'normal'): void {
+  // Before anything that writes: a file that we do not know is left exactly as it is.
+  const isNew = checkVersion(db)
+  // Only has an effect before the first table: it lets `erase` give space back to the file system.
+  if (isNew) db.exec('pragma auto_vacuum = incremental')
+  const mode = pragma(db, 'journal_mode = wal')
+  if (mode !== 'wal') throw new Error(`its file system cannot hold a write-ahead log (journal mode ${String(mode)}).`)
+  db.exec(`
+    pragma synchronous = ${synchronous};
+    pragma journal_size_limit = ${MAX_IDLE_WAL_BYTES};
+    -- What is erased is overwritten: nothing of an erased session stays in unused pages. A compaction takes a fifth longer.
+    pragma secure_delete = on;
+    -- Damage is found when a page is read, before anything is done by it.
+    pragma cell_size_check = on;
+  `)
+  if (isNew) createTables(db)
+  db.exec('pragma busy_timeout = 0')
+}
+
+/** True when the file has no tables yet. */
+function checkVersion(db: DatabaseSync): boolean {
+  const version = pragma(db, 'user_version')
+  const tables = db.prepare('select count(*) as count from sqlite_schema').get()?.['count']
+  if (version === 0 && tables === 0) return true
+  if (pragma(db, 'application_id') !== APPLICATION_ID) throw new Error('it is a database of something else.')
+  if (typeof version !== 'number' || version > SCHEMA_VERSION) {
+    throw new Error(
+      `it was written by a newer version of Polylogue (layout ${String(version)}; this one knows ${SCHEMA_VERSION}). ` +
+        'Open it with that version or a later one.',
+    )
+  }
+  return false
+}
+
+function createTables(db: DatabaseSync): void {
+  db.exec('begin immediate')
+  try {
+    // Another process may have been quicker.
+    if (checkVersion(db)) {
+      db.exec(`${TABLES}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${SCHEMA_VERSION}`)
+    }
+    db.exec('commit')
+  } catch (error) {
+    if (db.isTransaction) db.exec('rollback')
+    throw error
+  }
+}
+
+/** The value that a pragma gives. */
+function pragma(db: DatabaseSync, text: string): unknown {
+  return Object.values(db.prepare(`pragma ${text}`).get() ?? {})[0]
+}

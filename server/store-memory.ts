@@ -1,0 +1,150 @@
+/**
+ * A store that keeps everything in memory: for tests, and for servers whose sessions may end with them. It keeps the whole
+ * contract but one clause: nothing survives the process.
+ */
+import type { Batch, Job, NewJob, Store, StoredSession } from './store.ts'
+
+interface MemorySession {
+  snapshot: Uint8Array | null
+  snapshotSeq: number
+  updates: Uint8Array[]
+}
+
+interface MemoryJob extends NewJob {
+  generation: number
+  worker: string | null
+  expiresAt: number
+}
+
+export interface MemoryStoreOptions {
+  /** The clock of the leases, in epoch milliseconds. Default `Date.now`. */
+  readonly now?: () => number
+}
+
+/** Makes an empty store in memory. */
+export function memoryStore(options: MemoryStoreOptions = {}): Store {
+  return new MemoryStore(options.now ?? Date.now)
+}
+
+class MemoryStore implements Store {
+  readonly #now: () => number
+  readonly #sessions = new Map<string, MemorySession>()
+  /** By run; a Map keeps the order in which they came. */
+  readonly #jobs = new Map<string, MemoryJob>()
+  #closed = false
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  async append(batch: Batch): Promise<void> {
+    this.#open()
+    // Copies, since the caller may use its buffers again; all of them first, so that a bad entry leaves nothing behind.
+    const copies = batch.entries.map(({ session, update }) => ({ session, update: update.slice() }))
+    for (const { session, update } of copies) {
+      const stored = this.#sessions.get(session)
+      if (stored === undefined) this.#sessions.set(session, { snapshot: null, snapshotSeq: 0, updates: [update] })
+      else stored.updates.push(update)
+    }
+    for (const { run, session, agent, input } of batch.jobs) {
+      if (!this.#jobs.has(run)) this.#jobs.set(run, { run, session, agent, input, generation: 0, worker: null, expiresAt: 0 })
+    }
+    for (const run of batch.ended) this.#jobs.delete(run)
+  }
+
+  async read(session: string): Promise<StoredSession> {
+    this.#open()
+    const stored = this.#sessions.get(session)
+    if (stored === undefined) return { snapshot: null, snapshotSeq: 0, updates: [], lastSeq: 0 }
+    const { snapshot, snapshotSeq, updates } = stored
+    return {
+      snapshot: snapshot?.slice() ?? null,
+      snapshotSeq,
+      updates: updates.map((update) => update.slice()),
+      lastSeq: snapshotSeq + updates.length,
+    }
+  }
+
+  async compact(session: string, seq: number, snapshot: Uint8Array): Promise<boolean> {
+    this.#open()
+    const stored = this.#sessions.get(session)
+    if (stored === undefined || seq <= stored.snapshotSeq || seq > stored.snapshotSeq + stored.updates.length) return false
+    stored.updates.splice(0, seq - stored.snapshotSeq)
+    stored.snapshot = snapshot.slice()
+    stored.snapshotSeq = seq
+    return true
+  }
+
+  async erase(session: string): Promise<void> {
+    this.#open()
+    this.#sessions.delete(session)
+    for (const job of this.#jobs.values()) if (job.session === session) this.#jobs.delete(job.run)
+  }
+
+  async sessions(): Promise<string[]> {
+    this.#open()
+    return [...this.#sessions.keys()].sort()
+  }
+
+  async jobs(): Promise<Job[]> {
+    this.#open()
+    return [...this.#jobs.values()].map(toJob)
+  }
+
+  async claim(run: string, worker: string, leaseMs: number): Promise<Job | null> {
+    this.#open()
+    const wanted = this.#jobs.get(run)
+    if (wanted === undefined || wanted.worker !== null) return null
+    let isFirst = true
+    for (const job of this.#jobs.values()) {
+      if (job === wanted) isFirst = false
+      else if (job.session === wanted.session && job.agent === wanted.agent && (isFirst || job.worker !== null)) return null
+    }
+    wanted.worker = worker
+    wanted.generation += 1
+    wanted.expiresAt = this.#now() + leaseMs
+    return toJob(wanted)
+  }
+
+  async renew(run: string, generation: number, leaseMs: number): Promise<boolean> {
+    this.#open()
+    const job = this.#jobs.get(run)
+    const now = this.#now()
+    if (job === undefined || job.worker === null || job.generation !== generation || job.expiresAt <= now) return false
+    job.expiresAt = now + leaseMs
+    return true
+  }
+
+  async extendAll(leaseMs: number): Promise<void> {
+    this.#open()
+    const until = this.#now() + leaseMs
+    for (const job of this.#jobs.values()) if (job.worker !== null) job.expiresAt = Math.max(job.expiresAt, until)
+  }
+
+  async lapsed(): Promise<Job[]> {
+    this.#open()
+    const now = this.#now()
+    return [...this.#jobs.values()].filter((job) => job.worker !== null && job.expiresAt <= now).map(toJob)
+  }
+
+  async reopen(run: string, generation: number): Promise<boolean> {
+    this.#open()
+    const job = this.#jobs.get(run)
+    if (job === undefined || job.worker === null || job.generation !== generation) return false
+    job.worker = null
+    job.expiresAt = 0
+    return true
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  #open(): void {
+    if (this.#closed) throw new Error('The store is closed.')
+  }
+}
+
+function toJob(job: MemoryJob): Job {
+  return { ...job, state: job.worker === null ? 'open' : 'leased' }
+}

@@ -1,0 +1,89 @@
+/**
+ * Flags that people set and the server judges: cancels and hand-overs. Both are state, so whoever comes later finds them.
+ */
+import type * as Y from 'yjs'
+import { asRecord, cancelKey } from './layout.ts'
+import type { ParticipantKind } from './participant.ts'
+
+/** A request to end a run, at `control["cancel:TARGET"]`; TARGET is the id of a run or of the input that asked for it. */
+export interface CancelFlag {
+  /** Id of the participant who asked. */
+  readonly by: string
+  /** Epoch milliseconds by that participant's clock. */
+  readonly at: number
+  readonly reason?: string
+}
+
+export function readCancel(value: unknown): CancelFlag | undefined {
+  const flag = asRecord(value)
+  if (flag === undefined || typeof flag['by'] !== 'string' || typeof flag['at'] !== 'number') return undefined
+  const reason = flag['reason']
+  return { by: flag['by'], at: flag['at'], ...(typeof reason === 'string' ? { reason } : {}) }
+}
+
+/** The flag that asks to end a run: set on the run itself or on its input. */
+export function cancelOf(control: Y.Map<unknown>, run: string, input: string): CancelFlag | undefined {
+  return readCancel(control.get(cancelKey(run))) ?? readCancel(control.get(cancelKey(input)))
+}
+
+/** `request`: somebody wants a human; `take`: a supporter takes the session; `return`: it goes back to the agents. */
+export type HandoverAction = 'request' | 'take' | 'return'
+
+/** The last thing anybody asked about who answers, at `control.handover`. */
+export interface HandoverRequest {
+  readonly action: HandoverAction
+  readonly by: string
+  readonly at: number
+  readonly reason?: string
+}
+
+export function readHandover(value: unknown): HandoverRequest | undefined {
+  const request = asRecord(value)
+  if (request === undefined || typeof request['by'] !== 'string' || typeof request['at'] !== 'number') return undefined
+  const { action, reason } = request
+  if (action !== 'request' && action !== 'take' && action !== 'return') return undefined
+  return { action, by: request['by'], at: request['at'], ...(typeof reason === 'string' ? { reason } : {}) }
+}
+
+/**
+ * Who answers, at `ledger.holder`. `agents`: the agents do; `waiting`: nobody, a human was asked for; `human`: the supporter
+ * `by` does.
+ */
+export type Holder =
+  | { readonly state: 'agents' }
+  | { readonly state: 'waiting'; readonly by: string; readonly at: number; readonly reason?: string }
+  | { readonly state: 'human'; readonly by: string; readonly at: number }
+
+export const HELD_BY_AGENTS: Holder = { state: 'agents' }
+
+export function readHolder(value: unknown): Holder {
+  const holder = asRecord(value)
+  if (holder === undefined || typeof holder['by'] !== 'string' || typeof holder['at'] !== 'number') return HELD_BY_AGENTS
+  const { by, at, reason } = holder as { by: string; at: number; reason?: unknown }
+  if (holder['state'] === 'human') return { state: 'human', by, at }
+  if (holder['state'] === 'waiting') return { state: 'waiting', by, at, ...(typeof reason === 'string' ? { reason } : {}) }
+  return HELD_BY_AGENTS
+}
+
+/**
+ * The server's decision on a request: the new holder, or null where the request changes nothing. Anybody but a viewer may
+ * ask for a human; only support takes; support or the user who waits gives the session back.
+ */
+export function decideHolder(now: Holder, request: HandoverRequest, kind: ParticipantKind): Holder | null {
+  const { by, at, reason } = request
+  switch (request.action) {
+    case 'request':
+      if (now.state !== 'agents' || kind === 'viewer') return null
+      return { state: 'waiting', by, at, ...(reason === undefined ? {} : { reason }) }
+    case 'take':
+      if (kind !== 'support' || (now.state === 'human' && now.by === by)) return null
+      return { state: 'human', by, at }
+    case 'return':
+      if (now.state === 'agents') return null
+      if (kind === 'support' || (kind === 'user' && now.state === 'waiting')) return HELD_BY_AGENTS
+      return null
+    default:
+      return request.action satisfies never
+  }
+}
+

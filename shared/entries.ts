@@ -1,0 +1,157 @@
+/**
+ * Reads messages and runs out of the document into plain values. Pure; `view.ts` decides when to read again.
+ * What another peer wrote is untrusted: anything that is not of the expected form is left out, never thrown on.
+ */
+import * as Y from 'yjs'
+import type { CancelFlag } from './control.ts'
+import { arrayAt, asRecord, KEY, recordAt, stringAt } from './layout.ts'
+import type { Message, MessageHead, MessageMetadata, MessagePart, MessageStamp, OtherPart } from './message.ts'
+import { PARTICIPANT_KINDS, type ParticipantKind } from './participant.ts'
+import { isRunStatus, type RunStatus, type StepStatus } from './run.ts'
+
+/** One step of a run, as the view shows it. */
+export interface Step {
+  readonly title: string
+  readonly status: StepStatus
+  readonly detail?: string
+  /** 0 to 1, where the step says. */
+  readonly progress?: number
+}
+
+/** One activity of an agent, as the view shows it. Immutable. */
+export interface Run {
+  readonly id: string
+  readonly agent: string
+  /** Id of the message that asked for it. */
+  readonly input: string
+  readonly parent?: string
+  readonly attempt: number
+  readonly title?: string
+  readonly status: RunStatus
+  /** What it waits for while `suspended`. */
+  readonly waiting?: string
+  readonly error?: { readonly code: string; readonly message: string }
+  readonly usage?: Readonly<Record<string, unknown>>
+  readonly steps: readonly Step[]
+  /** Somebody has asked to end it. */
+  readonly cancel?: CancelFlag
+  /** Epoch milliseconds by the server's clock, when it was asked for. */
+  readonly at: number
+}
+
+export function readMessageHead(map: Y.Map<unknown>): MessageHead | undefined {
+  const head = recordAt(map, KEY.head)
+  if (head === undefined || typeof head['id'] !== 'string' || head['id'] === '') return undefined
+  const { role, kind } = head
+  if (role !== 'user' && role !== 'assistant' && role !== 'system') return undefined
+  if (!(PARTICIPANT_KINDS as readonly unknown[]).includes(kind)) return undefined
+  if (typeof head['by'] !== 'string' || typeof head['at'] !== 'number') return undefined
+  if (head['to'] !== undefined && !(Array.isArray(head['to']) && head['to'].every((name) => typeof name === 'string'))) return undefined
+  return head as unknown as MessageHead
+}
+
+export function readStamp(map: Y.Map<unknown>): MessageStamp | undefined {
+  const stamp = recordAt(map, KEY.stamp)
+  if (stamp === undefined || typeof stamp['seq'] !== 'number' || typeof stamp['by'] !== 'string') return undefined
+  return stamp as unknown as MessageStamp
+}
+
+export function messageValue(head: MessageHead, stamp: MessageStamp | undefined, parts: readonly MessagePart[]): Message {
+  const metadata: MessageMetadata = {
+    by: stamp?.by ?? head.by,
+    kind: head.kind as ParticipantKind,
+    at: stamp?.at ?? head.at,
+    ...(stamp === undefined ? {} : { seq: stamp.seq }),
+    ...(typeof head.parent === 'string' ? { parent: head.parent } : {}),
+    ...(typeof head.run === 'string' ? { run: head.run } : {}),
+    ...(head.to === undefined ? {} : { to: head.to }),
+    ...(head.lane === undefined ? {} : { lane: head.lane }),
+  }
+  return { id: head.id, role: head.role, metadata, parts }
+}
+
+/** A part that was written whole, or undefined when it is none. */
+export function readWholePart(value: unknown): OtherPart | undefined {
+  const part = asRecord(value)
+  return part !== undefined && typeof part['type'] === 'string' ? (part as OtherPart) : undefined
+}
+
+/** Joins the segments of a streamed text. */
+export function readText(part: Y.Map<unknown>): string {
+  let text = ''
+  for (const segment of arrayAt(part, KEY.text)?.toArray() ?? []) if (segment instanceof Y.Text) text += segment.toString()
+  return text
+}
+
+/** A part that is written bit by bit. `text` is its streamed text, which the caller keeps. */
+export function readLivePart(part: Y.Map<unknown>, text: string): MessagePart | undefined {
+  const head = recordAt(part, KEY.head)
+  const type = head?.['type']
+  if (head === undefined || typeof type !== 'string') return undefined
+  const state = stringAt(part, KEY.state)
+  if (type === 'text' || type === 'reasoning') return { ...head, type, text, state: state === 'done' ? 'done' : 'streaming' }
+  const more = recordAt(part, KEY.more)
+  if (type !== 'dynamic-tool' && !type.startsWith('tool-')) return { ...head, type, ...more } as OtherPart
+  const input = part.get(KEY.input)
+  const output = part.get(KEY.output)
+  const errorText = stringAt(part, KEY.errorText)
+  return {
+    ...head,
+    type,
+    state: state ?? 'input-streaming',
+    input: input === undefined ? (text === '' ? undefined : text) : input,
+    ...(output === undefined ? {} : { output }),
+    ...(errorText === undefined ? {} : { errorText }),
+    ...more,
+  } as MessagePart
+}
+
+export function readRun(map: Y.Map<unknown>, cancel: (run: string, input: string) => CancelFlag | undefined): Run | undefined {
+  const head = recordAt(map, KEY.head)
+  if (head === undefined) return undefined
+  const { id, agent, input, parent, attempt, title, at } = head
+  if (typeof id !== 'string' || typeof agent !== 'string' || typeof input !== 'string') return undefined
+  const status = map.get(KEY.status)
+  const error = recordAt(map, KEY.error)
+  const usage = recordAt(map, KEY.usage)
+  const waiting = stringAt(map, KEY.waiting)
+  const flag = cancel(id, input)
+  return {
+    id,
+    agent,
+    input,
+    ...(typeof parent === 'string' ? { parent } : {}),
+    attempt: typeof attempt === 'number' ? attempt : 1,
+    ...(typeof title === 'string' ? { title } : {}),
+    status: isRunStatus(status) ? status : 'pending',
+    ...(waiting === undefined ? {} : { waiting }),
+    ...(error === undefined ? {} : { error: { code: String(error['code']), message: String(error['message']) } }),
+    ...(usage === undefined ? {} : { usage }),
+    steps: readSteps(map),
+    ...(flag === undefined ? {} : { cancel: flag }),
+    at: typeof at === 'number' ? at : 0,
+  }
+}
+
+function readSteps(map: Y.Map<unknown>): Step[] {
+  const steps: Step[] = []
+  for (const step of arrayAt(map, KEY.steps)?.toArray() ?? []) {
+    if (!(step instanceof Y.Map)) continue
+    const title = recordAt(step as Y.Map<unknown>, KEY.head)?.['title']
+    if (typeof title !== 'string') continue
+    const status = step.get(KEY.status)
+    const detail = step.get(KEY.detail)
+    const progress = step.get(KEY.progress)
+    steps.push({
+      title,
+      status: isStepStatus(status) ? status : 'running',
+      ...(typeof detail === 'string' ? { detail } : {}),
+      ...(typeof progress === 'number' ? { progress } : {}),
+    })
+  }
+  return steps
+}
+
+function isStepStatus(value: unknown): value is StepStatus {
+  return value === 'running' || value === 'done' || value === 'failed' || value === 'cancelled' || value === 'interrupted'
+}

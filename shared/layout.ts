@@ -1,0 +1,101 @@
+/**
+ * The shape of the document: the only file with its key strings. SPEC.md §2 describes it in words.
+ */
+import * as Y from 'yjs'
+
+/** Version of the layout; `ledger.version` holds the one a document was made with. 1: the first. */
+export const LAYOUT_VERSION = 1
+
+/** The root types. `object:NAME` roots hold shared objects. */
+export const ROOT = { messages: 'messages', tasks: 'tasks', objects: 'objects', control: 'control', ledger: 'ledger' } as const
+
+/** Keys inside a message's, part's, run's and step's map, and in the maps `control` and `ledger`. */
+export const KEY = {
+  head: 'head',
+  parts: 'parts',
+  text: 'text',
+  state: 'state',
+  input: 'input',
+  output: 'output',
+  errorText: 'errorText',
+  more: 'more',
+  stamp: 'stamp',
+  status: 'status',
+  error: 'error',
+  usage: 'usage',
+  steps: 'steps',
+  detail: 'detail',
+  progress: 'progress',
+  waiting: 'waiting',
+  lease: 'lease',
+  handover: 'handover',
+  version: 'version',
+  holder: 'holder',
+  participants: 'participants',
+} as const
+
+const CANCEL = 'cancel:'
+const OBJECT = 'object:'
+
+/** Key of the cancel flag of a run or of an input. */
+export function cancelKey(target: string): string {
+  return CANCEL + target
+}
+
+/** Target of a cancel flag's key; null for other keys. */
+export function cancelTarget(key: string): string | null {
+  return key.startsWith(CANCEL) ? key.slice(CANCEL.length) : null
+}
+
+/** Name of the root type that holds a shared object. */
+export function objectRoot(name: string): string {
+  return OBJECT + name
+}
+
+/** A message or run as it stands in its array. */
+export type Entry = Y.Map<unknown>
+
+export interface SessionRoots {
+  readonly messages: Y.Array<Entry>
+  readonly tasks: Y.Array<Entry>
+  readonly objects: Y.Array<unknown>
+  readonly control: Y.Map<unknown>
+  readonly ledger: Y.Map<unknown>
+}
+
+/** The root types of a session's document. */
+export function rootsOf(doc: Y.Doc): SessionRoots {
+  return {
+    messages: doc.getArray<Entry>(ROOT.messages),
+    tasks: doc.getArray<Entry>(ROOT.tasks),
+    objects: doc.getArray(ROOT.objects),
+    control: doc.getMap(ROOT.control),
+    ledger: doc.getMap(ROOT.ledger),
+  }
+}
+
+/** The value under a key if it is a map, else undefined: nobody may rely on what another peer has put there. */
+export function mapAt(map: Y.Map<unknown>, key: string): Y.Map<unknown> | undefined {
+  const value = map.get(key)
+  return value instanceof Y.Map ? (value as Y.Map<unknown>) : undefined
+}
+
+export function arrayAt(map: Y.Map<unknown>, key: string): Y.Array<unknown> | undefined {
+  const value = map.get(key)
+  return value instanceof Y.Array ? (value as Y.Array<unknown>) : undefined
+}
+
+export function recordAt(map: Y.Map<unknown>, key: string): Record<string, unknown> | undefined {
+  return asRecord(map.get(key))
+}
+
+export function stringAt(map: Y.Map<unknown>, key: string): string | undefined {
+  const value = map.get(key)
+  return typeof value === 'string' ? value : undefined
+}
+
+/** A plain JSON object, else undefined. */
+export function asRecord(value: unknown): Record<string, unknown> | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Y.AbstractType) return undefined
+  return value as Record<string, unknown>
+}

@@ -1,0 +1,110 @@
+/**
+ * Messages as the view shows them: exactly the AI SDK v7 `UIMessage` (`id`, `role`, `metadata`, `parts`), declared
+ * structurally, so that the core needs no `ai` package. A type test pins that both assign to each other.
+ */
+import type { ParticipantKind } from './participant.ts'
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+export type MessageRole = 'system' | 'user' | 'assistant'
+
+export interface TextPart {
+  type: 'text'
+  text: string
+  state?: 'streaming' | 'done'
+}
+
+export interface ReasoningPart {
+  type: 'reasoning'
+  text: string
+  state?: 'streaming' | 'done'
+}
+
+export type ToolState =
+  | 'input-streaming'
+  | 'input-available'
+  | 'approval-requested'
+  | 'approval-responded'
+  | 'output-available'
+  | 'output-error'
+  | 'output-denied'
+
+/** A tool call: `tool-NAME` for tools known by type, `dynamic-tool` with `toolName` for the others. */
+export interface ToolPart {
+  type: `tool-${string}` | 'dynamic-tool'
+  toolName?: string
+  toolCallId: string
+  title?: string
+  state: ToolState
+  input?: unknown
+  output?: unknown
+  errorText?: string
+  preliminary?: boolean
+  providerExecuted?: boolean
+  approval?: { id: string; approved?: boolean; reason?: string }
+}
+
+/** Every other part: `step-start`, `file`, `source-url`, `source-document`, `data-NAME`, `custom`, `raw`, … kept as it came. */
+export interface OtherPart {
+  type: string
+  [key: string]: unknown
+}
+
+export type MessagePart = TextPart | ReasoningPart | ToolPart | OtherPart
+
+/** Written once with the message, by its author. */
+export interface MessageHead {
+  readonly id: string
+  readonly role: MessageRole
+  /** Participant who says to have written it; `stamp.by` is the verified one. */
+  readonly by: string
+  readonly kind: ParticipantKind
+  /** Epoch milliseconds by the author's clock: for display only, never for order. */
+  readonly at: number
+  /** Id of the message it follows in its branch. */
+  readonly parent?: string
+  /** Id of the run that writes it. */
+  readonly run?: string
+  /** Names of the agents that it asks; empty: none. Absent: the server decides. */
+  readonly to?: readonly string[]
+  readonly lane?: 'queue' | 'steer' | 'interrupt'
+}
+
+/** Written by the server alone, when it has accepted a message. */
+export interface MessageStamp {
+  /** Place in the session's order, from 1. */
+  readonly seq: number
+  /** Epoch milliseconds by the server's clock. */
+  readonly at: number
+  /** Id of the participant who wrote it, from the token of the connection. */
+  readonly by: string
+}
+
+export interface MessageMetadata {
+  /** Id of the author: the verified one as soon as the message is stamped. */
+  readonly by: string
+  readonly kind: ParticipantKind
+  /** Epoch milliseconds: the server's once stamped, the author's before. */
+  readonly at: number
+  /** Place in the session's order; absent while the server has not stored the message. */
+  readonly seq?: number
+  readonly parent?: string
+  readonly run?: string
+  readonly to?: readonly string[]
+  readonly lane?: 'queue' | 'steer' | 'interrupt'
+}
+
+/** Immutable. Unchanged messages and parts keep their identity from view to view. */
+export interface Message {
+  readonly id: string
+  readonly role: MessageRole
+  readonly metadata: MessageMetadata
+  readonly parts: readonly MessagePart[]
+}
+
+/** All text parts of a message, joined. */
+export function textOf(message: Pick<Message, 'parts'>): string {
+  let text = ''
+  for (const part of message.parts) if (part.type === 'text') text += (part as TextPart).text
+  return text
+}

@@ -1,0 +1,160 @@
+/**
+ * Writes one message into the document: parts, streamed text in segments, values. Writes are buffered as they come and go
+ * into the document at `flush`, in order and in one transaction: coalescing at the insert is what keeps a streamed text near
+ * its own size (merging updates afterwards keeps one struct per token).
+ */
+import * as Y from 'yjs'
+import { arrayAt, KEY, type Entry } from './layout.ts'
+import { MAX_SEGMENT_CHARS } from './limits.ts'
+import type { MessageHead, OtherPart } from './message.ts'
+
+/** A part's values that may change after its head was written. */
+export type PartKey = 'state' | 'input' | 'output' | 'errorText' | 'more'
+
+/** A part that is still being written; made by `MessageWriter.open`. */
+export class LivePart {
+  readonly head: Readonly<Record<string, unknown>>
+  /** The part's map once it has been flushed. */
+  map: Y.Map<unknown> | null = null
+  constructor(head: Readonly<Record<string, unknown>>) {
+    this.head = head
+  }
+}
+
+type Write =
+  | { kind: 'whole'; part: OtherPart }
+  | { kind: 'open'; part: LivePart }
+  | { kind: 'text'; part: LivePart; text: string }
+  | { kind: 'set'; part: LivePart; key: PartKey; value: unknown }
+  | { kind: 'drop'; from: number }
+
+/** Appends to a segmented text; makes the array and its segments as needed. Call it inside a transaction. */
+export function appendSegments(map: Y.Map<unknown>, text: string): void {
+  let segments = arrayAt(map, KEY.text) as Y.Array<Y.Text> | undefined
+  if (segments === undefined) {
+    segments = new Y.Array<Y.Text>()
+    map.set(KEY.text, segments)
+  }
+  let at = 0
+  while (at < text.length) {
+    let last = segments.length > 0 ? segments.get(segments.length - 1) : undefined
+    if (last === undefined || last.length >= MAX_SEGMENT_CHARS) {
+      last = new Y.Text()
+      segments.push([last])
+    }
+    let end = Math.min(text.length, at + MAX_SEGMENT_CHARS - last.length)
+    // A surrogate pair stays in one segment: halves in two texts would each be stored as U+FFFD.
+    if (end < text.length && isHighSurrogate(text.charCodeAt(end - 1))) end += 1
+    last.insert(last.length, text.slice(at, end))
+    at = end
+  }
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff
+}
+
+export class MessageWriter {
+  readonly #messages: Y.Array<Entry>
+  readonly #head: MessageHead
+  #parts: Y.Array<unknown> | null = null
+  #writes: Write[] = []
+  #count = 0
+  /** A high surrogate at the end of a delta waits here for its other half. */
+  readonly #halves = new Map<LivePart, string>()
+
+  /** Nothing is in the document before the first `flush`. */
+  constructor(messages: Y.Array<Entry>, head: MessageHead) {
+    this.#messages = messages
+    this.#head = head
+  }
+
+  get id(): string {
+    return this.#head.id
+  }
+
+  /** How many parts the message has, flushed or not. */
+  get partCount(): number {
+    return this.#count
+  }
+
+  get hasWrites(): boolean {
+    return this.#writes.length > 0
+  }
+
+  /** Adds a part that will not change any more. */
+  add(part: OtherPart): void {
+    this.#count += 1
+    this.#writes.push({ kind: 'whole', part })
+  }
+
+  /** Adds a part that is written bit by bit. */
+  open(head: Readonly<Record<string, unknown>>): LivePart {
+    const part = new LivePart(head)
+    this.#count += 1
+    this.#writes.push({ kind: 'open', part })
+    return part
+  }
+
+  append(part: LivePart, delta: string): void {
+    let text = (this.#halves.get(part) ?? '') + delta
+    this.#halves.delete(part)
+    if (text === '') return
+    if (isHighSurrogate(text.charCodeAt(text.length - 1))) {
+      this.#halves.set(part, text.slice(-1))
+      text = text.slice(0, -1)
+      if (text === '') return
+    }
+    const last = this.#writes.at(-1)
+    if (last?.kind === 'text' && last.part === part) last.text += text
+    else this.#writes.push({ kind: 'text', part, text })
+  }
+
+  set(part: LivePart, key: PartKey, value: unknown): void {
+    this.#writes.push({ kind: 'set', part, key, value })
+  }
+
+  /** Removes the parts from index `from` on: a step that is done again replaces what its dead attempt wrote. */
+  drop(from: number): void {
+    this.#count = Math.min(this.#count, from)
+    this.#writes.push({ kind: 'drop', from })
+  }
+
+  /** Writes what is buffered. MUST be called inside a transaction, so that it travels as one update. */
+  flush(): void {
+    const parts = (this.#parts ??= this.#create())
+    for (const write of this.#writes) {
+      switch (write.kind) {
+        case 'whole':
+          parts.push([write.part])
+          break
+        case 'open': {
+          const map = new Y.Map<unknown>()
+          map.set(KEY.head, write.part.head)
+          parts.push([map])
+          write.part.map = map
+          break
+        }
+        case 'text':
+          if (write.part.map !== null) appendSegments(write.part.map, write.text)
+          break
+        case 'set':
+          write.part.map?.set(write.key, write.value)
+          break
+        case 'drop':
+          if (parts.length > write.from) parts.delete(write.from, parts.length - write.from)
+          break
+      }
+    }
+    this.#writes = []
+  }
+
+  #create(): Y.Array<unknown> {
+    const map = new Y.Map<unknown>()
+    const parts = new Y.Array<unknown>()
+    map.set(KEY.head, this.#head)
+    map.set(KEY.parts, parts)
+    this.#messages.push([map])
+    return parts
+  }
+}

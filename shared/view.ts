@@ -1,0 +1,362 @@
+/**
+ * The immutable view of a session, kept up to date from Yjs events.
+ *
+ * What it promises:
+ * 1. Appending a token costs the same whatever the length of its text and of the session: the delta is added to the string
+ *    that is kept, one part and one message are made anew when somebody reads them, and only their listeners are told.
+ * 2. What did not change keeps its identity.
+ * 3. A listener that throws stops no other.
+ * The list `view.messages` is made when it is read, so a reader of single messages never pays for the list.
+ */
+import * as Y from 'yjs'
+import { cancelOf, readHolder, type Holder } from './control.ts'
+import { messageValue, readLivePart, readMessageHead, readRun, readStamp, readText, readWholePart, type Run } from './entries.ts'
+import type { Report } from './errors.ts'
+import { arrayAt, cancelTarget, KEY, mapAt, rootsOf, type SessionRoots } from './layout.ts'
+import type { Message, MessageHead, MessagePart } from './message.ts'
+import { readParticipant, type Participant } from './participant.ts'
+
+/** All of a session at one moment. */
+export interface SessionView {
+  /** In the server's order; messages that it has not stored yet come last, in the order they were written. */
+  readonly messages: readonly Message[]
+  /** In the order they were asked for. */
+  readonly runs: readonly Run[]
+  /** Everybody who has ever written in the session, by id. */
+  readonly participants: ReadonlyMap<string, Participant>
+  /** Who answers: the agents, nobody yet, or a supporter. */
+  readonly holder: Holder
+}
+
+/** What a listener can be told about: everything, the list of messages or runs, one message, one run. */
+export type Topic = 'view' | 'messages' | 'runs' | `message:${string}` | `run:${string}` | 'ledger'
+
+interface PartRecord {
+  text: string | null
+  value: MessagePart | undefined
+  dirty: boolean
+}
+
+interface MessageRecord {
+  readonly map: Y.Map<unknown>
+  readonly head: MessageHead
+  readonly parts: Map<Y.Map<unknown>, PartRecord>
+  value: Message | null
+}
+
+interface RunRecord {
+  readonly map: Y.Map<unknown>
+  readonly id: string
+  readonly input: string
+  value: Run | null
+}
+
+type DeepEvents = Y.YEvent<Y.AbstractType<unknown>>[]
+
+export class ViewBuilder {
+  readonly #doc: Y.Doc
+  readonly #roots: SessionRoots
+  readonly #report: Report
+  readonly #messages = new Map<string, MessageRecord>()
+  readonly #messageOf = new Map<Y.Map<unknown>, MessageRecord>()
+  readonly #runs = new Map<string, RunRecord>()
+  readonly #runOf = new Map<Y.Map<unknown>, RunRecord>()
+  readonly #listeners = new Map<Topic, Set<() => void>>()
+  readonly #changed = new Set<Topic>()
+  #order: readonly string[] | null = null
+  #messageList: readonly Message[] | null = null
+  #runList: readonly Run[] | null = null
+  #participants: ReadonlyMap<string, Participant> | null = null
+  #holder: Holder | null = null
+  #view: SessionView | null = null
+
+  constructor(doc: Y.Doc, report: Report) {
+    this.#doc = doc
+    this.#report = report
+    this.#roots = rootsOf(doc)
+    this.#roots.messages.observeDeep(this.#onMessages)
+    this.#roots.tasks.observeDeep(this.#onTasks)
+    this.#roots.control.observe(this.#onControl)
+    this.#roots.ledger.observeDeep(this.#onLedger)
+    doc.on('afterTransaction', this.#notify)
+    this.#reconcileMessages()
+    this.#reconcileRuns()
+    this.#changed.clear()
+  }
+
+  get view(): SessionView {
+    return (this.#view ??= { messages: this.#list(), runs: this.runs, participants: this.participants, holder: this.holder })
+  }
+
+  /** Ids in the order of `view.messages`; the same array until a message comes, goes or is stamped. */
+  get messageIds(): readonly string[] {
+    return (this.#order ??= this.#sorted())
+  }
+
+  message(id: string): Message | undefined {
+    const record = this.#messages.get(id)
+    return record === undefined ? undefined : (record.value ??= this.#readMessage(record))
+  }
+
+  get runs(): readonly Run[] {
+    if (this.#runList === null) {
+      const runs: Run[] = []
+      for (const record of this.#runs.values()) {
+        const run = this.#readRun(record)
+        if (run !== undefined) runs.push(run)
+      }
+      this.#runList = runs.sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
+    }
+    return this.#runList
+  }
+
+  run(id: string): Run | undefined {
+    const record = this.#runs.get(id)
+    return record === undefined ? undefined : this.#readRun(record)
+  }
+
+  get participants(): ReadonlyMap<string, Participant> {
+    if (this.#participants === null) {
+      const participants = new Map<string, Participant>()
+      for (const value of mapAt(this.#roots.ledger, KEY.participants)?.values() ?? []) {
+        const participant = readParticipant(value)
+        if (participant !== null) participants.set(participant.id, participant)
+      }
+      this.#participants = participants
+    }
+    return this.#participants
+  }
+
+  get holder(): Holder {
+    return (this.#holder ??= readHolder(this.#roots.ledger.get(KEY.holder)))
+  }
+
+  /** Calls `listener` after each change of `topic`; gives the function that ends it. */
+  subscribe(topic: Topic, listener: () => void): () => void {
+    let listeners = this.#listeners.get(topic)
+    if (listeners === undefined) this.#listeners.set(topic, (listeners = new Set()))
+    // A wrapper, so that one function subscribed twice is told twice and each subscription ends on its own.
+    const entry = (): void => listener()
+    listeners.add(entry)
+    return () => {
+      listeners.delete(entry)
+      if (listeners.size === 0 && this.#listeners.get(topic) === listeners) this.#listeners.delete(topic)
+    }
+  }
+
+  destroy(): void {
+    this.#roots.messages.unobserveDeep(this.#onMessages)
+    this.#roots.tasks.unobserveDeep(this.#onTasks)
+    this.#roots.control.unobserve(this.#onControl)
+    this.#roots.ledger.unobserveDeep(this.#onLedger)
+    this.#doc.off('afterTransaction', this.#notify)
+    this.#listeners.clear()
+  }
+
+  // ---- reading ------------------------------------------------------------------------------------------------------
+
+  #list(): readonly Message[] {
+    if (this.#messageList === null) {
+      const list: Message[] = []
+      for (const id of this.messageIds) {
+        const message = this.message(id)
+        if (message !== undefined) list.push(message)
+      }
+      this.#messageList = list
+    }
+    return this.#messageList
+  }
+
+  #sorted(): readonly string[] {
+    const keys = [...this.#messages.values()].map((record) => ({
+      id: record.head.id,
+      seq: readStamp(record.map)?.seq ?? Number.POSITIVE_INFINITY,
+      at: record.head.at,
+    }))
+    keys.sort((a, b) => (a.seq === b.seq ? a.at - b.at || (a.id < b.id ? -1 : 1) : a.seq - b.seq))
+    return keys.map((key) => key.id)
+  }
+
+  #readMessage(record: MessageRecord): Message {
+    const parts: MessagePart[] = []
+    for (const entry of arrayAt(record.map, KEY.parts)?.toArray() ?? []) {
+      const part = entry instanceof Y.Map ? this.#readPart(record, entry as Y.Map<unknown>) : readWholePart(entry)
+      if (part !== undefined) parts.push(part)
+    }
+    return messageValue(record.head, readStamp(record.map), parts)
+  }
+
+  #readPart(message: MessageRecord, map: Y.Map<unknown>): MessagePart | undefined {
+    let part = message.parts.get(map)
+    if (part === undefined) message.parts.set(map, (part = { text: null, value: undefined, dirty: true }))
+    if (part.dirty) {
+      part.text ??= readText(map)
+      part.value = readLivePart(map, part.text)
+      part.dirty = false
+    }
+    return part.value
+  }
+
+  #readRun(record: RunRecord): Run | undefined {
+    record.value ??= readRun(record.map, (run, input) => cancelOf(this.#roots.control, run, input)) ?? null
+    return record.value ?? undefined
+  }
+
+  // ---- events -------------------------------------------------------------------------------------------------------
+
+  readonly #onMessages = (events: DeepEvents): void => {
+    for (const event of events) {
+      if (event.target === (this.#roots.messages as unknown)) this.#reconcileMessages()
+      else this.#messageChanged(event)
+    }
+  }
+
+  #messageChanged(event: Y.YEvent<Y.AbstractType<unknown>>): void {
+    const [map, , partMap] = pathTo(event.target, this.#roots.messages)
+    const record = map instanceof Y.Map ? this.#messageOf.get(map as Y.Map<unknown>) : undefined
+    if (record === undefined) return
+    if (event.target === (record.map as unknown)) {
+      if ((event as Y.YMapEvent<unknown>).keysChanged.has(KEY.stamp)) this.#touch('messages')
+    } else if (partMap instanceof Y.Map) {
+      const part = record.parts.get(partMap as Y.Map<unknown>)
+      if (part !== undefined) {
+        part.text = part.text === null ? null : appended(part.text, event, partMap as Y.Map<unknown>)
+        part.dirty = true
+      }
+    }
+    record.value = null
+    this.#touch(`message:${record.head.id}`)
+  }
+
+  readonly #onTasks = (events: DeepEvents): void => {
+    for (const event of events) {
+      if (event.target === (this.#roots.tasks as unknown)) {
+        this.#reconcileRuns()
+        continue
+      }
+      const [map] = pathTo(event.target, this.#roots.tasks)
+      const record = map instanceof Y.Map ? this.#runOf.get(map as Y.Map<unknown>) : undefined
+      if (record !== undefined) this.#runChanged(record)
+    }
+  }
+
+  readonly #onControl = (event: Y.YMapEvent<unknown>): void => {
+    for (const key of event.keysChanged) {
+      const target = cancelTarget(String(key))
+      if (target === null) continue
+      for (const record of this.#runs.values()) if (record.id === target || record.input === target) this.#runChanged(record)
+    }
+  }
+
+  readonly #onLedger = (): void => {
+    this.#participants = null
+    this.#holder = null
+    this.#touch('ledger')
+  }
+
+  #runChanged(record: RunRecord): void {
+    record.value = null
+    this.#touch(`run:${record.id}`)
+    this.#touch('runs')
+  }
+
+  #touch(topic: Topic): void {
+    this.#changed.add(topic)
+    if (topic === 'runs') this.#runList = null
+    else if (topic === 'messages') this.#order = null
+    if (topic === 'messages' || topic.startsWith('message:')) this.#messageList = null
+    this.#view = null
+  }
+
+  #reconcileMessages(): void {
+    const seen = new Set<Y.Map<unknown>>()
+    for (const map of maps(this.#roots.messages)) {
+      const known = this.#messageOf.get(map)
+      const head = known?.head ?? readMessageHead(map)
+      if (head === undefined) continue
+      // Of two entries with one id (a message posted twice) the stamped one counts, else the first.
+      const rival = this.#messages.get(head.id)
+      if (rival !== undefined && rival.map !== map && seen.has(rival.map) && !(readStamp(map) && !readStamp(rival.map))) continue
+      if (rival !== undefined && rival.map !== map) seen.delete(rival.map)
+      seen.add(map)
+      if (known !== undefined && this.#messages.get(head.id) === known) continue
+      const record = known ?? { map, head, parts: new Map(), value: null }
+      this.#messageOf.set(map, record)
+      this.#messages.set(head.id, record)
+      this.#touch(`message:${head.id}`)
+      this.#touch('messages')
+    }
+    for (const [map, record] of this.#messageOf) {
+      if (seen.has(map)) continue
+      this.#messageOf.delete(map)
+      if (this.#messages.get(record.head.id) === record) this.#messages.delete(record.head.id)
+      this.#touch(`message:${record.head.id}`)
+      this.#touch('messages')
+    }
+  }
+
+  #reconcileRuns(): void {
+    const seen = new Set<Y.Map<unknown>>()
+    for (const map of maps(this.#roots.tasks)) {
+      seen.add(map)
+      if (this.#runOf.has(map)) continue
+      const run = readRun(map, () => undefined)
+      if (run === undefined || this.#runs.has(run.id)) continue
+      const record: RunRecord = { map, id: run.id, input: run.input, value: null }
+      this.#runOf.set(map, record)
+      this.#runs.set(run.id, record)
+      this.#runChanged(record)
+    }
+    for (const [map, record] of this.#runOf) {
+      if (seen.has(map)) continue
+      this.#runOf.delete(map)
+      this.#runs.delete(record.id)
+      this.#runChanged(record)
+    }
+  }
+
+  readonly #notify = (): void => {
+    if (this.#changed.size === 0) return
+    const topics: Topic[] = [...this.#changed, 'view']
+    this.#changed.clear()
+    for (const topic of topics) {
+      for (const listener of [...(this.#listeners.get(topic) ?? [])]) {
+        try {
+          listener()
+        } catch (error) {
+          this.#report(error, { stage: 'listener', topic })
+        }
+      }
+    }
+  }
+}
+
+/** The types on the way from a root down to a target, without the root; empty when the target is not below it. */
+function pathTo(target: Y.AbstractType<unknown>, root: Y.AbstractType<any>): Y.AbstractType<unknown>[] {
+  const path: Y.AbstractType<unknown>[] = []
+  for (let type: Y.AbstractType<unknown> | null = target; type !== null; type = type._item?.parent as Y.AbstractType<unknown> | null) {
+    if (type === root) return path
+    if (type._item === null) return []
+    path.unshift(type)
+  }
+  return []
+}
+
+function* maps(array: Y.Array<Y.Map<unknown>>): Generator<Y.Map<unknown>> {
+  for (const entry of array.toArray()) if (entry instanceof Y.Map) yield entry
+}
+
+/** The text after an event that only appended to its last segment, or null when it must be read anew. */
+function appended(text: string, event: Y.YEvent<Y.AbstractType<unknown>>, part: Y.Map<unknown>): string | null {
+  // A change of the part's own values (state, output) leaves its text as it was.
+  if (event.target === (part as unknown)) return (event as Y.YMapEvent<unknown>).keysChanged.has(KEY.text) ? null : text
+  const segments = arrayAt(part, KEY.text)
+  if (!(event.target instanceof Y.Text) || segments?.get(segments.length - 1) !== event.target) return null
+  const delta = event.delta as { insert?: unknown; retain?: number; delete?: number }[]
+  const last = delta[delta.length - 1]
+  if (typeof last?.insert !== 'string' || delta.length > 2) return null
+  // Only at the very end: what stood before the insert must be all of the segment.
+  if ((delta.length === 2 ? delta[0]?.retain : 0) !== event.target.length - last.insert.length) return null
+  // Two events in one transaction (a new segment and its text): the array's own event has made the text null already.
+  return text + last.insert
+}
