@@ -36,7 +36,7 @@ export class UpdateLog {
   /** Gathers what comes while `#committing` is under way. */
   #gathering: Group = emptyGroup()
   #committing: Group | null = null
-  #scheduled: NodeJS.Immediate | null = null
+  #scheduled = false
   #retry: { timer: NodeJS.Timeout; again: () => void } | null = null
   #stalled = false
   #unstoredBytes = 0
@@ -110,11 +110,13 @@ export class UpdateLog {
 
   #schedule(): void {
     // setImmediate: all that the sockets bring in one turn of the event loop goes into one commit.
-    if (this.#committing === null) this.#scheduled ??= setImmediate(this.#commit)
+    if (this.#committing !== null || this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(this.#commit)
   }
 
   readonly #commit = (): void => {
-    this.#scheduled = null
+    this.#scheduled = false
     const group = this.#gathering
     this.#gathering = emptyGroup()
     this.#committing = group

@@ -68,7 +68,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     now: Date.now,
   })
   await sessions.start()
-  const http = createServer(getRequestListener(createApp(sessions, options.routes).fetch))
+  const answer = getRequestListener(createApp(sessions, options.routes).fetch)
+  const http = createServer((request, response) => void answer(request, response))
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false })
   http.on('upgrade', (request, socket, head) => upgrade(sessions, sockets, report, request, socket, head))
   await listen(http, port, host)

@@ -1,0 +1,54 @@
+/** Every rule of SPEC.md and every scenario that this release promises is shown by a test that says so in its title. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { ROOT, read, testTitles, titlesIn } from './tree.ts'
+
+/** Acceptance scenarios that this release promises; a test of each begins with its id: `[S6] …`. */
+const PROMISED = `
+  D3 D4 D5 D8 D9 D10 D11
+  S1 S2 S3 S4 S5 S6 S7 S8 S9 S10
+  O1 O2 O3 O4 O5 O7 O8
+  R1 R2 R4 R5 R7 R8 R9
+  G1 G2 G4 H3 K1 K2 K3 X4 X8 E2`
+  .trim()
+  .split(/\s+/)
+
+const SPEC = join(ROOT, 'SPEC.md')
+
+/** Ids that titles cite: `[S6]`, `[S6, S7]` or `[S6][S7]` for scenarios, the same in parentheses for rules. */
+function cited(titles: readonly string[], bracket: RegExp, id: RegExp): ReadonlySet<string> {
+  const groups = titles.flatMap((title) => [...title.matchAll(bracket)].flatMap(([, inside = '']) => inside.split(/[,\s]+/)))
+  return new Set(groups.filter((word) => id.test(word)))
+}
+
+const rulesIn = (titles: readonly string[]): ReadonlySet<string> => cited(titles, /\(([^()]*)\)/g, /^[A-Z]+-\d+$/)
+
+test('every promised scenario has a test', () => {
+  const shown = cited(testTitles(), /\[([^[\]]*)\]/g, /^[A-Z]\d+$/)
+  expect(PROMISED.filter((id) => !shown.has(id))).toEqual([])
+})
+
+test.skipIf(!existsSync(SPEC))('every rule of SPEC.md has a test, and every rule that a test cites is in SPEC.md', () => {
+  const ruled = [...read('SPEC.md').matchAll(/\*\*([A-Z]+-\d+)\*\*/g)].map(([, id = '']) => id)
+  const citedRules = rulesIn(testTitles())
+  expect(ruled).not.toEqual([])
+  expect({
+    withoutTest: [...new Set(ruled)].filter((id) => !citedRules.has(id)),
+    withoutRule: [...citedRules].filter((id) => !ruled.includes(id)),
+  }).toEqual({ withoutTest: [], withoutRule: [] })
+})
+
+test('titles are read as they are written', () => {
+  const source = `
+    test('[S6] shuffled (DOC-3, LOG-1)', () => {})
+    test.for(['a', 'b'])('[S7] each of %s', () => {})
+    describe("it's quoted", () => { it(\`in a template\`, f) })
+    test.skipIf(process.platform === 'win32')('counts', f)
+    test.skip('[S8] does not count', f)
+    test.todo('[S9] neither')
+    expect(titles).toContain('[S10]')`
+  const titles = titlesIn(source)
+  expect(titles).toEqual(['[S6] shuffled (DOC-3, LOG-1)', '[S7] each of %s', "it's quoted", 'in a template', 'counts'])
+  expect([...rulesIn(titles)]).toEqual(['DOC-3', 'LOG-1'])
+})
