@@ -15,6 +15,9 @@ interface Schema extends DBSchema {
 const FOLD_AT_ROWS = 300
 /** What comes from the server is written in batches: it is there anyway. */
 const REMOTE_DELAY_MS = 150
+/** Pause before a write that the device refused (no room left) is tried again. */
+const RETRY_MS = 3_000
+const UNSTORED = 'unstored:'
 
 /** Origin of the transactions that apply what was read from the device. */
 export const LOCAL_STORE: unique symbol = Symbol('local store')
@@ -34,7 +37,7 @@ export class LocalStore {
   readonly #db: IDBPDatabase<Schema>
   #queue: Uint8Array[] = []
   #timer: ReturnType<typeof setTimeout> | undefined
-  #writing: Promise<void> | null = null
+  #writing: Promise<boolean> | null = null
   #rows = 0
   #localPending = 0
   #closed = false
@@ -72,19 +75,29 @@ export class LocalStore {
     return store
   }
 
-  async getMeta(key: string): Promise<unknown> {
-    return await this.#db.get('meta', key)
+  /** Replicas on this device, by client id, that have written something which the server has not confirmed. */
+  async unstored(): Promise<string[]> {
+    return (await this.#db.getAllKeys('meta')).filter((key) => key.startsWith(UNSTORED))
   }
 
-  setMeta(key: string, value: unknown): void {
-    this.#db.put('meta', value, key).catch((error: unknown) => this.#options.report(error, { stage: 'local store' }))
+  /** Notes whether this replica has unconfirmed writes; with `also`, that those of earlier replicas are confirmed too. */
+  setUnstored(unstored: boolean, also: readonly string[]): void {
+    const key = UNSTORED + this.#options.doc.clientID
+    const work = unstored
+      ? this.#db.put('meta', true, key)
+      : Promise.all([key, ...also].map((each) => this.#db.delete('meta', each)))
+    work.catch((error: unknown) => this.#options.report(error, { stage: 'local store' }))
   }
 
-  /** Resolves when everything written so far is on the device. */
+  /** Writes what waits. Resolves when that is on the device, or when the device has refused it; it is then tried again. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    while (this.#queue.length > 0 || this.#writing !== null) await (this.#writing ?? this.#write())
+    while (this.#queue.length > 0 || this.#writing !== null) {
+      if (await (this.#writing ?? this.#write())) continue
+      if (!this.#closed) this.#timer ??= setTimeout(() => void this.flush(), RETRY_MS)
+      return
+    }
   }
 
   async close(): Promise<void> {
@@ -115,15 +128,20 @@ export class LocalStore {
     void this.flush()
   }
 
-  #write(): Promise<void> {
+  #write(): Promise<boolean> {
     const updates = this.#queue.splice(0)
     const local = this.#localPending
     const work = this.#put(updates)
       .then(() => {
         this.#localPending -= local
         if (local > 0 && this.#localPending === 0) this.#options.onSaved(true)
+        return true
       })
-      .catch((error: unknown) => this.#options.report(error, { stage: 'local store' }))
+      .catch((error: unknown) => {
+        this.#queue.unshift(...updates)
+        this.#options.report(error, { stage: 'local store' })
+        return false
+      })
       .finally(() => (this.#writing = null))
     this.#writing = work
     return work

@@ -67,6 +67,8 @@ class BrowserSession extends Session implements OpenSession {
   #connection: Connection | null = null
   #store: LocalStore | null = null
   #tabs: Tabs | null = null
+  /** Notes of earlier replicas on this device whose writes are not confirmed yet. */
+  #unstored: readonly string[] = []
   #closing: Promise<void> | null = null
 
   constructor(options: OpenOptions) {
@@ -148,7 +150,8 @@ class BrowserSession extends Session implements OpenSession {
         onSaved: (onDevice) => this.setStatus({ onDevice }),
       })
       this.setStatus({ onDevice: true })
-      if ((await this.#store.getMeta('unstored')) === true) this.#storedWrites.assumeWritten()
+      this.#unstored = await this.#store.unstored()
+      if (this.#unstored.length > 0) this.#storedWrites.assumeWritten()
     } catch (error) {
       // A browser that gives no storage (private mode, quota) still chats; it says that nothing is on the device.
       this.#report(error, { stage: 'local store' })
@@ -187,7 +190,7 @@ class BrowserSession extends Session implements OpenSession {
   }
 
   #onStored(onServer: boolean): void {
-    this.#store?.setMeta('unstored', !onServer)
+    this.#store?.setUnstored(!onServer, this.#unstored)
     this.setStatus({ onServer })
   }
 

@@ -100,19 +100,22 @@ export class Clerk implements Watcher {
     if (map !== undefined) this.#doc.transact(() => map.set(KEY.lease, { worker, generation }), CLERK)
   }
 
-  /** Ends a run whose worker is gone: cancelled if somebody has asked for that, else interrupted. */
-  lapse(run: string): void {
+  /**
+   * Ends a run whose worker is gone: cancelled if somebody has asked for that, else interrupted. Gives false for a run that
+   * its worker never started: it is as it was, and another worker may have it.
+   */
+  lapse(run: string): boolean {
     const map = this.#runs.get(run)
     const value = map === undefined ? undefined : readRun(map, (id, input) => cancelOf(this.#roots.control, id, input))
-    if (map !== undefined && value !== undefined && !hasEnded(value.status)) {
-      this.#doc.transact(() => {
-        if (value.status === 'pending') this.#end(map, value.status, 'fail')
-        else this.#end(map, value.status, value.cancel === undefined ? 'lapse' : 'cancel')
-      }, CLERK)
-    } else {
+    if (map === undefined || value === undefined || hasEnded(value.status)) {
       this.#ended.push(run)
+    } else if (value.status === 'pending' && value.cancel === undefined) {
+      return false
+    } else {
+      this.#doc.transact(() => this.#end(map, value.status, value.cancel === undefined ? 'lapse' : 'cancel'), CLERK)
     }
     this.settle()
+    return true
   }
 
   // ---- what is noted ------------------------------------------------------------------------------------------------
@@ -228,7 +231,6 @@ export class Clerk implements Watcher {
     const end = RUN_TABLE[status][event]
     if (end === null) return
     map.set(KEY.status, end)
-    if (event === 'fail') map.set(KEY.error, { code: 'unclaimed', message: 'The worker never started the run.' })
     if (!(end in STEP_AT_END)) return
     for (const step of arrayAt(map, KEY.steps)?.toArray() ?? []) {
       if (step instanceof Y.Map && (step.get(KEY.status) ?? 'running') === 'running') {

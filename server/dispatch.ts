@@ -32,8 +32,8 @@ export interface DispatcherOptions {
   readonly leaseMs: number
   /** Writes the lease into the session's document and resolves when that is stored. */
   readonly grant: (job: Job) => Promise<void>
-  /** Ends the run of a lapsed job in the session's document. */
-  readonly lapse: (job: Job) => Promise<void>
+  /** Ends the run of a lapsed job in the session's document; false where it was never started and may be given again. */
+  readonly lapse: (job: Job) => Promise<boolean>
 }
 
 export class Dispatcher {
@@ -43,6 +43,7 @@ export class Dispatcher {
   readonly #open = new Map<string, NewJob>()
   readonly #assigning = new Set<string>()
   #sweeper: NodeJS.Timeout | null = null
+  #sweeping = false
 
   constructor(options: DispatcherOptions) {
     this.#options = options
@@ -78,6 +79,8 @@ export class Dispatcher {
   /** A worker is there, for the first time or again, and says which leases it holds. */
   async join(link: WorkerLink, id: string, slots: number, leases: readonly LeaseRef[]): Promise<void> {
     const agent = link.participant.id
+    // The worker's former connection may not have been found dead yet; nothing must be given to it.
+    for (const [old, worker] of this.#workers) if (worker.id === id) this.#workers.delete(old)
     const worker: Worker = { id, agent, link, slots, runs: new Set() }
     this.#workers.set(link, worker)
     await this.renew(link, leases)
@@ -145,11 +148,25 @@ export class Dispatcher {
   }
 
   async #sweep(): Promise<void> {
-    const { store, lapse, report } = this.#options
+    if (this.#sweeping) return
+    this.#sweeping = true
+    const { store, report } = this.#options
     try {
-      for (const job of await store.lapsed()) await lapse(job)
+      for (const job of await store.lapsed()) {
+        // One session that cannot be loaded must not keep the others' runs alive.
+        await this.#lapse(job).catch((error: unknown) => report(error, { stage: 'lapse', run: job.run }))
+      }
     } catch (error) {
       report(error, { stage: 'sweep' })
+    } finally {
+      this.#sweeping = false
     }
+  }
+
+  async #lapse(job: Job): Promise<void> {
+    const { store, lapse } = this.#options
+    if ((await lapse(job)) || !(await store.reopen(job.run, job.generation))) return
+    for (const worker of this.#workers.values()) worker.runs.delete(job.run)
+    this.added(job)
   }
 }

@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
-import { WebSocketServer } from 'ws'
+import { WebSocketServer, type WebSocket } from 'ws'
 import { SessionError, type Report } from '../shared/errors.ts'
 import { MAX_FRAME_BYTES } from '../shared/limits.ts'
 import { createAccess, type AccessOptions } from './access.ts'
@@ -18,6 +18,8 @@ import type { Store } from './store.ts'
 
 /** Path of the WebSocket endpoint. */
 export const SYNC_PATH = '/sync'
+/** Every socket is pinged this often, and ended when it has not answered the ping before: a silent peer is gone. */
+const PING_EVERY_MS = 10_000
 /** How long `close` waits for the store before it gives up, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5_000
 
@@ -72,13 +74,20 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const http = createServer((request, response) => void answer(request, response))
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false })
   http.on('upgrade', (request, socket, head) => upgrade(sessions, sockets, report, request, socket, head))
-  await listen(http, port, host)
+  const pings = setInterval(() => pingAll(sockets), PING_EVERY_MS)
+  await listen(http, port, host).catch((error: unknown) => {
+    clearInterval(pings)
+    throw error
+  })
   const address = http.address() as AddressInfo
   let closing: Promise<boolean> | null = null
   return {
     port: address.port,
     url: `ws://${host.includes(':') ? `[${host}]` : host}:${address.port}${SYNC_PATH}`,
-    close: (timeoutMs = CLOSE_TIMEOUT_MS) => (closing ??= close(http, sockets, sessions, store, timeoutMs)),
+    close: (timeoutMs = CLOSE_TIMEOUT_MS) => {
+      clearInterval(pings)
+      return (closing ??= close(http, sockets, sessions, store, timeoutMs))
+    },
   }
 }
 
@@ -116,6 +125,20 @@ function upgrade(
     // Oversize and malformed frames end here; `ws` closes the socket with the fitting code (1009, 1002, 1007) by itself.
     ws.on('error', (error) => report(error, { stage: 'socket' }))
   })
+}
+
+const unanswered = new WeakSet<WebSocket>()
+
+function pingAll(sockets: WebSocketServer): void {
+  for (const ws of sockets.clients) {
+    if (unanswered.has(ws)) {
+      ws.terminate()
+      continue
+    }
+    unanswered.add(ws)
+    ws.once('pong', () => unanswered.delete(ws))
+    ws.ping()
+  }
 }
 
 function toRequest(request: IncomingMessage): Request {

@@ -85,7 +85,7 @@ export class Sessions {
       report,
       leaseMs: options.leaseMs,
       grant: (job) => this.#grant(job),
-      lapse: (job) => this.#use(job.session, ({ clerk }) => clerk.lapse(job.run)),
+      lapse: async (job) => (await this.#use(job.session, ({ clerk }) => clerk.lapse(job.run))) ?? true,
     })
     // flushDelay false: the host hands each broadcast on at once, to the override below.
     this.#host = new Hocuspocus<Context>({ quiet: true, flushDelay: false, extensions: [this.#extension()] })
@@ -294,14 +294,14 @@ export class Sessions {
   }
 
   /** Does something in a session, loading it where it is not. */
-  async #use(session: string, task: (entry: { room: Room; clerk: Clerk }) => void): Promise<void> {
+  async #use<T>(session: string, task: (entry: { room: Room; clerk: Clerk }) => T): Promise<T | undefined> {
     this.#hold(session, 1)
     try {
       const config = { readOnly: false, isAuthenticated: true }
       const document = await this.#host.createDocument(session, new Request('http://localhost'), 'server', config)
       const entry = this.#rooms.get(session)
-      if (entry !== undefined) task(entry)
       setImmediate(() => this.#unload(document))
+      return entry === undefined ? undefined : task(entry)
     } finally {
       this.#hold(session, -1)
     }

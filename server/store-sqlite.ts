@@ -66,7 +66,7 @@ class SqliteStore implements Store {
   }
 
   async append(batch: Batch): Promise<void> {
-    const { addUpdate, addJob, endJob } = this.#statements
+    const { addUpdate, addJob, endJob } = this.#sql
     this.#transaction('immediate', () => {
       for (const { session, update } of batch.entries) {
         const known = this.#session(session)
@@ -80,7 +80,7 @@ class SqliteStore implements Store {
   }
 
   async read(session: string): Promise<StoredSession> {
-    const { findSession, readSnapshot, readUpdates } = this.#statements
+    const { findSession, readSnapshot, readUpdates } = this.#sql
     let snapshotRow: Row | undefined
     let rows: [seq: number, sum: number, data: Uint8Array][] = []
     try {
@@ -113,7 +113,7 @@ class SqliteStore implements Store {
       const packed = await compress(snapshot, { params: { [constants.ZSTD_c_compressionLevel]: 3 } })
       if (packed.byteLength < size) data = packed
     }
-    const { findSession, dropUpdates, putSnapshot } = this.#statements
+    const { findSession, dropUpdates, putSnapshot } = this.#sql
     return this.#transaction('immediate', () => {
       const id = findSession.get(session)?.['id']
       if (typeof id !== 'number') return false
@@ -127,7 +127,7 @@ class SqliteStore implements Store {
   }
 
   async erase(session: string): Promise<void> {
-    const { findSession, dropUpdates, dropSnapshot, dropJobs, dropSession } = this.#statements
+    const { findSession, dropUpdates, dropSnapshot, dropJobs, dropSession } = this.#sql
     this.#transaction('immediate', () => {
       dropJobs.run(session)
       const id = findSession.get(session)?.['id']
@@ -146,42 +146,47 @@ class SqliteStore implements Store {
   }
 
   async sessions(): Promise<string[]> {
-    return this.#statements.listSessions
+    return this.#sql.listSessions
       .all()
       .map((row) => String(row['name']))
       .sort()
   }
 
   async jobs(): Promise<Job[]> {
-    return this.#statements.listJobs.all().map(toJob)
+    return this.#sql.listJobs.all().map(toJob)
   }
 
   async claim(run: string, worker: string, leaseMs: number): Promise<Job | null> {
     // `all`, here and below: `get` stops after the first row, and a commit that fails then would go unnoticed.
-    const [row] = this.#statements.claim.all(worker, this.#now() + leaseMs, run)
+    const [row] = this.#sql.claim.all(worker, this.#now() + leaseMs, run)
     return row === undefined ? null : toJob(row)
   }
 
   async renew(run: string, generation: number, leaseMs: number): Promise<boolean> {
     const now = this.#now()
-    return this.#statements.renew.run(now + leaseMs, run, generation, now).changes === 1
+    return this.#sql.renew.run(now + leaseMs, run, generation, now).changes === 1
   }
 
   async extendAll(leaseMs: number): Promise<void> {
     const until = this.#now() + leaseMs
-    this.#statements.extendAll.run(until, until)
+    this.#sql.extendAll.run(until, until)
   }
 
   async lapsed(): Promise<Job[]> {
-    return this.#statements.lapsed.all(this.#now()).map(toJob)
+    return this.#sql.lapsed.all(this.#now()).map(toJob)
   }
 
   async reopen(run: string, generation: number): Promise<boolean> {
-    return this.#statements.reopen.run(run, generation).changes === 1
+    return this.#sql.reopen.run(run, generation).changes === 1
   }
 
   async close(): Promise<void> {
     if (this.#db.isOpen) this.#db.close()
+  }
+
+  get #sql(): Statements {
+    if (!this.#db.isOpen) throw new Error('The store is closed.')
+    return this.#statements
   }
 
   /** Runs `work` as a whole or not at all, and gives the error that stopped it. */
@@ -207,7 +212,7 @@ class SqliteStore implements Store {
   }
 
   #checkCache(): void {
-    const dataVersion = this.#statements.dataVersion.get()?.['data_version']
+    const dataVersion = this.#sql.dataVersion.get()?.['data_version']
     if (dataVersion !== this.#dataVersion || this.#cache.size > MAX_CACHED_SESSIONS) this.#cache.clear()
     this.#dataVersion = dataVersion
   }
@@ -216,7 +221,7 @@ class SqliteStore implements Store {
   #session(name: string): CachedSession {
     const cached = this.#cache.get(name)
     if (cached !== undefined) return cached
-    const { findSession, addSession } = this.#statements
+    const { findSession, addSession } = this.#sql
     const found = findSession.get(name)?.['id']
     const id = Number(found ?? addSession.run(name).lastInsertRowid)
     const session: CachedSession = { id, lastSeq: found === undefined ? 0 : this.#reach(id).lastSeq }
@@ -225,7 +230,7 @@ class SqliteStore implements Store {
   }
 
   #reach(id: number): { snapshotSeq: number; lastSeq: number } {
-    const row = this.#statements.reach.get(id, id)
+    const row = this.#sql.reach.get(id, id)
     const snapshotSeq = Number(row?.['snapshot_seq'] ?? 0)
     return { snapshotSeq, lastSeq: Math.max(snapshotSeq, Number(row?.['last_seq'] ?? 0)) }
   }
@@ -288,8 +293,8 @@ async function openSnapshot(
   if (sumOf(data, seq) !== sum) throw new DamagedSession(session, 'the snapshot does not match its checksum')
   if (data.byteLength === size) return { snapshot: data, snapshotSeq: seq }
   try {
-    const snapshot = await decompress(data, { maxOutputLength: size })
-    if (snapshot.byteLength === size) return { snapshot, snapshotSeq: seq }
+    const { buffer, byteOffset, byteLength } = await decompress(data, { maxOutputLength: size })
+    if (byteLength === size) return { snapshot: new Uint8Array(buffer, byteOffset, byteLength), snapshotSeq: seq }
   } catch {
     // Told below, like a result of another length.
   }

@@ -31,7 +31,7 @@ class Desk {
   readonly calledForHuman: string[] = []
   where: { lat: number; lon: number } | null = { lat: 52.52, lon: 13.405 }
   /** Told when a step begins. */
-  onStep: (title: string) => void = () => {}
+  onStep: (title: string) => unknown = () => {}
 
   constructor() {
     tidy.push(() => this.shop.close())
@@ -71,7 +71,7 @@ interface AskOptions extends DemoModelOptions {
   readonly context?: Partial<ToolContext>
   readonly tools?: ToolSet
   readonly signal?: AbortSignal
-  readonly onPart?: (part: TextStreamPart<ToolSet>) => void
+  readonly onPart?: (part: TextStreamPart<ToolSet>) => unknown
   /** Sent to the model, as a message of the user's, at the boundary before the step of this number. */
   readonly steer?: { readonly step: number; readonly text: string }
 }
@@ -129,7 +129,7 @@ describe('orders', () => {
   test('shows a product with a table', async () => {
     const reply = await ask(new Desk(), 'orders', 'Show me the XM headphones')
     expect(reply.tools).toEqual(['getProduct'])
-    expect(reply.text).toContain('The **Sonara XM Headphones** costs **$279.00**')
+    expect(reply.text).toContain('**Sonara XM Headphones**, **$279.00**')
     expect(reply.text).toMatch(/\n\|:--\|:--\|\n\| Noise cancelling \| adaptive/)
     expect((await ask(new Desk(), 'orders', 'Show me the headphones')).text).toContain('- Sonara XM Headphones')
   })
@@ -261,6 +261,13 @@ describe('orders', () => {
     expect(reply.text).toContain('I could **not** take up “gift-wrap it” any more')
   })
 
+  test('understands a mere day as the answer to its own question', async () => {
+    const desk = new Desk()
+    const { history } = await ask(desk, 'orders', 'Buy the XM headphones')
+    const reply = await ask(desk, 'orders', 'Friday, please', { history, context: { key: 'input-2' } })
+    expect(reply.text).toContain('Booked: order **1043** comes on **Friday, November 27**')
+  })
+
   test('moves a delivery in a later turn', async () => {
     const desk = new Desk()
     const { history } = await ask(desk, 'orders', 'Book delivery for Tuesday')
@@ -353,7 +360,11 @@ describe('research', () => {
     expect(reply.tools).toEqual(['searchCatalogue', 'compareSpecifications', 'analyseReviews'])
     expect(desk.steps).toEqual([
       { title: 'searching the catalogue', state: 'done', detail: '4 found' },
-      { title: 'comparing specifications', state: 'done', detail: 'Sonara XM Headphones, Halden Quiet 7, Veltro Air One, Brezza 3' },
+      {
+        title: 'comparing specifications',
+        state: 'done',
+        detail: 'Sonara XM Headphones, Halden Quiet 7, Veltro Air One, Brezza 3',
+      },
       { title: 'analysing reviews', state: 'done', detail: '11 reviews' },
     ])
     expect(reply.text).toContain('| Model | Price | Noise cancelling | Battery | Rating |\n|:--|--:|:--|:--|--:|\n')
@@ -366,12 +377,16 @@ describe('research', () => {
     const reply = await ask(new Desk(), 'research', 'Research laptops under $20')
     expect(reply.tools).toEqual(['searchCatalogue'])
     expect(reply.text).toContain('found nothing for “laptops”')
+    expect((await ask(new Desk(), 'research', 'Which laptops are best?')).text).toContain('products for “laptops”')
   })
 })
 
 describe('the model', () => {
   test('answers the same to the same, and streams the input of a tool before the call', async () => {
-    const [a, b] = [await ask(new Desk(), 'orders', 'Where is my order 1042?'), await ask(new Desk(), 'orders', 'Where is my order 1042?')]
+    const [a, b] = [
+      await ask(new Desk(), 'orders', 'Where is my order 1042?'),
+      await ask(new Desk(), 'orders', 'Where is my order 1042?'),
+    ]
     expect(a.text).toBe(b.text)
     expect(typesIn(a)).toEqual(typesIn(b))
     const types = typesIn(a)
@@ -382,7 +397,12 @@ describe('the model', () => {
   test('reads from the system prompt which agent it is', async () => {
     const tools = toolsFor('returns', new Desk().shop, new Desk().context())
     const prompt = 'What is your return policy?'
-    const told = await generateText({ model: scriptedModel({ delayMs: 0 }), instructions: instructions('returns'), prompt, tools })
+    const told = await generateText({
+      model: scriptedModel({ delayMs: 0 }),
+      instructions: instructions('returns'),
+      prompt,
+      tools,
+    })
     expect(told.toolCalls.map((call) => call.toolName)).toEqual(['getReturnPolicy'])
     expect(told.finishReason).toBe('tool-calls')
     const untold = await generateText({ model: scriptedModel({ delayMs: 0 }), prompt, tools })
@@ -398,12 +418,19 @@ describe('the model', () => {
   })
 
   test('reads what customers write', () => {
-    expect(wishAfter(/\bbuy\b/i, 'I want to buy two pairs of the XM headphones, please')).toEqual({ product: 'XM headphones', quantity: 2 })
+    expect(wishAfter(/\bbuy\b/i, 'I want to buy two pairs of the XM headphones, please')).toEqual({
+      product: 'XM headphones',
+      quantity: 2,
+    })
     expect(wishAfter(/\bbuy\b/i, 'buy me an Orbis Phone 9 for my son')).toEqual({ product: 'Orbis Phone 9', quantity: 1 })
     expect(wishAfter(/\bbuy\b/i, 'I would buy')).toBeNull()
-    expect([orderIn('order #1042'), orderIn('#17'), orderIn('1042'), orderIn('in 2026'), orderIn('return 1042')]).toEqual(
-      [1042, 17, 1042, null, 1042],
-    )
+    expect([orderIn('order #1042'), orderIn('#17'), orderIn('1042'), orderIn('in 2026'), orderIn('return 1042')]).toEqual([
+      1042,
+      17,
+      1042,
+      null,
+      1042,
+    ])
     expect([budgetIn('under $1,200'), budgetIn('up to 80 dollars'), budgetIn('cheap')]).toEqual([1200, 80, null])
     expect([weekdayIn('not tuesday but WEDNESDAY'), weekdayIn('soon')]).toEqual(['Wednesday', null])
     expect([wantsHuman('I want to talk to someone'), wantsHuman('The refund is too low')]).toEqual([true, false])
@@ -461,7 +488,9 @@ describe('aborting', () => {
     const model = demoModel('orders', { delayMs: 0, env: {}, onStart: started, onAbort: aborted })
     const prompt = [{ role: 'user' as const, content: [{ type: 'text' as const, text: 'Hello' }] }]
     await expect(model.doStream({ prompt, abortSignal: AbortSignal.abort(new Error('cancelled')) })).rejects.toThrow('cancelled')
-    await expect(model.doGenerate({ prompt, abortSignal: AbortSignal.abort(new Error('cancelled')) })).rejects.toThrow('cancelled')
+    await expect(model.doGenerate({ prompt, abortSignal: AbortSignal.abort(new Error('cancelled')) })).rejects.toThrow(
+      'cancelled',
+    )
     expect([started.mock.calls.length, aborted.mock.calls.length]).toEqual([0, 0])
     await model.doGenerate({ prompt })
     const { stream } = await model.doStream({ prompt })
@@ -472,29 +501,117 @@ describe('aborting', () => {
   test('a call that is aborted while it generates says so', async () => {
     const stop = new AbortController()
     const aborts: ModelCall[] = []
-    const model = demoModel('orders', { delayMs: 60_000, env: {}, onAbort: (call) => void aborts.push(call) })
+    const model = demoModel('orders', {
+      delayMs: 60_000,
+      env: {},
+      onStart: () => setImmediate(() => stop.abort()),
+      onAbort: (call) => void aborts.push(call),
+    })
     const prompt = [{ role: 'user' as const, content: [{ type: 'text' as const, text: 'Hello' }] }]
-    const call = model.doGenerate({ prompt, abortSignal: stop.signal })
-    stop.abort()
-    await expect(call).rejects.toMatchObject({ name: 'AbortError' })
+    await expect(model.doGenerate({ prompt, abortSignal: stop.signal })).rejects.toMatchObject({ name: 'AbortError' })
     expect(aborts).toHaveLength(1)
   })
 
-  test('a tool that is aborted ends at once, leaves its step open, and nothing is ordered', async () => {
-    const desk = new Desk()
-    const stop = new AbortController()
-    desk.onStep = (title) => title === 'confirmation' && stop.abort()
-    const startedAt = performance.now()
-    const delays = { checkStock: 0, reserve: 0, payment: 0 }
-    const reply = await ask(desk, 'orders', 'Buy the XM headphones', {
-      signal: stop.signal,
-      context: { delayMs: 0, ...{ step: slowFrom(desk, 'confirmation') } },
+  test.each([
+    ['orders', 'Buy the XM headphones', 'confirmation', ['done', 'done', 'done', 'active']],
+    ['research', 'Research noise-cancelling headphones under $300', 'comparing specifications', ['done', 'active']],
+    ['returns', 'Return order 1042', 'process return', ['done', 'done', 'done', 'active']],
+  ] as const)(
+    'a tool of %s that is aborted ends at once, leaves its step open and writes nothing',
+    async (agent, text, at, states) => {
+      const desk = new Desk()
+      const stop = new AbortController()
+      const context = desk.context()
+      // This one tool would take a minute.
+      Object.defineProperty(context, 'delayMs', { get: () => (desk.steps.at(-1)?.title === at ? 60_000 : 0) })
+      desk.onStep = (title) => title === at && setImmediate(() => stop.abort('cancelled'))
+      const onAbort = vi.fn<(call: ModelCall) => void>()
+      const startedAt = performance.now()
+      const reply = await ask(desk, agent, text, { signal: stop.signal, tools: toolsFor(agent, desk.shop, context), onAbort })
+      expect(performance.now() - startedAt).toBeLessThan(10_000)
+      expect(typesIn(reply).at(-1)).toBe('abort')
+      expect(desk.steps.map((step) => step.state)).toEqual(states)
+      expect(listOrders(desk.shop, 'demo').map((order) => order.status)).toEqual(['in transit', 'delivered', 'delivered'])
+      expect(desk.shop.db.prepare(`select * from payments where status = 'captured'`).all()).toEqual([])
+      // No model call was under way, so none was aborted.
+      expect(onAbort).not.toHaveBeenCalled()
+    },
+  )
+})
+
+/** An API as OpenAI's chat completions: it streams what it is told to. */
+async function chatServer(
+  answer: (response: ServerResponse) => void,
+): Promise<{ url: string; requests: { auth: string; body: string }[] }> {
+  const requests: { auth: string; body: string }[] = []
+  const server = createServer((request, response) => {
+    let body = ''
+    request.on('data', (data: Buffer) => (body += data.toString()))
+    request.on('end', () => {
+      requests.push({ auth: request.headers.authorization ?? '', body })
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      answer(response)
     })
-    expect(delays).toBeDefined()
-    expect(performance.now() - startedAt).toBeLessThan(10_000)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  tidy.push(() => {
+    server.closeAllConnections()
+    return new Promise((resolve) => server.close(resolve))
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, requests }
+}
+
+function chunk(delta: object, finish: string | null = null): string {
+  return `data: ${JSON.stringify({ id: 'c', created: 1, model: 'm', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`
+}
+
+describe('a real provider in its place', () => {
+  test('is asked with the tools, the name and the key from the environment', async () => {
+    const { url, requests } = await chatServer((response) => {
+      if (requests.length === 1) {
+        const call = { index: 0, id: 'call-1', type: 'function', function: { name: 'getOrder', arguments: '{"orderId":1042}' } }
+        response.write(chunk({ role: 'assistant', tool_calls: [call] }) + chunk({}, 'tool_calls'))
+      } else {
+        response.write(chunk({ role: 'assistant', content: 'It is on its way.' }) + chunk({}, 'stop'))
+      }
+      response.end('data: [DONE]\n\n')
+    })
+    const env = { DEMO_MODEL: 'openai-compatible', DEMO_MODEL_URL: url, DEMO_MODEL_NAME: 'm-1', DEMO_MODEL_KEY: 'k-1' }
+    const onStart = vi.fn<(call: object) => void>()
+    const reply = await ask(new Desk(), 'orders', 'Where is my order 1042?', { env, onStart })
+    expect([reply.tools, reply.text]).toEqual([['getOrder'], 'It is on its way.'])
+    expect(onStart).toHaveBeenCalledTimes(2)
+    expect(requests.map((it) => it.auth)).toEqual(['Bearer k-1', 'Bearer k-1'])
+    expect(JSON.parse(requests[1]?.body ?? '')).toMatchObject({
+      model: 'm-1',
+      messages: expect.arrayContaining([expect.objectContaining({ role: 'tool' })]),
+    })
+  })
+
+  test('is really aborted: its connection is closed, and the log is told', async () => {
+    const closed = vi.fn<() => void>()
+    const { url } = await chatServer((response) => {
+      response.on('close', closed)
+      response.write(chunk({ role: 'assistant', content: 'Well, ' }))
+    })
+    const stop = new AbortController()
+    const aborts: ModelCall[] = []
+    const reply = await ask(new Desk(), 'orders', 'Hello', {
+      env: { DEMO_MODEL: 'openai-compatible', DEMO_MODEL_URL: url, DEMO_MODEL_NAME: 'm-1' },
+      signal: stop.signal,
+      onAbort: (call) => void aborts.push(call),
+      onPart: (part) => part.type === 'text-delta' && stop.abort(),
+    })
     expect(typesIn(reply).at(-1)).toBe('abort')
-    expect(desk.steps.map((step) => step.state)).toEqual(['done', 'done', 'done', 'active'])
-    expect(listOrders(desk.shop, 'demo')).toHaveLength(3)
-    expect(desk.shop.db.prepare('select status from payments').all()).toEqual([{ status: 'authorised' }])
+    await vi.waitFor(() => expect(closed).toHaveBeenCalled())
+    expect(aborts).toMatchObject([{ modelId: 'm-1', textDeltas: 1 }])
+  })
+
+  test('settings that are wrong or incomplete are refused at once', () => {
+    expect(() => demoModel('orders', { env: { DEMO_MODEL: 'magic' } })).toThrow('not "magic"')
+    expect(() => demoModel('orders', { env: { DEMO_MODEL: 'openai-compatible' } })).toThrow(
+      'needs DEMO_MODEL_URL and DEMO_MODEL_NAME',
+    )
+    expect(demoModel('orders', { env: { DEMO_MODEL: 'scripted' } }).modelId).toBe('scripted')
   })
 })

@@ -8,7 +8,16 @@ import { openShop, ShopError, type Shop, type ShopErrorCode } from '../demo/shop
 import { bookDelivery, deliverySlots } from '../demo/shop/delivery.ts'
 import { millisFrom } from '../demo/shop/delay.ts'
 import { formatDay, formatPrice } from '../demo/shop/format.ts'
-import { confirmOrder, getOrder, listEmails, listOrders, RESERVATION_MS, reserveStock, sendEmail, takePayment } from '../demo/shop/orders.ts'
+import {
+  confirmOrder,
+  getOrder,
+  listEmails,
+  listOrders,
+  RESERVATION_MS,
+  reserveStock,
+  sendEmail,
+  takePayment,
+} from '../demo/shop/orders.ts'
 import { checkEligibility, createLabel, getReturnPolicy, orderToReturn, processReturn } from '../demo/shop/returns.ts'
 import { partFor, route } from '../demo/shop/routing.ts'
 import { nearestStores } from '../demo/shop/stores.ts'
@@ -268,7 +277,10 @@ describe('stores and deliveries', () => {
     expect(bookDelivery(shop, 'demo', 1042, '2026-11-24', slot)).toEqual({
       ...{ orderId: 1042, weekday: 'Tuesday', day: '2026-11-24', window: slot },
     })
-    expect(bookDelivery(shop, 'demo', 1042, '2026-11-25', slot)).toMatchObject({ weekday: 'Wednesday', previousDay: '2026-11-24' })
+    expect(bookDelivery(shop, 'demo', 1042, '2026-11-25', slot)).toMatchObject({
+      weekday: 'Wednesday',
+      previousDay: '2026-11-24',
+    })
     expect(bookDelivery(shop, 'demo', 1042, '2026-11-24', slot).previousDay).toBe('2026-11-25')
     expect(getOrder(shop, 'demo', 1042)?.delivery).toMatchObject({ day: '2026-11-24', window: slot })
   })
@@ -319,19 +331,23 @@ describe('many writers', () => {
     expect(reserveStock(b, 'demo', 'SON-XM', 1, 'k').quantity).toBe(1)
   })
 
-  test('four processes open a new shop at once, sell the last pieces and race for the same purchases', { timeout: 60_000 }, async () => {
-    const file = newFile()
-    const outcomes = await Promise.all([0, 1, 2, 3].map((worker) => runBuyer(file, worker)))
-    const shop = newShop(file, Date.now)
-    // 22 pieces, 40 wishes: exactly 22 came true.
-    expect(outcomes.reduce((sum, it) => sum + it.own, 0)).toBe(22)
-    expect(getProduct(shop, 'KES-PRO')?.available).toBe(0)
-    // Each of the ten shared purchases was made once, and everybody was told the same order.
-    for (const outcome of outcomes) expect(outcome.shared).toEqual(outcomes[0]?.shared)
-    expect(new Set(outcomes[0]?.shared).size).toBe(10)
-    expect(getProduct(shop, 'SON-XM')?.available).toBe(XM_STOCK - 10)
-    expect(listOrders(shop, 'demo')).toHaveLength(3 + 22 + 10)
-  })
+  test(
+    'four processes open a new shop at once, sell the last pieces and race for the same purchases',
+    { timeout: 60_000 },
+    async () => {
+      const file = newFile()
+      const outcomes = await Promise.all([0, 1, 2, 3].map((worker) => runBuyer(file, worker)))
+      const shop = newShop(file, Date.now)
+      // 22 pieces, 40 wishes: exactly 22 came true.
+      expect(outcomes.reduce((sum, it) => sum + it.own, 0)).toBe(22)
+      expect(getProduct(shop, 'KES-PRO')?.available).toBe(0)
+      // Each of the ten shared purchases was made once, and everybody was told the same order.
+      for (const outcome of outcomes) expect(outcome.shared).toEqual(outcomes[0]?.shared)
+      expect(new Set(outcomes[0]?.shared).size).toBe(10)
+      expect(getProduct(shop, 'SON-XM')?.available).toBe(XM_STOCK - 10)
+      expect(listOrders(shop, 'demo')).toHaveLength(3 + 22 + 10)
+    },
+  )
 })
 
 /** What a process of its own does: it buys one piece ten times for itself, and ten times what the others buy too. */

@@ -34,7 +34,8 @@ export function* orderScript(turn: Turn): Steps {
   if (/\b(?:cart|basket)\b/i.test(text) && ADD.test(text)) return yield* fillCart(text)
   if (BUY.test(text)) return yield* buy(text)
   if (/\bdeliver/i.test(text)) return yield* deliver(weekdayIn(text), turn)
-  if (weekdayIn(text) && turn.earlier.some((it) => /\bdeliver/i.test(it))) return yield* deliver(weekdayIn(text), turn)
+  if (weekdayIn(text) && [...turn.earlier, turn.offer].some((it) => /\bdeliver/i.test(it)))
+    return yield* deliver(weekdayIn(text), turn)
   if (STORE.test(text) && NEAR.test(text)) return yield* findStore()
   if (TRACK.test(text) || orderIn(text) !== null) return yield* track(text)
   if (SHOW.test(text)) return yield* show(text)
@@ -80,7 +81,7 @@ function* show(text: string): Steps {
 function describe(product: Product): string {
   const { name, sku, summary, priceCents, available, specs } = product
   return [
-    `The **${name}** ${priceLine(priceCents)}. ${summary}`,
+    `**${name}**, **${formatPrice(priceCents)}**. ${summary}`,
     '',
     '| | |',
     '|:--|:--|',
@@ -88,10 +89,6 @@ function describe(product: Product): string {
     '',
     `${available > 0 ? `**${available}** in stock.` : 'Sold out for now.'} [Product page](https://shop.example/products/${sku})`,
   ].join('\n')
-}
-
-function priceLine(cents: number): string {
-  return `costs **${formatPrice(cents)}**`
 }
 
 function notFound(product: string, suggestions: readonly string[]): string {
@@ -120,7 +117,7 @@ function* buy(text: string): Steps {
   const stock = yield* use<StockCheck>(
     'checkStock',
     { product: wish.product, quantity: wish.quantity },
-    `I will order **${wish.product}** for you.`,
+    `Let me see about **${wish.product}**.`,
   )
   if (!stock.product) return notFound(wish.product, stock.suggestions)
   if (stock.available < wish.quantity) {
@@ -138,7 +135,7 @@ function* buy(text: string): Steps {
     `- Paid: **${formatPrice(order.totalCents)}**`,
     '- The confirmation is in your mailbox.',
     '',
-    'Shall I book a delivery day for you?',
+    'Which **day** would you like for the delivery?',
   ].join('\n')
 }
 

@@ -9,20 +9,23 @@ import { budgetIn, shorten, wantsHuman } from './words.ts'
 
 type Steps = Generator<Call, string, unknown>
 
+/** What is no part of what is sought. */
+const FILLERS = /\b(?:is|are|the|a|an|me|best|better|please)\b/gi
 const VERB = /\b(?:research|compare|recommend(?: me)?|(?:which|what)(?: are| is)?|(?:a )?comparison of)\b/i
 
 export function* researchScript(turn: Turn): Steps {
   if (wantsHuman(turn.text)) return yield* askHuman(turn)
   const text = partFor('research', turn.text)
   if (!VERB.test(text) && !/\bbest\b/i.test(text)) return chat('research', turn)
-  const query = shorten(text.replace(VERB, '').replace(/\b(?:under|below|up to|less than|at most|max(?:imum)?)\b.*$/i, ''), 100)
+  const sought = text.replace(VERB, '').replace(/\b(?:under|below|up to|less than|at most|max(?:imum)?)\b.*$/i, '')
+  const query = shorten(sought.replaceAll(FILLERS, ''), 100)
   const budget = budgetIn(text)
   const { products } = yield* use<{ products: Product[] }>(
     'searchCatalogue',
     { query, ...(budget === null ? {} : { maxPrice: budget }) },
     `I will look into **${query}**${budget === null ? '' : ` under **$${budget}**`}.`,
   )
-  if (products.length === 0) return `I found nothing for “${query}”. Shall I look at a higher price?`
+  if (products.length === 0) return `I found nothing for “${query}”. Perhaps at a higher price?`
   const skus = products.map((product) => product.sku)
   const comparison = yield* use<Comparison>('compareSpecifications', { skus })
   const { reviews } = yield* use<{ reviews: ReviewSummary[] }>('analyseReviews', { skus })
@@ -47,7 +50,7 @@ function summary(query: string, products: readonly Product[], comparison: Compar
         `| ${it.name} | ${formatPrice(it.priceCents)} | ${it.values
           .slice(0, COLUMNS)
           .map((value) => `${value} | `)
-          .join('')}${rating(it.sku)} |`,
+          .join('')}${rating(it.sku).toFixed(1)} |`,
     ),
     '',
     `**My pick: ${best.name}**, for ${formatPrice(best.priceCents)}.`,
@@ -55,6 +58,6 @@ function summary(query: string, products: readonly Product[], comparison: Compar
     ...(opinion?.praise ?? []).map((text) => `- Buyers like: *${text}*`),
     ...(opinion?.complaints ?? []).map((text) => `- To consider: *${text}*`),
     '',
-    `Shall I [order it](https://shop.example/products/${best.sku}) for you?`,
+    `Write “buy the ${best.name}”, or read more on its [product page](https://shop.example/products/${best.sku}).`,
   ].join('\n')
 }

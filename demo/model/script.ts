@@ -53,6 +53,6 @@ export function play(script: Script, turn: Turn): Call | Answer {
     return { text: step.value }
   } catch (error) {
     if (!(error instanceof ToolFailed)) throw error
-    return { text: `I am sorry, I could not finish this: ${error.message}\n\nNothing more was done. Shall I try again?` }
+    return { text: `I am sorry, I could not finish this: ${error.message}\n\nNothing more was done. Please ask me again.` }
   }
 }

@@ -26,6 +26,8 @@ export interface Turn {
   readonly steers: readonly string[]
   /** What customers said before, the oldest first. */
   readonly earlier: readonly string[]
+  /** What an agent said last before the request: an answer may be no more than "Tuesday". */
+  readonly offer: string
   /** What a human colleague said last. */
   readonly support: { readonly name: string; readonly text: string } | null
   /** Results of the tools since the request, in order. */
@@ -52,7 +54,8 @@ function readSaid(text: string): Said {
 /** Takes a prompt apart. */
 export function readTurn({ prompt, tools, toolChoice }: Pick<CallOptions, 'prompt' | 'tools' | 'toolChoice'>): Turn {
   const inputs = new Map<string, unknown>()
-  const said: { by: Said; outcomesBefore: number }[] = []
+  const said: { by: Said; outcomesBefore: number; offer: string }[] = []
+  let offer = ''
   const outcomes: ToolOutcome[] = []
   let agent: AgentName | null = null
   let support: Turn['support'] = null
@@ -62,10 +65,11 @@ export function readTurn({ prompt, tools, toolChoice }: Pick<CallOptions, 'promp
       for (const part of message.content) {
         if (part.type === 'tool-call') inputs.set(part.toolCallId, part.input)
         if (part.type === 'tool-result') outcomes.push(readOutcome(part, inputs.get(part.toolCallId)))
+        if (part.type === 'text' && message.role === 'assistant') offer = part.text
         if (part.type === 'text' && message.role === 'user') {
           const by = readSaid(part.text)
           if (by.tags.includes('support')) support = { name: by.name, text: by.text }
-          else if (!by.tags.includes('agent')) said.push({ by, outcomesBefore: outcomes.length })
+          else if (!by.tags.includes('agent')) said.push({ by, outcomesBefore: outcomes.length, offer })
         }
       }
     }
@@ -78,6 +82,7 @@ export function readTurn({ prompt, tools, toolChoice }: Pick<CallOptions, 'promp
     text: texts[base] ?? '',
     steers: texts.slice(base + 1),
     earlier: texts.slice(0, Math.max(base, 0)),
+    offer: said[base]?.offer ?? '',
     support,
     outcomes: outcomes.slice(said[base]?.outcomesBefore ?? 0),
     tools: new Set(toolChoice?.type === 'none' ? [] : tools?.map((tool) => tool.name)),
@@ -93,7 +98,8 @@ function readOutcome({ toolName, output }: ResultPart, input: unknown): ToolOutc
     case 'text':
       return { ...found, ok: true, value: output.value }
     case 'error-text':
-      return { ...found, ok: false, value: output.value }
+      // Comes as an Error prints itself; the customer need not know its class.
+      return { ...found, ok: false, value: output.value.replace(/^\w*Error: /, '') }
     case 'error-json':
       return { ...found, ok: false, value: JSON.stringify(output.value) }
     case 'execution-denied':
