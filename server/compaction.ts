@@ -24,7 +24,7 @@ export const LOG_SHARE = 0.5
 export const IDLE_MIN_LOG_BYTES: number = 2 * 1024
 export const IDLE_LOG_SHARE = 0.1
 /** A compaction without a result after this time is given up and its worker ended; the next one gets a fresh worker. */
-export const MERGE_TIMEOUT_MS = 60_000
+const MERGE_TIMEOUT_MS = 60_000
 
 export interface LogMeasure {
   readonly updatesSinceSnapshot: number
@@ -156,14 +156,16 @@ export class Compactor {
     const file = import.meta.url.endsWith('.ts')
       ? new URL('./compaction-worker.ts', import.meta.url)
       : new URL('./compaction-worker.js', import.meta.url)
-    const worker = new Worker(file)
-    worker.unref()
+    // Not the flags of the process: some of them, such as --input-type, stop a worker from starting.
+    const worker = new Worker(file, { execArgv: [] })
     worker.on('message', (reply: MergeReply) => {
       if (this.#worker === worker) this.#pending?.resolve(reply)
     })
     // What crashes the worker, memory that runs out included, ends in both events; the first one tells why.
     worker.on('error', (error) => this.#lose(worker, error))
     worker.on('exit', (code) => this.#lose(worker, new Error(`The compaction worker ended with code ${code}.`)))
+    // Only now: listening for messages makes a worker keep the process alive again.
+    worker.unref()
     return worker
   }
 

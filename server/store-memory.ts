@@ -95,10 +95,10 @@ class MemoryStore implements Store {
     this.#open()
     const wanted = this.#jobs.get(run)
     if (wanted === undefined || wanted.worker !== null) return null
-    let isFirst = true
     for (const job of this.#jobs.values()) {
-      if (job === wanted) isFirst = false
-      else if (job.session === wanted.session && job.agent === wanted.agent && (isFirst || job.worker !== null)) return null
+      if (job === wanted) break
+      // Whoever is leased was the first one when it was claimed, so this covers those as well.
+      if (job.session === wanted.session && job.agent === wanted.agent) return null
     }
     wanted.worker = worker
     wanted.generation += 1

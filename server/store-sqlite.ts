@@ -266,9 +266,9 @@ function prepareStatements(db: DatabaseSync) {
     claim: db.prepare(`
       update jobs set generation = generation + 1, worker = ?, expires_at = ?
       where run = ? and worker is null and not exists (
+        -- One that is leased was the first when it was claimed, so this covers it as well.
         select 1 from jobs as other
-        where other.session = jobs.session and other.agent = jobs.agent
-          and (other.id < jobs.id or other.worker is not null))
+        where other.session = jobs.session and other.agent = jobs.agent and other.id < jobs.id)
       returning ${JOB}`),
     renew: db.prepare(`
       update jobs set expires_at = ? where run = ? and generation = ? and worker is not null and expires_at > ?`),

@@ -6,6 +6,7 @@ import { demoModel, type DemoModelOptions } from '../demo/model/index.ts'
 import { instructions } from '../demo/model/instructions.ts'
 import type { ModelCall } from '../demo/model/observe.ts'
 import { scriptedModel } from '../demo/model/scripted.ts'
+import { streamOf } from '../demo/model/stream.ts'
 import { tokensOf } from '../demo/model/tokens.ts'
 import { budgetIn, orderIn, wantsHuman, weekdayIn, wishAfter } from '../demo/model/words.ts'
 import { getProduct } from '../demo/shop/catalogue.ts'
@@ -480,6 +481,25 @@ describe('aborting', () => {
     const { stream } = await model.doStream({ prompt: [{ role: 'user', content: [{ type: 'text', text: 'Hello' }] }] })
     await stream.cancel()
     expect(aborts).toHaveLength(1)
+    let maker: AbortSignal | undefined
+    const made = streamOf(async function* (signal) {
+      maker = signal
+      yield { type: 'ping' }
+      yield { type: 'ping' }
+    }, undefined)
+    await vi.waitFor(() => expect(maker?.aborted).toBe(false))
+    await made.cancel()
+    expect(maker?.aborted).toBe(true)
+  })
+
+  test('a model that fails is a fault, not an abort', async () => {
+    const failing = streamOf(async function* () {
+      yield { type: 'ping' }
+      throw new Error('out of memory')
+    }, new AbortController().signal)
+    const reader = failing.getReader()
+    expect((await reader.read()).value).toEqual({ type: 'ping' })
+    await expect(reader.read()).rejects.toThrow('out of memory')
   })
 
   test('an aborted run never calls the model', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { compareSpecs, findProduct, getProduct, getReviews, searchProducts } from '../demo/shop/catalogue.ts'
-import { openShop, ShopError, type Shop, type ShopErrorCode } from '../demo/shop/database.ts'
+import { once, openShop, ShopError, write, type Shop, type ShopErrorCode } from '../demo/shop/database.ts'
 import { bookDelivery, deliverySlots } from '../demo/shop/delivery.ts'
 import { millisFrom } from '../demo/shop/delay.ts'
 import { formatDay, formatPrice } from '../demo/shop/format.ts'
@@ -206,6 +206,27 @@ describe('orders', () => {
     expect(getProduct(shop, 'KES-PRO')?.available).toBe(2)
   })
 
+  test('a lapsed reservation is not held anew when others have taken the pieces', () => {
+    let now = MONDAY
+    const shop = newShop(':memory:', () => now)
+    const mine = reserveStock(shop, 'ann', 'KES-PRO', 20, 'a')
+    now += RESERVATION_MS
+    reserveStock(shop, 'bob', 'KES-PRO', 20, 'b')
+    expect(codeOf(() => reserveStock(shop, 'ann', 'KES-PRO', 20, 'a'))).toBe('out-of-stock')
+    expect(codeOf(() => takePayment(shop, 'ann', mine.id, 'p'))).toBe('expired')
+  })
+
+  test('a write that fails half-way leaves nothing behind, and the next one goes through', () => {
+    const shop = newShop()
+    const fail = (): never => {
+      write(shop, 'update products set stock = 0')
+      throw new Error('half-way')
+    }
+    expect(() => once(shop, 'k', 'test', {}, fail)).toThrow('half-way')
+    expect(getProduct(shop, 'SON-XM')?.available).toBe(XM_STOCK)
+    expect(once(shop, 'k', 'test', {}, () => 'done')).toBe('done')
+  })
+
   test("nobody pays with or confirms another customer's reservation", () => {
     const shop = newShop()
     const reservation = reserveStock(shop, 'ann', 'SON-XM', 1, 'r')
@@ -331,6 +352,15 @@ describe('many writers', () => {
     expect(reserveStock(b, 'demo', 'SON-XM', 1, 'k').quantity).toBe(1)
   })
 
+  test('opening a new shop waits while another process is at its creation', async () => {
+    const file = newFile()
+    // Holds the lock of a file that is not in WAL mode yet, and lets go by itself.
+    const holder = spawn(process.execPath, ['-e', HOLDER, file], { stdio: ['ignore', 'pipe', 'inherit'] })
+    tidy.push(() => holder.kill('SIGKILL'))
+    await new Promise((held) => holder.stdout.once('data', held))
+    expect(listOrders(newShop(file), 'demo')).toHaveLength(3)
+  })
+
   test(
     'four processes open a new shop at once, sell the last pieces and race for the same purchases',
     { timeout: 60_000 },
@@ -349,6 +379,14 @@ describe('many writers', () => {
     },
   )
 })
+
+const HOLDER = `
+const { DatabaseSync } = require('node:sqlite')
+const db = new DatabaseSync(process.argv[1])
+db.exec('begin immediate; create table held (n)')
+console.log('held')
+setTimeout(() => db.exec('rollback'), 200)
+`
 
 /** What a process of its own does: it buys one piece ten times for itself, and ten times what the others buy too. */
 const BUYER = `

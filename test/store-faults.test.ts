@@ -253,15 +253,17 @@ function tryOr(attempt: () => unknown): unknown {
   }
 }
 
+const run = (command: string, ...args: string[]): void => void execFileSync(command, args, { stdio: 'ignore' })
+
 /** A file system of that size, or null where this process may not mount one. */
 function mountTmpfs(sizeBytes: number): string | null {
   const folder = freshFolder()
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', folder], { stdio: 'ignore' })
+    run('mount', '-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', folder)
   } catch {
     return null
   }
-  onTestFinished(() => void execFileSync('umount', [folder]))
+  onTestFinished(() => run('umount', folder))
   return folder
 }
 

@@ -27,12 +27,9 @@ export function observed(model: Parameters<typeof wrapLanguageModel>[0]['model']
     log.onStart?.({ provider, modelId })
     const startedAt = performance.now()
     let textDeltas = 0
-    let told = false
     return {
       count: () => void textDeltas++,
       aborted: () => {
-        if (told) return
-        told = true
         log.onAbort?.({ provider, modelId, textDeltas, elapsedMs: Math.round(performance.now() - startedAt) })
       },
     }

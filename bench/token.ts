@@ -1,0 +1,79 @@
+/**
+ * A token's way from an agent's process through the server to another process: latency, and the server's CPU.
+ *
+ *   node bench/token.ts [--rounds N] [--sessions N] [--seconds N] [--systems sse,stock,polylogue] [--profile FOLDER]
+ */
+import { parseArgs } from 'node:util'
+import { endAll } from './load/children.ts'
+import { endSystem, measure, startSystem, type Load, type Sample, type SystemName } from './load/round.ts'
+import { median, spread } from './load/statistics.ts'
+import { isMain, type Row } from './report.ts'
+
+export interface TokenOptions {
+  readonly rounds: number
+  readonly load: Load
+  readonly systems?: readonly SystemName[]
+  readonly profileFolder?: string | undefined
+}
+
+const ALL: readonly SystemName[] = ['sse', 'stock', 'polylogue']
+const MEASURES = ['p50', 'p99', 'serverCpu'] as const
+const LABELS = { p50: 'latency p50, ms', p99: 'latency p99, ms', serverCpu: 'server CPU per token, µs' } as const
+
+/** Interleaved rounds after one that only warms up. Gives a row per measure: Polylogue's ratio to stock. */
+export async function benchToken({ rounds, load, systems = ALL, profileFolder }: TokenOptions): Promise<Row[]> {
+  const running = await Promise.all(systems.map((name) => startSystem(name, profileFolder)))
+  const samples = new Map<SystemName, Sample[]>(systems.map((name) => [name, []]))
+  for (let round = 0; round <= rounds; round++) {
+    for (const system of running) {
+      const sample = await measure(system, round === 0 ? { ...load, seconds: Math.min(load.seconds, 2) } : load)
+      if (round > 0) samples.get(system.name)?.push(sample)
+    }
+  }
+  await Promise.all(running.map(endSystem))
+  print(samples, load)
+  return rowsOf(samples)
+}
+
+function print(samples: ReadonlyMap<SystemName, readonly Sample[]>, { sessions, tokensPerSecond }: Load): void {
+  console.log(`\nA token's way, ${sessions} sessions × ${tokensPerSecond} tokens/s; median of the rounds (least–most)`)
+  for (const [name, of] of samples) {
+    const columns = MEASURES.map((key) => `${key} ${spread(of.map((sample) => sample[key])).padEnd(20)}`)
+    const lost = of.reduce((sum, sample) => sum + sample.lost, 0)
+    const rest = `agent ${median(of.map((sample) => sample.agentCpu)).toFixed(0)} µs  viewer ${median(of.map((sample) => sample.viewerCpu)).toFixed(0)} µs`
+    console.log(`  ${name.padEnd(10)} ${columns.join(' ')} ${rest}${lost > 0 ? `  LOST ${lost}` : ''}`)
+  }
+}
+
+function rowsOf(samples: ReadonlyMap<SystemName, readonly Sample[]>): Row[] {
+  const ours = samples.get('polylogue') ?? []
+  const theirs = samples.get('stock') ?? []
+  if (ours.length === 0 || theirs.length === 0) return []
+  return MEASURES.map((key) => {
+    const ratios = ours.map((sample, round) => sample[key] / (theirs[round]?.[key] ?? Number.NaN))
+    return { what: `token: ${LABELS[key]}, × stock`, value: median(ratios), shown: spread(ratios), budget: 1.3, better: 'less' }
+  })
+}
+
+if (isMain(import.meta.url)) {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: '5' },
+      sessions: { type: 'string', default: '20' },
+      seconds: { type: 'string', default: '6' },
+      systems: { type: 'string', default: ALL.join(',') },
+      profile: { type: 'string' },
+    },
+  })
+  try {
+    const rows = await benchToken({
+      rounds: Number(values.rounds),
+      load: { sessions: Number(values.sessions), tokensPerSecond: 30, seconds: Number(values.seconds) },
+      systems: values.systems.split(',') as SystemName[],
+      profileFolder: values.profile,
+    })
+    for (const { what, shown } of rows) console.log(`  ${what}: ${shown}`)
+  } finally {
+    await endAll()
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * What the support desk lists: every session with what it is about and who answers it.
+ *
+ * It reads the stored documents as any Yjs program may (SPEC.md describes their layout), and each one again only after it
+ * was written. So it costs nothing while no desk is open, and shows in nobody's presence.
+ */
+import type { Store } from 'polylogue/server'
+import * as Y from 'yjs'
+
+export interface DeskEntry {
+  readonly id: string
+  /** Beginning of the last thing that the customer wrote. */
+  readonly title: string
+  readonly customers: readonly string[]
+  readonly state: 'agents' | 'waiting' | 'human'
+  /** Why a human is wanted; name of the one who answers. */
+  readonly note: string
+  /** Epoch milliseconds of the last message. */
+  readonly at: number
+  readonly messages: number
+}
+
+export interface Desk {
+  /** The store, watched: give this one to the server. */
+  readonly store: Store
+  /** Those that wait for a human first, then the latest first; sessions without a message are left out. */
+  sessions(): Promise<readonly DeskEntry[]>
+}
+
+const MAX_TITLE_CHARS = 80
+
+export function watchStore(store: Store): Desk {
+  const entries = new Map<string, DeskEntry | null>()
+  const changed = new Set<string>()
+  let begun: Promise<void> | null = null
+  const append: Store['append'] = async (batch) => {
+    await store.append(batch)
+    for (const { session } of batch.entries) changed.add(session)
+  }
+  const begin = async (): Promise<void> => {
+    for (const session of await store.sessions()) changed.add(session)
+  }
+  return {
+    // A proxy rather than a copy of the eleven methods: what the interface gains is passed on by itself.
+    store: new Proxy(store, {
+      get(target, key) {
+        if (key === 'append') return append
+        const value: unknown = Reflect.get(target, key)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    }),
+    async sessions() {
+      await (begun ??= begin())
+      const todo = [...changed]
+      changed.clear()
+      for (const session of todo) entries.set(session, await readEntry(store, session))
+      return [...entries.values()].filter((entry) => entry !== null).sort(byUrgency)
+    },
+  }
+}
+
+function byUrgency(a: DeskEntry, b: DeskEntry): number {
+  return Number(b.state === 'waiting') - Number(a.state === 'waiting') || b.at - a.at
+}
+
+async function readEntry(store: Store, session: string): Promise<DeskEntry | null> {
+  const { snapshot, updates } = await store.read(session)
+  const doc = new Y.Doc()
+  doc.transact(() => {
+    for (const update of [snapshot, ...updates]) if (update !== null) Y.applyUpdate(doc, update)
+  })
+  try {
+    return entryOf(session, doc)
+  } finally {
+    doc.destroy()
+  }
+}
+
+function entryOf(id: string, doc: Y.Doc): DeskEntry | null {
+  const ledger = doc.getMap('ledger')
+  const names = namesIn(ledger.get('participants'))
+  const customers = new Set<string>()
+  let title = ''
+  let titleAt = 0
+  let at = 0
+  let messages = 0
+  for (const message of doc.getArray<unknown>('messages')) {
+    if (!(message instanceof Y.Map)) continue
+    const stamp = record(message.get('stamp'))
+    const head = record(message.get('head'))
+    if (typeof stamp['at'] !== 'number') continue
+    messages += 1
+    at = Math.max(at, stamp['at'])
+    if (head['kind'] !== 'user') continue
+    customers.add(names.get(String(stamp['by'])) ?? 'Guest')
+    const text = textIn(message.get('parts'))
+    if (text !== '' && stamp['at'] >= titleAt) {
+      title = text.slice(0, MAX_TITLE_CHARS)
+      titleAt = stamp['at']
+    }
+  }
+  if (messages === 0) return null
+  const holder = record(ledger.get('holder'))
+  const state = holder['state'] === 'waiting' || holder['state'] === 'human' ? holder['state'] : 'agents'
+  const note = state === 'human' ? (names.get(String(holder['by'])) ?? '') : String(holder['reason'] ?? '')
+  return { id, title, customers: [...customers], state, note, at, messages }
+}
+
+function namesIn(participants: unknown): Map<string, string> {
+  const names = new Map<string, string>()
+  if (participants instanceof Y.Map) {
+    for (const [id, participant] of participants) names.set(id, String(record(participant)['name'] ?? id))
+  }
+  return names
+}
+
+/** The text of a message that was written whole, as people's are. */
+function textIn(parts: unknown): string {
+  if (!(parts instanceof Y.Array)) return ''
+  return parts
+    .toArray()
+    .map((part) => (record(part)['type'] === 'text' ? String(record(part)['text']) : ''))
+    .join('')
+}
+
+function record(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !(value instanceof Y.AbstractType) ? (value as Record<string, unknown>) : {}
+}

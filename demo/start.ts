@@ -1,0 +1,71 @@
+/**
+ * The demo: an electronics shop whose support chat is a Polylogue session. `npm start` builds what is needed and runs this.
+ *
+ * One server for pages and sessions, and three agents, each in a process of its own. See `server/settings.ts` for the
+ * environment variables.
+ */
+import { join } from 'node:path'
+import { serve, sqliteStore, type RunningServer } from 'polylogue/server'
+import { startAgents, type Agents } from './server/agents.ts'
+import { watchStore } from './server/desk.ts'
+import { addPages } from './server/pages.ts'
+import { readSettings, signingSecret, type Settings } from './server/settings.ts'
+import { openShop } from './shop/database.ts'
+import { AGENTS, route } from './shop/routing.ts'
+
+async function start(settings: Settings): Promise<{ server: RunningServer; agents: Agents }> {
+  const { host, port, dataDir, leaseMs, restartAgents } = settings
+  const secret = signingSecret(dataDir)
+  // Created and filled here, before three processes open it at once.
+  openShop(join(dataDir, 'shop.db')).close()
+  const desk = watchStore(sqliteStore({ file: join(dataDir, 'sessions.db') }))
+  const server = await serve({
+    store: desk.store,
+    access: { secret },
+    host,
+    port,
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+    route: ({ to, text }) => (to === undefined ? route(text) : AGENTS.filter((name) => to.includes(name))),
+    routes: (app) => addPages(app, { secret, desk }),
+  })
+  const url = `ws://${isAny(host) ? '127.0.0.1' : inUrl(host)}:${server.port}/sync`
+  const agents = startAgents({ url, dataDir, restart: restartAgents })
+  return { server, agents }
+}
+
+/** Addresses that listen everywhere and cannot be called. */
+function isAny(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
+function inUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}
+
+try {
+  const settings = readSettings()
+  const { server, agents } = await start(settings)
+  let stopping = false
+  const stop = async (): Promise<void> => {
+    if (stopping) return
+    stopping = true
+    // Agents first: they mark what they were at as interrupted, and the server stores it.
+    await agents.stop()
+    await server.close()
+    process.exit(0)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop())
+  await agents.ready
+  const address = `http://${isAny(settings.host) ? 'localhost' : inUrl(settings.host)}:${server.port}`
+  console.log(`Polylogue demo: ${address}  (open the link twice: two windows, one session; support desk: ${address}/desk)`)
+} catch (error) {
+  console.error(explain(error))
+  process.exit(1)
+}
+
+function explain(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return `The port is taken (${message}). Stop what uses it, or choose another: PORT=8788 npm start`
+  if (code === 'EACCES') return `Not allowed: ${message}`
+  return error instanceof RangeError ? message : String(error instanceof Error ? error.stack : error)
+}
