@@ -60,7 +60,8 @@ export class AgentRun {
     this.id = parts.run.id
     this.session = parts.session
     this.input = parts.input
-    const map = [...rootsOf(parts.doc).tasks].find((entry) => recordAt(entry, KEY.head)?.['id'] === this.id)
+    const isIt = (entry: unknown): boolean => entry instanceof Y.Map && recordAt(entry, KEY.head)?.['id'] === this.id
+    const map = [...rootsOf(parts.doc).tasks].find(isIt)
     if (map === undefined) throw new SessionError('not-found', `There is no run ${this.id} in the session ${this.session.id}.`)
     this.#map = map
     this.#flusher = new Flusher(() => this.#transact(() => this.#writer?.flush()), parts.flushEveryMs)

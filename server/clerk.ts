@@ -151,7 +151,8 @@ export class Clerk implements Watcher {
     if (from !== null) this.#handovers.push({ from })
   }
 
-  #learnMessage(map: Y.Map<unknown>): void {
+  #learnMessage(map: unknown): void {
+    if (!(map instanceof Y.Map)) return
     const head = readMessageHead(map)
     const stamp = readStamp(map)
     if (head === undefined || stamp === undefined) return
@@ -161,6 +162,7 @@ export class Clerk implements Watcher {
 
   #learnRuns(): void {
     for (const map of this.#roots.tasks) {
+      if (!(map instanceof Y.Map)) continue
       const id = recordAt(map, KEY.head)?.['id']
       if (typeof id === 'string' && !this.#runs.has(id)) this.#runs.set(id, map)
     }

@@ -39,8 +39,13 @@ export class Link implements Member {
   readonly #onWorkerMessage: (link: Link, message: WorkerMessage) => void
   /** The host's own loop; it still gets the frames of authentication and closing. */
   readonly #hostReceive: (data: Uint8Array) => void
+  readonly #hostSend: (frame: Uint8Array) => void
   #ready = false
   #closed = false
+  /** Size of the state that was asked for last: unread, it may stand beside `MAX_UNREAD_BYTES`, or no long session would open. */
+  #stateBytes = 0
+  /** Bytes of answers that are made but wait for the store. */
+  #waitingBytes = 0
   /** A mark that waits: some update of this connection builds on one that has not come yet. */
   #waitingMark: number | null = null
 
@@ -55,6 +60,9 @@ export class Link implements Member {
     this.address = connection.messageAddress
     this.#hostReceive = connection.handleMessage.bind(connection)
     connection.handleMessage = (data) => this.receive(data)
+    // Presence is sent by the host itself, and must not pass the limit either.
+    this.#hostSend = connection.send.bind(connection)
+    connection.send = (frame) => this.#write(frame)
     room?.members.add(this)
     connection.onClose(() => {
       this.#closed = true
@@ -80,15 +88,7 @@ export class Link implements Member {
   }
 
   send(frame: Uint8Array): void {
-    if (this.#closed) return
-    const socket = this.#connection.webSocket as { bufferedAmount?: number }
-    if ((socket.bufferedAmount ?? 0) > MAX_UNREAD_BYTES) {
-      // No farewell: a reader that does not read would not get it. The socket goes, and with it what waits in it.
-      this.#connection.webSocket.close(4408, 'slow-reader')
-      this.#connection.close({ code: 4408, reason: 'slow-reader' })
-      return
-    }
-    this.#connection.send(frame)
+    if (!this.#closed) this.#write(frame)
   }
 
   tell(message: ServerMessage): void {
@@ -100,6 +100,19 @@ export class Link implements Member {
     if (this.#closed) return
     this.tell({ t: 'refused', reason })
     this.#connection.close({ code: CLOSE_REASONS[reason].transient ? 4205 : REFUSED_CODE, reason })
+  }
+
+  #write(frame: Uint8Array): void {
+    const { bufferedAmount = 0 } = this.#connection.webSocket as { bufferedAmount?: number }
+    if (bufferedAmount <= MAX_UNREAD_BYTES + this.#stateBytes) this.#hostSend(frame)
+    else this.#giveUp()
+  }
+
+  /** No farewell: a reader that does not read would not get it. The socket goes, and with it what waits in it. */
+  #giveUp(): void {
+    if (this.#closed) return
+    this.#connection.webSocket.close(4408, 'slow-reader')
+    this.#connection.close({ code: 4408, reason: 'slow-reader' })
   }
 
   #dispatch(type: number, decoder: decoding.Decoder, data: Uint8Array): void {
@@ -137,7 +150,12 @@ export class Link implements Member {
   #sendState(stateVector: Uint8Array): void {
     const state = syncFrame(this.address, SYNC.step2, Y.encodeStateAsUpdate(this.#document, stateVector))
     const ask = syncFrame(this.address, SYNC.step1, Y.encodeStateVector(this.#document))
+    this.#stateBytes = state.byteLength
+    // Until it may be sent it is memory that this reader costs: who keeps asking is as bad as who never reads.
+    this.#waitingBytes += state.byteLength
+    if (this.#waitingBytes > MAX_UNREAD_BYTES + state.byteLength) return this.#giveUp()
     this.#after(() => {
+      this.#waitingBytes -= state.byteLength
       this.send(state)
       this.send(ask)
       this.#ready = true

@@ -268,7 +268,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         expect((await store.claim('r2', 'w', LEASE_MS))?.run).toBe('r2')
       })
 
-      test('[G2] of many claims at once one is granted', async () => {
+      test('of many claims at once one is granted', async () => {
         const trials = Array.from({ length: 50 }, (_, trial) => job(`r${trial}`, `s${trial}`))
         await addJobs(...trials)
         const asked = trials.flatMap(({ run }) => Array.from({ length: 20 }, (_, w) => store.claim(run, `w${w}`, 60_000)))
