@@ -80,7 +80,7 @@ export class Session {
     this.#report = parts.report
     this.#now = parts.now
     this.#view = new ViewBuilder(parts.doc, parts.report)
-    this.#objects = new SharedObjects(parts.doc, parts.report)
+    this.#objects = new SharedObjects(parts.doc, parts.report, () => void this.#writer())
   }
 
   /** Who this client is; null until `ready`. */
@@ -128,7 +128,7 @@ export class Session {
   send(content: string | readonly (TextPart | OtherPart)[], options: SendOptions = {}): string {
     const me = this.#writer()
     const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
-    const chars = JSON.stringify(parts).length
+    const chars = typeof content === 'string' ? content.length : JSON.stringify(parts).length
     if (parts.length === 0 || (typeof content === 'string' && content.trim() === '')) {
       throw new SessionError('bad-argument', 'A message needs some text or a part.')
     }
@@ -167,7 +167,7 @@ export class Session {
     return targets
   }
 
-  /** A shared object by name: a map of JSON values, made by its first write. */
+  /** A shared object by name: a map of JSON values, made by its first write. Writing to it throws as `send` does. */
   object(name: string): SharedObject {
     return this.#objects.get(name)
   }

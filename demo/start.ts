@@ -1,15 +1,15 @@
 /**
  * The demo: an electronics shop whose support chat is a Polylogue session. `npm start` builds what is needed and runs this.
  *
- * One server for pages and sessions, and three agents, each in a process of its own. See `server/settings.ts` for the
+ * One server for pages and sessions, and three agents, each in a process of its own. See `site/settings.ts` for the
  * environment variables.
  */
 import { join } from 'node:path'
 import { serve, sqliteStore, type RunningServer } from 'polylogue/server'
-import { startAgents, type Agents } from './server/agents.ts'
-import { watchStore } from './server/desk.ts'
-import { addPages } from './server/pages.ts'
-import { readSettings, signingSecret, type Settings } from './server/settings.ts'
+import { startAgents, type Agents } from './site/agents.ts'
+import { watchStore } from './site/desk.ts'
+import { addPages } from './site/pages.ts'
+import { readSettings, signingSecret, type Settings } from './site/settings.ts'
 import { openShop } from './shop/database.ts'
 import { AGENTS, route } from './shop/routing.ts'
 

@@ -55,7 +55,7 @@ export class Clerk implements Watcher {
   readonly #known = new Set<string>()
   #lastSeq = 0
   #newMessages: { map: Y.Map<unknown>; head: MessageHead; from: Participant }[] = []
-  #handovers: { from: Participant }[] = []
+  #requests: { from: Participant; handover: boolean }[] = []
   #ended: string[] = []
   #controlChanged = true
 
@@ -77,14 +77,18 @@ export class Clerk implements Watcher {
   }
 
   settle(): void {
-    if (!this.#controlChanged && this.#newMessages.length + this.#handovers.length + this.#ended.length === 0) return
+    if (!this.#controlChanged && this.#newMessages.length + this.#requests.length + this.#ended.length === 0) return
     const messages = this.#newMessages.splice(0).sort((a, b) => a.head.at - b.head.at)
-    const handovers = this.#handovers.splice(0)
+    const requests = this.#requests.splice(0)
     const controlChanged = this.#controlChanged
     this.#controlChanged = false
     this.#doc.transact(() => {
       // A hand-over first: a message that came with it is for whoever holds the session then.
-      for (const { from } of handovers) this.#decideHolder(from)
+      for (const { from, handover } of requests) {
+        // Also who only ever cancels: people want to see by whom.
+        this.#introduce(from)
+        if (handover) this.#decideHolder(from)
+      }
       for (const { map, head, from } of messages) {
         this.#stamp(map, head, from)
         this.#ask(map, head, from)
@@ -146,9 +150,8 @@ export class Clerk implements Watcher {
 
   readonly #onControl = (event: Y.YMapEvent<unknown>, transaction: Y.Transaction): void => {
     this.#controlChanged = true
-    if (!event.keysChanged.has(KEY.handover)) return
     const from = this.#options.participantOf(transaction.origin)
-    if (from !== null) this.#handovers.push({ from })
+    if (from !== null) this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
   }
 
   #learnMessage(map: unknown): void {

@@ -55,7 +55,8 @@ export function readMessageHead(map: Y.Map<unknown>): MessageHead | undefined {
   if (role !== 'user' && role !== 'assistant' && role !== 'system') return undefined
   if (!(PARTICIPANT_KINDS as readonly unknown[]).includes(kind)) return undefined
   if (typeof head['by'] !== 'string' || typeof head['at'] !== 'number') return undefined
-  if (head['to'] !== undefined && !(Array.isArray(head['to']) && head['to'].every((name) => typeof name === 'string'))) return undefined
+  if (head['to'] !== undefined && !(Array.isArray(head['to']) && head['to'].every((name) => typeof name === 'string')))
+    return undefined
   return head as unknown as MessageHead
 }
 

@@ -10,7 +10,17 @@
  */
 import * as Y from 'yjs'
 import { cancelOf, readHolder, type Holder } from './control.ts'
-import { isSegment, messageValue, readLivePart, readMessageHead, readRun, readStamp, readText, readWholePart, type Run } from './entries.ts'
+import {
+  isSegment,
+  messageValue,
+  readLivePart,
+  readMessageHead,
+  readRun,
+  readStamp,
+  readText,
+  readWholePart,
+  type Run,
+} from './entries.ts'
 import type { Report } from './errors.ts'
 import { arrayAt, cancelTarget, KEY, mapAt, rootsOf, type SessionRoots } from './layout.ts'
 import type { Message, MessageHead, MessagePart } from './message.ts'
@@ -326,7 +336,11 @@ export class ViewBuilder {
 /** The types on the way from a root down to a target, without the root; empty when the target is not below it. */
 function pathTo(target: Y.AbstractType<unknown>, root: Y.AbstractType<any>): Y.AbstractType<unknown>[] {
   const path: Y.AbstractType<unknown>[] = []
-  for (let type: Y.AbstractType<unknown> | null = target; type !== null; type = type._item?.parent as Y.AbstractType<unknown> | null) {
+  for (
+    let type: Y.AbstractType<unknown> | null = target;
+    type !== null;
+    type = type._item?.parent as Y.AbstractType<unknown> | null
+  ) {
     if (type === root) return path
     if (type._item === null) return []
     path.unshift(type)

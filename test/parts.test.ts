@@ -13,11 +13,11 @@ interface Written {
   readonly writer: MessageWriter
   /** Updates that the document has made. */
   readonly updates: Uint8Array[]
-  flush(): void
-  parts(): readonly MessagePart[]
+  readonly flush: () => void
+  readonly parts: () => readonly MessagePart[]
   /** The same, as a peer sees it that got every update. */
-  partsElsewhere(): readonly MessagePart[]
-  segments(part: LivePart): string[]
+  readonly partsElsewhere: () => readonly MessagePart[]
+  readonly segments: (part: LivePart) => string[]
 }
 
 function start(): Written {
@@ -197,7 +197,7 @@ describe('segments', () => {
       const piece = (): string => chance.pick(['a', 'ß', '漢', '😀', '👩‍👩‍👧', '\n', '\u0000', 'word '])
       let text = ''
       while (text.length < 40_000) text += piece().repeat(chance.int(1, 400))
-      for (let at = 0; at < text.length; ) {
+      for (let at = 0; at < text.length;) {
         const size = chance.bool(0.9) ? chance.int(1, 900) : chance.int(1, 20_000)
         writer.append(part, text.slice(at, at + size))
         at += size

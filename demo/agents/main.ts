@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { createAgent, type AgentRun } from 'polylogue/agent'
 import { mintToken } from 'polylogue/server'
-import { signingSecret } from '../server/settings.ts'
+import { signingSecret } from '../site/settings.ts'
 import { openShop } from '../shop/database.ts'
 import { AGENTS } from '../shop/routing.ts'
 import { answer } from './answer.ts'

@@ -2,7 +2,7 @@
  * One session under load, and a ledger of every promise that the server has made about it: what it has acknowledged to the
  * writer, and what it has shown to a reader. `missing` compares the ledger with what a store gives back.
  */
-import { hasEnded, textOf, type OpenSession, type SessionView } from '../../client/index.ts'
+import { hasEnded, textOf, type OpenSession } from '../../client/index.ts'
 import { openClient } from './clients.ts'
 import type { Recovered } from './recovered.ts'
 import { until } from './wait.ts'
@@ -28,6 +28,7 @@ export class LoadedSession {
   /** How many of `#sent`, and which count, were acknowledged. */
   #acknowledged = { messages: 0, count: 0 }
   #stopped = false
+  #lastAsked: string | null = null
   #work: Promise<unknown> = Promise.resolve()
   /** How many promises were compared so far. */
   checks = 0
@@ -52,10 +53,6 @@ export class LoadedSession {
     return session
   }
 
-  get view(): SessionView {
-    return this.#reader.view
-  }
-
   /** Comes back at once instead of after the pause that a client makes by itself. */
   reconnect(): void {
     this.#writer.reconnect()
@@ -65,19 +62,22 @@ export class LoadedSession {
   /** Resolves when both have noticed that the server is gone: from then on nothing more is seen. */
   async offline(): Promise<void> {
     for (const session of [this.#writer, this.#reader]) {
-      await until(() => session.status.connection !== 'live', { what: `a client of ${this.id} to notice the end of the server` })
+      await until(() => session.status.connection === 'offline', { what: () => `a client to go offline: ${session.status.connection}` })
     }
   }
 
-  /** Ends the load, cancels the runs of these agents, and resolves when all is stored and every run has ended. */
-  async settle(abandoned: readonly string[]): Promise<void> {
+  /** True when both are in step with the server. */
+  get isLive(): boolean {
+    return this.#writer.status.connection === 'live' && this.#reader.status.connection === 'live'
+  }
+
+  /** Ends the load; resolves when all of it is stored and every run of `agent` has ended. */
+  async settle(agent: string): Promise<void> {
     this.#stopped = true
-    for (const agent of abandoned) this.#writer.cancel({ agent })
     await this.#work
-    await until(() => this.#writer.status.onServer && this.#writer.view.runs.every(({ status }) => hasEnded(status)), {
-      timeoutMs: 30_000,
-      what: () => `${this.id} to settle: ${this.#unsettled()}`,
-    })
+    const isSettled = (): boolean =>
+      this.#writer.status.onServer && this.#writer.view.runs.every((run) => run.agent !== agent || hasEnded(run.status))
+    await until(isSettled, { timeoutMs: 30_000, what: () => `${this.id} to settle: ${this.#unsettled()}` })
   }
 
   /** Promises that are not kept, in words; empty when all are. */
@@ -118,8 +118,14 @@ export class LoadedSession {
     return lost
   }
 
+  /** True when some agent has done what was asked last, so that one of them works at any time but no queue grows. */
+  #isIdle(): boolean {
+    if (this.#lastAsked === null) return true
+    return this.#writer.view.runs.some(({ input, status }) => input === this.#lastAsked && hasEnded(status))
+  }
+
   #unsettled(): string {
-    const runs = this.#writer.view.runs.filter(({ status }) => !hasEnded(status))
+    const runs = this.#writer.view.runs.filter(({ status }) => !hasEnded(status)).slice(0, 5)
     return JSON.stringify({ status: this.#writer.status, runs })
   }
 
@@ -147,17 +153,18 @@ export class LoadedSession {
     const { random, agents } = this.#options
     while (!this.#stopped) {
       const dice = random()
-      if (dice < 0.6) {
+      if (dice < 0.8) {
         this.#counted += 1
         this.#writer.object(COUNTER).set('n', this.#counted)
       } else {
-        const busy = new Set(this.#writer.view.runs.filter(({ status }) => !hasEnded(status)).map(({ agent }) => agent))
-        const asked = agents().filter((agent) => !busy.has(agent))
+        const to = this.#isIdle() ? agents() : []
         // Now and then a long one, so that compaction has something to do.
-        const text = dice < 0.65 ? 'long '.repeat(4_000) : `message ${this.#sent.length}`
-        this.#sent.push(this.#writer.send(text, { to: asked }))
+        const text = dice < 0.805 ? 'long '.repeat(4_000) : `message ${this.#sent.length}`
+        const id = this.#writer.send(text, { to })
+        this.#sent.push(id)
+        if (to.length > 0) this.#lastAsked = id
       }
-      await new Promise((resolve) => setTimeout(resolve, random() * 12))
+      await new Promise((resolve) => setTimeout(resolve, random() * 30))
     }
   }
 }

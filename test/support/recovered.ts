@@ -1,6 +1,6 @@
 /** What a store gives back of its sessions, read as a starting server reads it, with no server and no client at hand. */
 import * as Y from 'yjs'
-import { sqliteStore, type Job } from '../../server/index.ts'
+import { sqliteStore } from '../../server/index.ts'
 import { objectRoot } from '../../shared/layout.ts'
 import { ViewBuilder, type SessionView } from '../../shared/view.ts'
 
@@ -10,10 +10,7 @@ export interface Recovered {
 }
 
 /** Reads sessions out of the SQLite file of a server that is not running. Throws for one that is damaged. */
-export async function recover(
-  file: string,
-  sessions: readonly string[],
-): Promise<{ readonly sessions: ReadonlyMap<string, Recovered>; readonly jobs: readonly Job[] }> {
+export async function recover(file: string, sessions: readonly string[]): Promise<ReadonlyMap<string, Recovered>> {
   const store = sqliteStore({ file })
   try {
     const found = new Map<string, Recovered>()
@@ -30,7 +27,7 @@ export async function recover(
       })
       found.set(id, { view: builder.view, object: (name) => doc.getMap(objectRoot(name)).toJSON() })
     }
-    return { sessions: found, jobs: await store.jobs() }
+    return found
   } finally {
     await store.close()
   }

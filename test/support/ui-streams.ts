@@ -106,4 +106,11 @@ const retried: readonly UIMessageChunk[] = [
   { type: 'finish-step' },
 ]
 
-export const STREAMS: Readonly<Record<string, readonly UIMessageChunk[]>> = { answer, reasoning, tools, approvals, others, retried }
+export const STREAMS: Readonly<Record<string, readonly UIMessageChunk[]>> = {
+  answer,
+  reasoning,
+  tools,
+  approvals,
+  others,
+  retried,
+}

@@ -1,11 +1,10 @@
 /** The cards of tools whose result people want to see: an order, a product, stores, a label. */
 import type { Run, ToolPart } from 'polylogue'
-import { useObject } from 'polylogue/react'
 import type { ReactNode } from 'react'
 import { formatDay, formatPrice } from '../../shop/format.ts'
 import type { Order, Product, ProductLookup, ReturnLabel, StoreDistance } from '../../shop/types.ts'
 import { Icon } from '../icons.tsx'
-import { countIn } from '../shop/cart-lines.ts'
+import { useCartEdits } from '../shop/cart-edits.tsx'
 import { ProductArt } from '../shop/product-art.tsx'
 import type { CardKind } from './card-kinds.ts'
 import { callState } from './call-state.ts'
@@ -32,7 +31,9 @@ export function ToolCard({ kind, part, run }: ToolCardProps): ReactNode {
     <section className="card call-line" data-tone={state.tone}>
       {state.tone === 'busy' ? <span className="spinner" /> : <Icon name="alert" size={16} />}
       <span>{state.tone === 'busy' ? `${BUSY[kind]}…` : BUSY[kind]}</span>
-      {state.tone !== 'busy' && <span className="state">{part.state === 'output-error' && state.tone === 'bad' ? part.errorText : state.text}</span>}
+      {state.tone !== 'busy' && (
+        <span className="state">{part.state === 'output-error' && state.tone === 'bad' ? part.errorText : state.text}</span>
+      )}
     </section>
   )
 }
@@ -120,8 +121,7 @@ function OrderCard({ order }: { readonly order: Order }): ReactNode {
 }
 
 function ProductCard({ product }: { readonly product: Product }): ReactNode {
-  const [cart, updateCart] = useObject('cart')
-  const inCart = countIn(cart, product.sku)
+  const { add } = useCartEdits()
   return (
     <section className="card product" aria-label={product.name}>
       <ProductArt sku={product.sku} size={88} />
@@ -130,7 +130,7 @@ function ProductCard({ product }: { readonly product: Product }): ReactNode {
         <p className="muted">{product.summary}</p>
         <p className="buy">
           <span className="price">{formatPrice(product.priceCents)}</span>
-          <button type="button" className="button small primary" onClick={() => updateCart({ [product.sku]: inCart + 1 })}>
+          <button type="button" className="button small primary" onClick={() => add(product.sku, 1)}>
             Add to cart
           </button>
         </p>

@@ -33,7 +33,8 @@ export function HandoverLine({ action, author }: { readonly action: Action; read
   const text = {
     request: `${name} asked for a human · the assistant is paused`,
     take: `${name} joined · the assistant is paused`,
-    return: author.kind === 'support' ? `${name} handed back · the assistant is here again` : `${name} went back to the assistant`,
+    return:
+      author.kind === 'support' ? `${name} handed back · the assistant is here again` : `${name} went back to the assistant`,
   }[action]
   return (
     <p className="system-line" data-handover={action}>
@@ -111,7 +112,12 @@ export function AskHuman(): ReactNode {
   const holder = useHolder()
   if (holder.state !== 'agents') return null
   return (
-    <button type="button" className="button small ghost ask-human" title="Talk to a human" onClick={() => handOver(session, 'request')}>
+    <button
+      type="button"
+      className="button small ghost ask-human"
+      title="Talk to a human"
+      onClick={() => handOver(session, 'request')}
+    >
       <Icon name="person" />
       <span>Talk to a human</span>
     </button>

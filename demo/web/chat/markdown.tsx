@@ -7,7 +7,7 @@
  */
 import DOMPurify from 'dompurify'
 import { Marked } from 'marked'
-import { memo, useMemo, useRef, type ReactNode } from 'react'
+import { memo, useMemo, useState, type ReactNode } from 'react'
 import remend from 'remend'
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
@@ -65,6 +65,13 @@ export function cutBlocks(text: string, before: Cut | null): Cut {
   return { text, blocks }
 }
 
+/** Remembers the last cut of one text that grows. */
+function newCutter(): (text: string) => readonly string[] {
+  let last: Cut | null = null
+  // Line ends as the parser makes them, or the lengths of the blocks would not add up.
+  return (text) => (last = cutBlocks(text.replaceAll('\r\n', '\n'), last)).blocks
+}
+
 export interface MarkdownProps {
   readonly text: string
   /** More is coming: the end is healed and marked. */
@@ -72,9 +79,8 @@ export interface MarkdownProps {
 }
 
 export function Markdown({ text, growing }: MarkdownProps): ReactNode {
-  const cut = useRef<Cut | null>(null)
-  // Line ends as the parser would make them, or the lengths of the blocks would not add up.
-  const { blocks } = (cut.current = cutBlocks(text.replaceAll('\r\n', '\n'), cut.current))
+  const [cut] = useState(newCutter)
+  const blocks = cut(text)
   const last = blocks.length - 1
   return (
     <div className="md" data-growing={growing || undefined}>

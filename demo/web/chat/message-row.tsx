@@ -35,7 +35,13 @@ function PersonsMessage({ message, before }: { readonly message: Message; readon
     above !== undefined && above.metadata.by === by && handoverOf(above) === null && at - above.metadata.at < TOGETHER_MS
   const text = textOf(message)
   return (
-    <article className="message" data-mine={mine || undefined} data-kind={kind} data-together={together || undefined} data-id={message.id}>
+    <article
+      className="message"
+      data-mine={mine || undefined}
+      data-kind={kind}
+      data-together={together || undefined}
+      data-id={message.id}
+    >
       {!mine && (
         <header>
           {!together && <Avatar participant={author} />}

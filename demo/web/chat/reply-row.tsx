@@ -30,7 +30,14 @@ export function ReplyRow({ message: messageId, run: runId }: ReplyRowProps): Rea
   const growing = run !== undefined && !hasEnded(run.status)
   const hasTask = sections.some((section) => section.kind === 'task')
   return (
-    <article className="message reply" data-kind="agent" data-agent={agent} data-id={messageId || undefined} data-run={runId} data-status={run?.status}>
+    <article
+      className="message reply"
+      data-kind="agent"
+      data-agent={agent}
+      data-id={messageId || undefined}
+      data-run={runId}
+      data-status={run?.status}
+    >
       <header>
         <Avatar participant={author} />
         <span className="author">{author.name}</span>

@@ -1,7 +1,7 @@
 /** The conversation itself. */
 import { hasEnded } from 'polylogue'
 import { useMessageIds, useRuns, useSession } from 'polylogue/react'
-import { useMemo, useRef, type ReactNode } from 'react'
+import { useMemo, useState, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
 import type { Follow } from './follow.ts'
 import { MessageRow } from './message-row.tsx'
@@ -15,17 +15,17 @@ export interface TranscriptProps {
   readonly empty: ReactNode
 }
 
-export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
+export function Transcript({ follow: { viewport, content, following, toEnd }, empty }: TranscriptProps): ReactNode {
   const session = useSession()
   const ids = useMessageIds()
   const runs = useRuns()
   const rows = useMemo(() => rowsOf(ids, (id) => session.message(id), runs), [session, ids, runs])
   const busy = runs.some((run) => !hasEnded(run.status))
-  const unseen = useUnseen(rows.length, follow.following)
+  const unseen = useUnseen(rows.length, following)
   return (
     <div className="transcript">
-      <div className="viewport" ref={follow.viewport} tabIndex={0} aria-label="Conversation" role="log" aria-busy={busy}>
-        <div className="rows" ref={follow.content}>
+      <div className="viewport" ref={viewport} tabIndex={0} aria-label="Conversation" role="log" aria-busy={busy}>
+        <div className="rows" ref={content}>
           {rows.length === 0 && empty}
           {rows.map((row, i) => {
             const at = row.message === null ? undefined : session.message(row.message)?.metadata.at
@@ -44,8 +44,8 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
           })}
         </div>
       </div>
-      {!follow.following && (
-        <button type="button" className="jump" onClick={() => follow.toEnd()}>
+      {!following && (
+        <button type="button" className="jump" onClick={toEnd}>
           <Icon name="down" size={18} />
           {unseen > 0 ? `Jump to latest (${unseen} new)` : 'Jump to latest'}
         </button>
@@ -56,7 +56,7 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
 
 /** How many rows came since the reader left the end. */
 function useUnseen(count: number, following: boolean): number {
-  const seen = useRef(count)
-  if (following) seen.current = count
-  return Math.max(0, count - seen.current)
+  const [seen, setSeen] = useState(count)
+  if (following && seen !== count) setSeen(count)
+  return Math.max(0, count - seen)
 }

@@ -6,6 +6,7 @@ import { timeOf } from '../chat/time.tsx'
 import { Icon } from '../icons.tsx'
 import { rememberDeskSession } from '../place.ts'
 import { SessionGate } from '../session-gate.tsx'
+import { CartEditsProvider } from '../shop/cart-edits.tsx'
 import { whoAmI } from '../who.ts'
 
 /** As the server's route /api/desk gives it. */
@@ -71,16 +72,18 @@ export default function DeskPage({ session }: { readonly session: string | null 
         </p>
       ) : (
         <SessionGate key={open} id={open} who={who} placeholder={<ChatPlaceholder header={header} />}>
-          <Chat
-            header={
-              <div className="desk-chat-header">
-                {header}
-                <PresentPeople />
-              </div>
-            }
-            empty={<p className="muted nothing">Nothing was said yet.</p>}
-            placeholder="Answer the customer…"
-          />
+          <CartEditsProvider>
+            <Chat
+              header={
+                <div className="desk-chat-header">
+                  {header}
+                  <PresentPeople />
+                </div>
+              }
+              empty={<p className="muted nothing">Nothing was said yet.</p>}
+              placeholder="Answer the customer…"
+            />
+          </CartEditsProvider>
         </SessionGate>
       )}
     </div>
@@ -89,11 +92,26 @@ export default function DeskPage({ session }: { readonly session: string | null 
 
 const STATES: Readonly<Record<DeskEntry['state'], string>> = { waiting: 'Wants a human', human: 'With', agents: 'Assistant' }
 
-function Entry({ entry, on, onPick }: { readonly entry: DeskEntry; readonly on: boolean; readonly onPick: () => void }): ReactNode {
+function Entry({
+  entry,
+  on,
+  onPick,
+}: {
+  readonly entry: DeskEntry
+  readonly on: boolean
+  readonly onPick: () => void
+}): ReactNode {
   const { customers, title, state, note, at } = entry
   return (
     <li>
-      <button type="button" className="desk-entry" data-state={state} data-session={entry.id} aria-current={on || undefined} onClick={onPick}>
+      <button
+        type="button"
+        className="desk-entry"
+        data-state={state}
+        data-session={entry.id}
+        aria-current={on || undefined}
+        onClick={onPick}
+      >
         <span className="who">{customers.join(', ') || 'Guest'}</span>
         <span className="muted">{timeOf(at)}</span>
         <span className="about">{state === 'waiting' && note !== '' ? `“${note}”` : title}</span>

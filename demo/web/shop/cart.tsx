@@ -1,8 +1,9 @@
 /** The cart that everybody in the session shares: people and agents change it at once, and both changes stay. */
-import { useObject, useSession } from 'polylogue/react'
-import { useState, type ReactNode } from 'react'
+import { useObject } from 'polylogue/react'
+import type { ReactNode } from 'react'
 import { formatPrice } from '../../shop/format.ts'
 import { Icon } from '../icons.tsx'
+import { useCartEdits } from './cart-edits.tsx'
 import { linesOf, MAX_COUNT, type CartLine } from './cart-lines.ts'
 import { ProductArt } from './product-art.tsx'
 
@@ -13,22 +14,17 @@ export function useCartCount(): number {
 }
 
 export function Cart(): ReactNode {
-  const session = useSession()
-  const [cart, update] = useObject('cart')
-  const [changed, setChanged] = useState(false)
+  const [cart] = useObject('cart')
+  const edits = useCartEdits()
   const lines = linesOf(cart)
-  const set = (sku: string, count: number): void => {
-    update({ [sku]: count <= 0 ? undefined : Math.min(count, MAX_COUNT) })
-    setChanged(true)
-  }
   const total = lines.reduce((sum, line) => sum + line.count * line.unitCents, 0)
   return (
     <section className="cart" aria-label="Shared cart">
       <header>
         <h2>Cart</h2>
         <span className="muted">shared by everybody in this conversation</span>
-        {changed && (
-          <button type="button" className="button small ghost" onClick={() => setChanged(session.undo())}>
+        {edits.undo !== null && (
+          <button type="button" className="button small ghost" onClick={edits.undo}>
             <Icon name="undo" size={18} />
             Undo
           </button>
@@ -39,7 +35,7 @@ export function Cart(): ReactNode {
       ) : (
         <ul>
           {lines.map((line) => (
-            <Line key={line.sku} line={line} onSet={(count) => set(line.sku, count)} />
+            <Line key={line.sku} line={line} onAdd={(pieces) => edits.add(line.sku, pieces)} />
           ))}
         </ul>
       )}
@@ -53,21 +49,21 @@ export function Cart(): ReactNode {
   )
 }
 
-function Line({ line, onSet }: { readonly line: CartLine; readonly onSet: (count: number) => void }): ReactNode {
+function Line({ line, onAdd }: { readonly line: CartLine; readonly onAdd: (pieces: number) => void }): ReactNode {
   const { sku, name, count, unitCents } = line
   return (
     <li data-sku={sku}>
       <ProductArt sku={sku} size={40} />
       <span className="name">{name}</span>
       <span className="stepper">
-        <button type="button" aria-label={count === 1 ? `Remove ${name}` : `One ${name} less`} onClick={() => onSet(count - 1)}>
+        <button type="button" aria-label={count === 1 ? `Remove ${name}` : `One ${name} less`} onClick={() => onAdd(-1)}>
           <Icon name={count === 1 ? 'close' : 'minus'} size={16} />
         </button>
         {/* A new element for a new number: it lights up, whoever changed it. */}
         <output key={count} aria-label={`Number of ${name}`}>
           {count}
         </output>
-        <button type="button" aria-label={`One ${name} more`} disabled={count >= MAX_COUNT} onClick={() => onSet(count + 1)}>
+        <button type="button" aria-label={`One ${name} more`} disabled={count >= MAX_COUNT} onClick={() => onAdd(1)}>
           <Icon name="plus" size={16} />
         </button>
       </span>

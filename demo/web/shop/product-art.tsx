@@ -57,7 +57,10 @@ export function ProductArt({ sku, size }: { readonly sku: string; readonly size?
   const { category, hue } = BY_SKU.get(sku) ?? { category: 'accessories' as const, hue: 160 }
   const { body, shade, line } = DRAWINGS[category]
   return (
-    <span className="art" style={{ '--hue': hue, ...(size === undefined ? {} : { width: size, height: size }) } as React.CSSProperties}>
+    <span
+      className="art"
+      style={{ '--hue': hue, ...(size === undefined ? {} : { width: size, height: size }) } as React.CSSProperties}
+    >
       <svg viewBox="0 0 64 64" aria-hidden="true" focusable="false">
         {line !== undefined && <path className="art-line" d={line} />}
         <path className="art-body" d={body} />

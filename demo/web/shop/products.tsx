@@ -1,10 +1,9 @@
 /** The shop window. */
-import { useObject } from 'polylogue/react'
 import { useState, type ReactNode } from 'react'
 import { PRODUCTS } from '../../shop/catalogue-data.ts'
 import { formatPrice } from '../../shop/format.ts'
 import type { Category } from '../../shop/types.ts'
-import { countIn } from './cart-lines.ts'
+import { useCartEdits } from './cart-edits.tsx'
 import { ProductArt } from './product-art.tsx'
 
 const CATEGORIES = [...new Set(PRODUCTS.map((product) => product.category))]
@@ -22,7 +21,7 @@ export interface ProductsProps {
 
 export function Products({ onAsk }: ProductsProps): ReactNode {
   const [category, setCategory] = useState<Category | null>(null)
-  const [cart, update] = useObject('cart')
+  const { add } = useCartEdits()
   const shown = category === null ? WINDOW : PRODUCTS.filter((product) => product.category === category)
   return (
     <section className="products" aria-label="Products">
@@ -43,7 +42,12 @@ export function Products({ onAsk }: ProductsProps): ReactNode {
             </div>
             <p className="price">{formatPrice(priceCents)}</p>
             <div className="actions">
-              <button type="button" className="button small primary" aria-label={`Add ${name} to cart`} onClick={() => update({ [sku]: countIn(cart, sku) + 1 })}>
+              <button
+                type="button"
+                className="button small primary"
+                aria-label={`Add ${name} to cart`}
+                onClick={() => add(sku, 1)}
+              >
                 Add to cart
               </button>
               <button type="button" className="button small ghost" aria-label={`Ask about ${name}`} onClick={() => onAsk(name)}>

@@ -8,6 +8,7 @@ import { Icon } from '../icons.tsx'
 import { shareLink } from '../place.ts'
 import { SessionGate } from '../session-gate.tsx'
 import { whoAmI } from '../who.ts'
+import { CartEditsProvider } from './cart-edits.tsx'
 import { Cart, useCartCount } from './cart.tsx'
 import { Products } from './products.tsx'
 
@@ -15,7 +16,9 @@ export function ShopPage({ session }: { readonly session: string }): ReactNode {
   const [who] = useState(() => whoAmI('user'))
   return (
     <SessionGate id={session} who={who} placeholder={<Loading />}>
-      <Shop />
+      <CartEditsProvider>
+        <Shop />
+      </CartEditsProvider>
     </SessionGate>
   )
 }
@@ -77,7 +80,13 @@ function Views({ view, onPick }: { readonly view: View; readonly onPick: (view: 
       <button type="button" className="round" aria-label="Shop" aria-pressed={view === 'shop'} onClick={() => onPick('shop')}>
         <Icon name="shop" />
       </button>
-      <button type="button" className="round" aria-label={`Cart, ${count} items`} aria-pressed={view === 'cart'} onClick={() => onPick('cart')}>
+      <button
+        type="button"
+        className="round"
+        aria-label={`Cart, ${count} items`}
+        aria-pressed={view === 'cart'}
+        onClick={() => onPick('cart')}
+      >
         <Icon name="cart" />
         {count > 0 && <span className="count">{count}</span>}
       </button>
