@@ -114,14 +114,18 @@ export class SharedObjects {
 
   get(name: string): SharedObject {
     if (!NAME.test(name) || name.length > MAX_NAME_CHARS) {
-      throw new SessionError('bad-argument', `An object's name is 1 to ${MAX_NAME_CHARS} of A-Z a-z 0-9 _ . : -; it is ${JSON.stringify(name)}.`)
+      throw new SessionError(
+        'bad-argument',
+        `An object's name is 1 to ${MAX_NAME_CHARS} of A-Z a-z 0-9 _ . : -; it is ${JSON.stringify(name)}.`,
+      )
     }
     let object = this.#objects.get(name)
     if (object === undefined) {
       object = new SharedObject(name, this.#doc, this.#origin, this.#report, this.#check)
       this.#objects.set(name, object)
       const type = this.#doc.getMap(objectRoot(name))
-      if (this.#undo === null) this.#undo = new Y.UndoManager(type, { trackedOrigins: new Set([this.#origin]), captureTimeout: 300 })
+      if (this.#undo === null)
+        this.#undo = new Y.UndoManager(type, { trackedOrigins: new Set([this.#origin]), captureTimeout: 300 })
       else this.#undo.addToScope(type)
     }
     return object

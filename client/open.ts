@@ -75,7 +75,7 @@ class BrowserSession extends Session implements OpenSession {
   /** Notes of earlier replicas on this device whose writes are not confirmed yet. */
   #unstored: readonly string[] = []
   #closing: Promise<void> | null = null
-  readonly #closed = Promise.withResolvers<void>()
+  readonly #whenClosed = Promise.withResolvers<void>()
 
   constructor(options: OpenOptions) {
     const doc = new Y.Doc()
@@ -92,7 +92,7 @@ class BrowserSession extends Session implements OpenSession {
       isForeign: (origin) => origin === LOCAL_STORE || origin === this.#connection?.origin,
       onStored: (onServer) => this.#onStored(onServer),
     })
-    this.ready = Promise.race([this.#start(), this.#closed.promise])
+    this.ready = Promise.race([this.#start(), this.#whenClosed.promise])
     // Whoever does not wait for `ready` still sees the failure in the status and in the report.
     this.ready.catch((error: unknown) => report(error, { stage: 'open' }))
   }
@@ -206,7 +206,7 @@ class BrowserSession extends Session implements OpenSession {
     this.#connection?.close()
     this.#socket?.destroy()
     this.#tabs?.close()
-    this.#closed.resolve()
+    this.#whenClosed.resolve()
     await this.#opening
     if (this.#store !== null) await release(this.#store)
     this.#awareness.destroy()

@@ -140,7 +140,7 @@ export class Session {
       role: me.kind === 'user' ? 'user' : 'assistant',
       by: me.id,
       kind: me.kind,
-      at: this.#now(),
+      at: this.#nextAt(),
       ...(options.to === undefined ? {} : { to: [...options.to] }),
       ...(options.lane === undefined ? {} : { lane: options.lane }),
       ...(options.parent === undefined ? {} : { parent: options.parent }),
@@ -250,6 +250,12 @@ export class Session {
     if (this.#me === null) throw new SessionError('closed', 'The session is not ready yet: wait for `session.ready`.')
     if (this.#me.kind === 'viewer') throw new SessionError('forbidden', 'A viewer cannot write.')
     return this.#me
+  }
+
+  /** The time, or a moment after the last message that waits for its place: of two of one millisecond the first stays first. */
+  #nextAt(): number {
+    const last = this.message(this.messageIds.at(-1) ?? '')?.metadata
+    return last === undefined || last.seq !== undefined ? this.#now() : Math.max(this.#now(), last.at + 1)
   }
 
   #handover(action: HandoverAction, reason?: string): void {

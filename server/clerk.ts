@@ -56,7 +56,7 @@ export class Clerk implements Watcher {
   #lastSeq = 0
   #newMessages: { map: Y.Map<unknown>; head: MessageHead; from: Participant }[] = []
   #requests: { from: Participant; handover: boolean }[] = []
-  #ended: string[] = []
+  readonly #ended = new Set<string>()
   #controlChanged = true
 
   constructor(options: ClerkOptions) {
@@ -77,7 +77,7 @@ export class Clerk implements Watcher {
   }
 
   settle(): void {
-    if (!this.#controlChanged && this.#newMessages.length + this.#requests.length + this.#ended.length === 0) return
+    if (!this.#controlChanged && this.#newMessages.length + this.#requests.length + this.#ended.size === 0) return
     const messages = this.#newMessages.splice(0).sort((a, b) => a.head.at - b.head.at)
     const requests = this.#requests.splice(0)
     const controlChanged = this.#controlChanged
@@ -95,7 +95,8 @@ export class Clerk implements Watcher {
       }
       if (controlChanged || messages.length > 0) this.#cancelUnclaimed()
     }, CLERK)
-    for (const run of this.#ended.splice(0)) this.#options.endJob(run)
+    for (const run of this.#ended) this.#options.endJob(run)
+    this.#ended.clear()
   }
 
   /** Writes that a worker has the run now. */
@@ -112,7 +113,7 @@ export class Clerk implements Watcher {
     const map = this.#runs.get(run)
     const value = map === undefined ? undefined : readRun(map, (id, input) => cancelOf(this.#roots.control, id, input))
     if (map === undefined || value === undefined || hasEnded(value.status)) {
-      this.#ended.push(run)
+      this.#ended.add(run)
     } else if (value.status === 'pending' && value.cancel === undefined) {
       return false
     } else {
@@ -143,7 +144,7 @@ export class Clerk implements Watcher {
       else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.status)) {
         const run = recordAt(event.target as unknown as Y.Map<unknown>, KEY.head)?.['id']
         const status = (event.target as unknown as Y.Map<unknown>).get(KEY.status)
-        if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.push(run)
+        if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.add(run)
       }
     }
   }
@@ -236,6 +237,9 @@ export class Clerk implements Watcher {
     const end = RUN_TABLE[status][event]
     if (end === null) return
     map.set(KEY.status, end)
+    // Noted here as well: of a run that is made and ended in one transaction there is no event.
+    const id = recordAt(map, KEY.head)?.['id']
+    if (typeof id === 'string') this.#ended.add(id)
     if (!(end in STEP_AT_END)) return
     for (const step of arrayAt(map, KEY.steps)?.toArray() ?? []) {
       if (step instanceof Y.Map && (step.get(KEY.status) ?? 'running') === 'running') {

@@ -102,6 +102,7 @@ export class Dispatcher {
     const { store, leaseMs, report } = this.#options
     for (const { run, generation } of leases) {
       try {
+        await this.#makeUp()
         if (await store.renew(run, generation, leaseMs)) worker?.runs.add(run)
         else link.tell({ t: 'lost', run, generation })
       } catch (error) {
@@ -162,14 +163,9 @@ export class Dispatcher {
   async #sweep(): Promise<void> {
     if (this.#sweeping) return
     this.#sweeping = true
-    const { store, leaseMs, report } = this.#options
+    const { store, report } = this.#options
     try {
-      if (this.#storeFailed) {
-        // As after a start: time in which nobody could renew must not end anybody's run.
-        await store.extendAll(leaseMs)
-        this.#storeFailed = false
-        this.#assignAll()
-      }
+      await this.#makeUp()
       for (const job of await store.lapsed()) {
         if ((this.#retryAt.get(job.run) ?? 0) > performance.now()) continue
         this.#retryAt.delete(job.run)
@@ -184,6 +180,14 @@ export class Dispatcher {
     } finally {
       this.#sweeping = false
     }
+  }
+
+  /** After the store has failed, as after a start: time in which nobody could renew must not end anybody's run. */
+  async #makeUp(): Promise<void> {
+    if (!this.#storeFailed) return
+    await this.#options.store.extendAll(this.#options.leaseMs)
+    this.#storeFailed = false
+    this.#assignAll()
   }
 
   async #lapse(job: Job): Promise<void> {

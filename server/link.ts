@@ -37,7 +37,7 @@ export class Link implements Member {
   readonly #room: Room | null
   readonly #report: Report
   readonly #onWorkerMessage: (link: Link, message: WorkerMessage) => void
-  /** The host's own loop; it still gets the frames of authentication and closing. */
+  /** The host's own loop; it still gets the frames of authentication. */
   readonly #hostReceive: (data: Uint8Array) => void
   readonly #hostSend: (frame: Uint8Array) => void
   #ready = false
@@ -127,8 +127,10 @@ export class Link implements Member {
       case FRAME.queryAwareness:
         return
       case FRAME.auth:
-      case FRAME.close:
         return this.#hostReceive(data)
+      case FRAME.close:
+        // At once: the host's loop would take turns, and the client may open the session again in its next frame.
+        return this.#connection.close({ code: 1000, reason: 'provider_initiated' })
       default:
         return this.refuse('malformed')
     }

@@ -11,7 +11,9 @@ import { tokenFor } from './support/tokens.ts'
 import { until } from './support/wait.ts'
 
 const live = (session: OpenSession): Promise<unknown> =>
-  until(() => session.status.connection === 'live', { what: `to be live, not ${session.status.connection} (${session.status.reason})` })
+  until(() => session.status.connection === 'live', {
+    what: `to be live, not ${session.status.connection} (${session.status.reason})`,
+  })
 
 /** A server behind a proxy. `direct` is its own address. */
 async function behindProxy(): Promise<{ proxy: ChaosProxy; url: string; direct: string; store: Store }> {

@@ -102,7 +102,7 @@ describe('damage', () => {
     expect(await expectOnlyBDamaged(nothing, (file) => sqlOf(file, `delete from updates ${ofB} and ${where}`))).toContain(what)
   })
 
-  test('[K3] a gap between snapshot and updates is found', async () => {
+  test('[K3] a gap between snapshot and updates is found (LOG-4)', async () => {
     const prepare = async (store: Store): Promise<void> => void (await store.compact('b', 1, bytes(1)))
     const damage = (file: string): unknown => sqlOf(file, `delete from updates ${ofB} and seq = 2`)
     expect(await expectOnlyBDamaged(prepare, damage)).toContain('after update 1 comes update 3')

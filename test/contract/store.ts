@@ -51,7 +51,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         expect(await store.sessions()).toEqual([])
       })
 
-      test('updates are numbered per session without a gap, in the order given', async () => {
+      test('updates are numbered per session without a gap, in the order given (LOG-4)', async () => {
         const entries = [
           { session: 'a', update: bytes(1) },
           { session: 'b', update: bytes(2) },
@@ -156,7 +156,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         expect(await store.sessions()).toEqual([])
       })
 
-      test('of many snapshots at once one wins, and updates logged meanwhile stay', async () => {
+      test('of many snapshots at once one wins, and updates logged meanwhile stay (LOG-5)', async () => {
         await log(store, 's', 1, 2, 3)
         const compactions = Array.from({ length: 20 }, (_, i) => store.compact('s', 3, new Uint8Array(1_000).fill(i)))
         await log(store, 's', 4)

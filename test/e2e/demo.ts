@@ -13,14 +13,18 @@ const PACE = { DEMO_TOKEN_DELAY_MS: '6', DEMO_TOOL_DELAY_MS: '60', DEMO_LEASE_MS
 
 export interface Demo {
   readonly url: string
+  readonly dataDir: string
   /** Lines that the server and the agents have printed, over all starts. */
   readonly log: readonly string[]
   /** Process id of an agent, as last started. */
   agentPid(name: string): number
   /** Ends it as a crash would: nobody gets to say goodbye. */
   kill(): Promise<void>
-  /** Starts it again: same data, same port. */
+  /** Starts it again, if it does not run: same data, same port. */
   start(): Promise<void>
+  /** Ends it by a signal; its data stays. */
+  end(signal: NodeJS.Signals): Promise<void>
+  /** Ends it and removes its data. */
   stop(): Promise<void>
 }
 
@@ -32,8 +36,9 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
   let child: ChildProcess | null = null
 
   const start = async (): Promise<void> => {
+    if (child !== null) return
     const process_ = spawn(process.execPath, [START], {
-      env: { ...process.env, ...PACE, ...env, PORT: String(port), HOST: '127.0.0.1', DATA_DIR: dataDir },
+      env: { ...process.env, ...PACE, PORT: String(port), HOST: '127.0.0.1', DATA_DIR: dataDir, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     child = process_
@@ -65,10 +70,18 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
   await start()
   return {
     url: `http://127.0.0.1:${port}`,
+    dataDir,
     log,
-    agentPid: (name) => Number(log.findLast((line) => line.startsWith(`[${name}] started, pid `))?.split(' ').at(-1)),
+    agentPid: (name) =>
+      Number(
+        log
+          .findLast((line) => line.startsWith(`[${name}] started, pid `))
+          ?.split(' ')
+          .at(-1),
+      ),
     kill: () => end('SIGKILL'),
     start,
+    end,
     async stop() {
       await end('SIGTERM')
       await rm(dataDir, { recursive: true, force: true })

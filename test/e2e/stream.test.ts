@@ -1,36 +1,12 @@
 /** What several windows see of one conversation while it happens. */
-import type { Browser } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { startDemo, type Demo } from './demo.ts'
-import { each, launch, newLink, until, Window } from './windows.ts'
+import { expect, test } from 'vitest'
+import { setStage } from './stage.ts'
+import { each, until, type Window } from './windows.ts'
 
 /** About 400 tokens: four seconds at the pace of this file. */
 const LONG = 'Tell me everything about headphones'
 
-let demo: Demo
-let browser: Browser
-const windows: Window[] = []
-
-beforeAll(async () => {
-  ;[demo, browser] = await Promise.all([startDemo({ DEMO_TOKEN_DELAY_MS: '10' }), launch()])
-})
-
-afterAll(async () => {
-  await browser?.close()
-  await demo?.stop()
-})
-
-afterEach(async () => {
-  const errors = windows.flatMap((window) => window.errors)
-  await Promise.all(windows.splice(0).map(({ context }) => context.close()))
-  expect(errors).toEqual([])
-})
-
-async function join(link: string, name: string): Promise<Window> {
-  const window = await Window.join(browser, link, name)
-  windows.push(window)
-  return window
-}
+const stage = setStage({ DEMO_TOKEN_DELAY_MS: '10' })
 
 /** Characters of the first reply that can be seen. */
 const shown = async (window: Window): Promise<number> => {
@@ -39,19 +15,27 @@ const shown = async (window: Window): Promise<number> => {
 }
 
 test('[D3] text streams in both windows together, others may write meanwhile, and a refresh or a third window finds it growing', async () => {
-  const link = await newLink(demo.url)
-  const [a, b] = await Promise.all([join(link, 'Mia'), join(link, 'Jonas')])
+  const link = await stage.newLink()
+  const [a, b] = await Promise.all([stage.join(link, 'Mia'), stage.join(link, 'Jonas')])
   await a.say(LONG)
-  await until(each([a, b], async (window) => (await shown(window)) > 80), 'both show the beginning').toEqual([true, true])
+  await until(
+    each([a, b], async (window) => (await shown(window)) > 80),
+    'both show the beginning',
+  ).toEqual([true, true])
   expect(await each([a, b], (window) => window.status('orders'))()).toEqual(['active', 'active'])
 
   await b.say('And what about earbuds?')
-  await until(async () => (await a.messages()).find(({ text }) => text === 'And what about earbuds?')?.author, 'author').toBe('Jonas')
+  await until(async () => (await a.messages()).find(({ text }) => text === 'And what about earbuds?')?.author, 'author').toBe(
+    'Jonas',
+  )
 
   const before = await shown(b)
   await b.page.reload()
-  const c = await join(link, 'Zoe')
-  await until(each([b, c], async (window) => (await shown(window)) >= before), 'history and the reply so far').toEqual([true, true])
+  const c = await stage.join(link, 'Zoe')
+  await until(
+    each([b, c], async (window) => (await shown(window)) >= before),
+    'history and the reply so far',
+  ).toEqual([true, true])
   const soFar = await shown(c)
   const streaming = a.page.locator('.reply').first()
   expect(await streaming.getAttribute('data-status'), 'the refresh was in the middle of the stream').toBe('active')
@@ -70,8 +54,8 @@ test('[D3] text streams in both windows together, others may write meanwhile, an
 })
 
 test('[D4] windows that lose the network in the middle catch up by themselves, with nothing twice and nothing missing', async () => {
-  const link = await newLink(demo.url)
-  const [a, b, c] = await Promise.all([join(link, 'Mia'), join(link, 'Jonas'), join(link, 'Zoe')])
+  const link = await stage.newLink()
+  const [a, b, c] = await Promise.all([stage.join(link, 'Mia'), stage.join(link, 'Jonas'), stage.join(link, 'Zoe')])
   const all = [a, b, c]
   const born = (window: Window): Promise<number> => window.page.evaluate(() => performance.timeOrigin)
   const births = await each(all, born)()
@@ -89,14 +73,17 @@ test('[D4] windows that lose the network in the middle catch up by themselves, w
 
   await Promise.all([b.context.setOffline(false), c.context.setOffline(false)])
   const expected = await a.texts()
-  await until(each([b, c], (window) => window.texts()), 'they catch up').toEqual([expected, expected])
+  await until(
+    each([b, c], (window) => window.texts()),
+    'they catch up',
+  ).toEqual([expected, expected])
   expect(expected).toHaveLength(4)
   expect(await each(all, born)(), 'no window was loaded again').toEqual(births)
   await until(() => b.page.locator('.pill').count(), 'nothing is said about the connection any more').toBe(0)
 })
 
 test('[S7] a message is there before the server has it, and then never flickers, jumps or doubles', async () => {
-  const a = await join(await newLink(demo.url), 'Mia')
+  const a = await stage.join(await stage.newLink(), 'Mia')
   await a.say('Hello')
   await until(() => a.status('orders'), 'the first answer').toBe('complete')
   // Notes for every change of the transcript where the message is, and whether it is the same element as before.
@@ -132,14 +119,16 @@ test('[S7] a message is there before the server has it, and then never flickers,
   const marks = notes.map(({ delivery }) => delivery).filter((mark, i, all) => mark !== all[i - 1])
   expect(marks[0], 'pending when it appears').not.toBe('sent')
   expect(marks.at(-1)).toBe('sent')
-  expect(marks.filter((mark) => mark === 'sent'), 'sent once and for all').toHaveLength(1)
+  expect(
+    marks.filter((mark) => mark === 'sent'),
+    'sent once and for all',
+  ).toHaveLength(1)
 })
 
 test('[X8] Markdown from the model or a stranger never runs', async () => {
-  const link = await newLink(demo.url)
-  const a = await join(link, 'Mia')
-  const desk = await Window.open(browser, `${demo.url}/desk?s=${link.split('/').at(-1)}`)
-  windows.push(desk)
+  const link = await stage.newLink()
+  const a = await stage.join(link, 'Mia')
+  const desk = await stage.desk(link)
   // The model repeats what is asked in its answer.
   await a.say('<img src=x onerror=window.hit=1><svg onload=window.hit=2></svg><b>bold</b>')
   await until(() => a.status('orders'), 'the answer').toBe('complete')

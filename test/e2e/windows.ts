@@ -109,9 +109,7 @@ export class Window {
 
   /** Where my messages are, from top to bottom. */
   deliveries(): Promise<(string | undefined)[]> {
-    return this.page
-      .locator('.delivery')
-      .evaluateAll((marks) => marks.map((mark) => (mark as HTMLElement).dataset['delivery']))
+    return this.page.locator('.delivery').evaluateAll((marks) => marks.map((mark) => (mark as HTMLElement).dataset['delivery']))
   }
 
   /** Waits until the device has all that a start without a network needs. */
@@ -128,10 +126,4 @@ export function until<T>(read: () => T | Promise<T>, what: string): ReturnType<t
 /** What a check gives in several windows, for statements about all of them. */
 export function each<T>(windows: readonly Window[], read: (window: Window) => Promise<T>): () => Promise<T[]> {
   return () => Promise.all(windows.map(read))
-}
-
-/** A new session's link. */
-export async function newLink(url: string): Promise<string> {
-  const response = await fetch(url, { redirect: 'manual' })
-  return new URL(response.headers.get('location') ?? '', url).href
 }

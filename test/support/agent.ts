@@ -13,9 +13,7 @@ export interface StartedAgent {
 }
 
 /** Starts an agent, by default one that answers with its name; resolves when it is in step with the server. */
-export async function startAgent(
-  options: Pick<AgentOptions, 'url'> & Partial<Omit<AgentOptions, 'url'>>,
-): Promise<StartedAgent> {
+export async function startAgent(options: Pick<AgentOptions, 'url'> & Partial<Omit<AgentOptions, 'url'>>): Promise<StartedAgent> {
   const { name = 'assistant', run = (given): void => given.write(name) } = options
   const runs: AgentRun[] = []
   const reported: StartedAgent['reported'] = []

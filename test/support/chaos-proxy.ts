@@ -43,11 +43,15 @@ class Pair {
   }
 
   #pass(pass: () => void): void {
-    // Timers of one length fire in the order in which they were set.
     const delayMs = this.#delayMs()
-    if (this.#waiting !== null) this.#waiting.push(pass)
-    else if (delayMs > 0) setTimeout(() => this.#pass(pass), delayMs)
-    else pass()
+    // Timers of one length fire in the order in which they were set.
+    if (delayMs > 0) setTimeout(() => this.#passNow(pass), delayMs)
+    else this.#passNow(pass)
+  }
+
+  #passNow(pass: () => void): void {
+    if (this.#waiting === null) pass()
+    else this.#waiting.push(pass)
   }
 }
 
@@ -98,6 +102,10 @@ export class ChaosProxy {
   down(): void {
     this.#down = true
     this.cut()
+  }
+
+  get isDown(): boolean {
+    return this.#down
   }
 
   up(): void {

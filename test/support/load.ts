@@ -2,16 +2,19 @@
  * One session under load, and a ledger of every promise that the server has made about it: what it has acknowledged to the
  * writer, and what it has shown to a reader. `missing` compares the ledger with what a store gives back.
  */
+import { onTestFinished } from 'vitest'
+import { createAgent, type Agent, type AgentRun } from '../../client/agent.ts'
 import { hasEnded, textOf, type OpenSession } from '../../client/index.ts'
 import { openClient } from './clients.ts'
+import type { Chance } from './random.ts'
 import type { Recovered } from './recovered.ts'
+import { tokenFor } from './tokens.ts'
 import { until } from './wait.ts'
 
 export interface LoadOptions {
   readonly url: string
   readonly id: string
-  /** Gives 0 to 1. */
-  readonly random: () => number
+  readonly chance: Chance
   /** The agents that may be asked, now. */
   readonly agents: () => readonly string[]
 }
@@ -62,7 +65,9 @@ export class LoadedSession {
   /** Resolves when both have noticed that the server is gone: from then on nothing more is seen. */
   async offline(): Promise<void> {
     for (const session of [this.#writer, this.#reader]) {
-      await until(() => session.status.connection === 'offline', { what: () => `a client to go offline: ${session.status.connection}` })
+      await until(() => session.status.connection === 'offline', {
+        what: () => `a client to go offline: ${session.status.connection}`,
+      })
     }
   }
 
@@ -107,7 +112,8 @@ export class LoadedSession {
     for (const run of this.#reader.view.runs) {
       const kept = runs.get(run.id)
       expect(kept !== undefined, `shown run ${run.id}`)
-      if (hasEnded(run.status)) expect(kept?.status === run.status, `shown end of ${run.id}: ${run.status}, found ${kept?.status}`)
+      if (hasEnded(run.status))
+        expect(kept?.status === run.status, `shown end of ${run.id}: ${run.status}, found ${kept?.status}`)
     }
     for (const message of recovered.view.messages) {
       const words = textOf(message).split(' ').slice(0, -1)
@@ -150,32 +156,36 @@ export class LoadedSession {
   }
 
   async #write(): Promise<void> {
-    const { random, agents } = this.#options
+    const { chance, agents } = this.#options
     while (!this.#stopped) {
-      const dice = random()
-      if (dice < 0.8) {
+      if (chance.bool(0.8)) {
         this.#counted += 1
         this.#writer.object(COUNTER).set('n', this.#counted)
       } else {
         const to = this.#isIdle() ? agents() : []
         // Now and then a long one, so that compaction has something to do.
-        const text = dice < 0.805 ? 'long '.repeat(4_000) : `message ${this.#sent.length}`
+        const text = chance.bool(0.03) ? 'long '.repeat(4_000) : `message ${this.#sent.length}`
         const id = this.#writer.send(text, { to })
         this.#sent.push(id)
         if (to.length > 0) this.#lastAsked = id
       }
-      await new Promise((resolve) => setTimeout(resolve, random() * 30))
+      await new Promise((resolve) => setTimeout(resolve, chance.int(0, 30)))
     }
   }
 }
 
-/** Numbers from 0 to 1, the same for the same seed. */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+/** Tokens of a reply of `streamingAgent`. */
+export const REPLY_TOKENS = 20
+
+/** An agent within the test's own process that answers everything with numbered tokens, one every 3 ms. */
+export function streamingAgent(url: string, name: string): Agent {
+  const run = async (it: AgentRun): Promise<void> => {
+    for (let n = 1; n <= REPLY_TOKENS && !it.signal.aborted; n++) {
+      it.write(`${name}${n} `)
+      await new Promise((resolve) => setTimeout(resolve, 3))
+    }
   }
+  const agent = createAgent({ url, name, token: () => tokenFor(name, 'agent'), run, flushEveryMs: 5, onError: () => {} })
+  onTestFinished(() => agent.close(0))
+  return agent
 }

@@ -1,8 +1,8 @@
 /** What a store gives back of its sessions, read as a starting server reads it, with no server and no client at hand. */
-import * as Y from 'yjs'
 import { sqliteStore } from '../../server/index.ts'
 import { objectRoot } from '../../shared/layout.ts'
 import { ViewBuilder, type SessionView } from '../../shared/view.ts'
+import { storedDocument } from './stored.ts'
 
 export interface Recovered {
   readonly view: SessionView
@@ -15,12 +15,7 @@ export async function recover(file: string, sessions: readonly string[]): Promis
   try {
     const found = new Map<string, Recovered>()
     for (const id of sessions) {
-      const { snapshot, updates } = await store.read(id)
-      const doc = new Y.Doc()
-      doc.transact(() => {
-        if (snapshot !== null) Y.applyUpdate(doc, snapshot)
-        for (const update of updates) Y.applyUpdate(doc, update)
-      })
+      const doc = await storedDocument(store, id)
       if (doc.store.pendingStructs !== null) throw new Error(`An update of ${id} is missing.`)
       const builder = new ViewBuilder(doc, (error) => {
         throw error

@@ -1,6 +1,6 @@
 /** Who answers: the agents, nobody yet, or a person of the support desk; and how that changes. */
 import type { Holder, Message, OpenSession, Participant } from 'polylogue'
-import { useHolder, useMe, useSession } from 'polylogue/react'
+import { useHolder, useMe, useMessage, useMessageIds, useSession } from 'polylogue/react'
 import type { ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
 import { useParticipant } from './people.tsx'
@@ -110,12 +110,16 @@ function DeskBar({ holder, me }: { readonly holder: Holder; readonly me: Partici
 export function AskHuman(): ReactNode {
   const session = useSession()
   const holder = useHolder()
+  const last = useMessage(useMessageIds().at(-1) ?? '')
   if (holder.state !== 'agents') return null
+  // Asked for while there was no network: once is enough.
+  const asked = last !== undefined && last.metadata.seq === undefined && handoverOf(last) === 'request'
   return (
     <button
       type="button"
       className="button small ghost ask-human"
       title="Talk to a human"
+      disabled={asked}
       onClick={() => handOver(session, 'request')}
     >
       <Icon name="person" />

@@ -9,6 +9,7 @@ import DOMPurify from 'dompurify'
 import { Marked } from 'marked'
 import { memo, useMemo, useState, type ReactNode } from 'react'
 import remend from 'remend'
+import { newCutter } from './blocks.ts'
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 const escape = (text: string): string => text.replaceAll(/[&<>"']/g, (char) => ESCAPES[char] ?? char)
@@ -37,39 +38,9 @@ const ALLOWED = {
   ALLOW_ARIA_ATTR: false,
 }
 
-/** Sanitized HTML of one block. Exported for its test. */
-export function toHtml(markdown: string): string {
+/** Sanitized HTML of one block. */
+function toHtml(markdown: string): string {
   return purify.sanitize(marked.parse(markdown, { async: false }), ALLOWED)
-}
-
-interface Cut {
-  readonly text: string
-  readonly blocks: readonly string[]
-}
-
-/**
- * Cuts a text into its top-level blocks. Of a text that only grew, everything before the last block stays as it was cut:
- * what follows a finished block cannot change it any more. Exported for its test.
- */
-export function cutBlocks(text: string, before: Cut | null): Cut {
-  if (before?.text === text) return before
-  let kept: readonly string[] = []
-  if (before !== null && before.text !== '' && text.startsWith(before.text)) kept = before.blocks.slice(0, -1)
-  const from = kept.reduce((sum, block) => sum + block.length, 0)
-  const blocks = [...kept]
-  for (const { raw, type } of marked.lexer(text.slice(from))) {
-    // Blank lines belong to the block before them: a list may go on after them.
-    if (type === 'space' && blocks.length > 0) blocks[blocks.length - 1] += raw
-    else blocks.push(raw)
-  }
-  return { text, blocks }
-}
-
-/** Remembers the last cut of one text that grows. */
-function newCutter(): (text: string) => readonly string[] {
-  let last: Cut | null = null
-  // Line ends as the parser makes them, or the lengths of the blocks would not add up.
-  return (text) => (last = cutBlocks(text.replaceAll('\r\n', '\n'), last)).blocks
 }
 
 export interface MarkdownProps {

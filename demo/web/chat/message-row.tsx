@@ -1,7 +1,7 @@
 /** A message of a person, mine or another's; or a line about who answers. */
 import { textOf, type Message } from 'polylogue'
 import { useMe, useMessage, useSession } from 'polylogue/react'
-import type { ReactNode } from 'react'
+import { memo, type ReactNode } from 'react'
 import { DeliveryMark } from './connection.tsx'
 import { handoverOf, HandoverLine } from './handover.tsx'
 import { Markdown } from './markdown.tsx'
@@ -17,10 +17,11 @@ export interface MessageRowProps {
   readonly before: string | null
 }
 
-export function MessageRow({ id, before }: MessageRowProps): ReactNode {
+/** Rendered again when its message changes, not when others do. */
+export const MessageRow: (props: MessageRowProps) => ReactNode = memo(function MessageRow({ id, before }: MessageRowProps) {
   const message = useMessage(id)
   return message === undefined ? null : <PersonsMessage message={message} before={before} />
-}
+})
 
 function PersonsMessage({ message, before }: { readonly message: Message; readonly before: string | null }): ReactNode {
   const session = useSession()

@@ -21,7 +21,11 @@ export interface ReplyRowProps {
   readonly run: string
 }
 
-export function ReplyRow({ message: messageId, run: runId }: ReplyRowProps): ReactNode {
+/** Rendered again when its message or run changes, not when others do. */
+export const ReplyRow: (props: ReplyRowProps) => ReactNode = memo(function ReplyRow({
+  message: messageId,
+  run: runId,
+}: ReplyRowProps) {
   const message = useMessage(messageId)
   const run = useRun(runId)
   const agent = message?.metadata.by ?? run?.agent ?? ''
@@ -54,7 +58,7 @@ export function ReplyRow({ message: messageId, run: runId }: ReplyRowProps): Rea
       {run !== undefined && <Ending run={run} message={message} />}
     </article>
   )
-}
+})
 
 function SectionView({
   section,
