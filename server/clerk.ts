@@ -45,7 +45,7 @@ export interface ClerkOptions {
 }
 
 /** Origin of the clerk's own transactions. */
-export const CLERK: unique symbol = Symbol('clerk')
+const CLERK: unique symbol = Symbol('clerk')
 
 export class Clerk implements Watcher {
   readonly #options: ClerkOptions

@@ -179,7 +179,10 @@ export class Link implements Member {
     const shown = this.#document.getClients(this.#connection)
     const states = this.#document.awareness.getStates()
     const owner = (clientId: number): boolean => shown.has(clientId) || !states.has(clientId)
-    applyPresence(this.#document.awareness, update, this.participant, owner, { source: 'connection', connection: this.#connection })
+    applyPresence(this.#document.awareness, update, this.participant, owner, {
+      source: 'connection',
+      connection: this.#connection,
+    })
   }
 
   #message(payload: string): void {

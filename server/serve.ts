@@ -17,7 +17,7 @@ import { joinWrites } from './socket.ts'
 import type { Store } from './store.ts'
 
 /** Path of the WebSocket endpoint. */
-export const SYNC_PATH = '/sync'
+const SYNC_PATH = '/sync'
 /** Every socket is pinged this often, and ended when it has not answered the ping before: a silent peer is gone. */
 const PING_EVERY_MS = 10_000
 /** How long `close` waits for the store before it gives up, in milliseconds. */

@@ -386,4 +386,3 @@ function must<T, K extends keyof T>(target: T, key: K): T[K] {
   }
   return target[key]
 }
-

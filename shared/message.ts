@@ -7,7 +7,7 @@ import type { ParticipantKind } from './participant.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
-export type MessageRole = 'system' | 'user' | 'assistant'
+type MessageRole = 'system' | 'user' | 'assistant'
 
 export interface TextPart {
   type: 'text'

@@ -29,7 +29,7 @@ type Write =
   | { kind: 'drop'; from: number }
 
 /** Appends to a segmented text; makes the array and its segments as needed. Call it inside a transaction. */
-export function appendSegments(map: Y.Map<unknown>, text: string): void {
+function appendSegments(map: Y.Map<unknown>, text: string): void {
   let segments = arrayAt(map, KEY.text) as Y.Array<Y.Text> | undefined
   if (segments === undefined) {
     segments = new Y.Array<Y.Text>()

@@ -1,5 +1,5 @@
 /** The AI SDK's own `streamText` piped into runs. */
-import { isStepCount, streamText, tool } from 'ai'
+import { isStepCount, readUIMessageStream, streamText, tool, type UIMessage } from 'ai'
 import { MockLanguageModelV4 } from 'ai/test'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
@@ -108,6 +108,7 @@ describe('streamText', () => {
         yield { id, place: 'Bonn' }
       },
     })
+    let shown: UIMessage['parts'] = []
     const given = await piping(async (run) => {
       const result = streamText({
         model,
@@ -115,9 +116,13 @@ describe('streamText', () => {
         tools: { order },
         stopWhen: isStepCount(3),
       })
-      await run.pipe(result.toUIMessageStream())
+      const [ours, theirs] = result.toUIMessageStream().tee()
+      const bySdk = readUIMessageStream({ stream: theirs })
+      await run.pipe(ours)
+      for await (const message of bySdk) shown = message.parts
     })
     await ended(given, 'complete')
+    expect(given.a.view.messages[1]?.parts).toEqual(JSON.parse(JSON.stringify(shown)))
     expect(given.a.view.messages[1]?.parts).toEqual([
       { type: 'step-start' },
       {
@@ -135,6 +140,7 @@ describe('streamText', () => {
         input: { id: 7 },
         output: { id: 7, place: 'Bonn' },
         callProviderMetadata: { google: { signature: 's' } },
+        resultProviderMetadata: { google: { signature: 's' } },
       },
       { type: 'step-start' },
       { type: 'text', text: 'It is in Bonn.', state: 'done' },
@@ -226,6 +232,7 @@ describe('any stream', () => {
     given.a.cancel('all')
     await until(() => returned)
     await until(() => given.agent.runs.length === 0)
+    expect(given.a.view.runs[0]?.status).toBe('cancelled')
   })
 
   test('one that throws, one that ends in the middle of a tool call, one that is empty', async () => {

@@ -125,7 +125,6 @@ describe('the life of a run', () => {
     await startAgent({
       url,
       run: () => {
-        // oxlint-disable-next-line typescript/only-throw-error
         throw thrown.shift()
       },
     })
@@ -357,5 +356,6 @@ describe('people and agents', () => {
     await until(() => a.view.holder.state === 'waiting')
     a.handBack()
     await until(() => a.view.holder.state === 'agents')
+    expect(a.view.holder).toEqual({ state: 'agents' })
   })
 })

@@ -32,6 +32,7 @@ export async function answer(run: AgentRun, { agent, shop, log }: AnswerOptions)
     messages: await modelMessages(run, agent),
     tools: toolsFor(agent, shop, contextOf(run)),
     stopWhen: isStepCount(MAX_CALLS),
+    abortSignal: run.signal,
     onAbort: () => log(`run ${run.id}: model call aborted (${String((run.signal.reason as Error | undefined)?.message)})`),
     // Thrown by `pipe`, and logged where that is caught.
     onError: () => {},

@@ -16,6 +16,9 @@ export interface Demo {
   readonly dataDir: string
   /** Lines that the server and the agents have printed, over all starts. */
   readonly log: readonly string[]
+  /** Stops the server without ending it, as a machine that is out of breath would; `resume` lets it go on. */
+  pause(): void
+  resume(): void
   /** Process id of an agent, as last started. */
   agentPid(name: string): number
   /** Ends it as a crash would: nobody gets to say goodbye. */
@@ -67,7 +70,12 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
     child = null
   }
 
-  await start()
+  try {
+    await start()
+  } catch (error) {
+    await rm(dataDir, { recursive: true, force: true })
+    throw error
+  }
   return {
     url: `http://127.0.0.1:${port}`,
     dataDir,
@@ -79,6 +87,8 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
           ?.split(' ')
           .at(-1),
       ),
+    pause: () => child?.kill('SIGSTOP'),
+    resume: () => child?.kill('SIGCONT'),
     kill: () => end('SIGKILL'),
     start,
     end,

@@ -146,16 +146,23 @@ test('[O7] the marks tell the truth: on this device, sending, sent', async () =>
     'sent is for good',
   ).toHaveLength(1)
 
+  // A connection alone is not enough: the server must have said that it has the message.
+  stage.demo.pause()
+  await a.say('Are you there?')
+  await until(async () => (await a.deliveries()).at(-1), 'nobody has answered').toBe('sending')
+  stage.demo.resume()
+  await until(async () => (await a.deliveries()).at(-1), 'now it has').toBe('sent')
+
   // Sent means stored: the server dies the moment the mark says it, and a device that never saw the message finds it.
   await a.say('Is this one safe?')
   await a.page.waitForFunction(() => {
     const all = [...document.querySelectorAll<HTMLElement>('.delivery')]
-    return all.length === 3 && all.every((mark) => mark.dataset['delivery'] === 'sent')
+    return all.length === 4 && all.every((mark) => mark.dataset['delivery'] === 'sent')
   })
   await stage.demo.kill()
   await stage.demo.start()
   const b = await stage.join(link, 'Jonas')
-  await until(() => said(b), 'it is there').toEqual(['Hello', 'Written offline', 'Is this one safe?'])
+  await until(() => said(b), 'it is there').toEqual(['Hello', 'Written offline', 'Are you there?', 'Is this one safe?'])
 })
 
 test('[O8] coming back to the page or to the network connects at once, whatever pause was under way', async () => {

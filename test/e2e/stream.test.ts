@@ -39,6 +39,8 @@ test('[D3] text streams in both windows together, others may write meanwhile, an
   const soFar = await shown(c)
   const streaming = a.page.locator('.reply').first()
   expect(await streaming.getAttribute('data-status'), 'the refresh was in the middle of the stream').toBe('active')
+  // A finished block is not rendered again by the tokens that come after it.
+  const heading = await a.page.locator('.reply .md-block h2').first().elementHandle()
   await until(() => shown(c), 'it keeps growing').toBeGreaterThan(soFar)
 
   const all = [a, b, c]
@@ -51,6 +53,7 @@ test('[D3] text streams in both windows together, others may write meanwhile, an
   expect(first).toHaveLength(4)
   expect(first?.join('\n').split('Everything about headphones')).toHaveLength(2)
   expect(first?.[3]).toContain('And what about earbuds?')
+  expect(await heading?.evaluate((element) => element.isConnected)).toBe(true)
 })
 
 test('[D4] windows that lose the network in the middle catch up by themselves, with nothing twice and nothing missing', async () => {
@@ -80,6 +83,31 @@ test('[D4] windows that lose the network in the middle catch up by themselves, w
   expect(expected).toHaveLength(4)
   expect(await each(all, born)(), 'no window was loaded again').toEqual(births)
   await until(() => b.page.locator('.pill').count(), 'nothing is said about the connection any more').toBe(0)
+})
+
+test('the transcript follows the stream, but never moves under a reader who has scrolled up', async () => {
+  const a = await stage.join(await stage.newLink(), 'Mia')
+  await a.say(LONG)
+  const viewport = a.page.locator('.viewport')
+  const place = (): Promise<{ top: number; gap: number; height: number }> =>
+    viewport.evaluate(({ scrollTop, scrollHeight, clientHeight }) => ({
+      top: scrollTop,
+      gap: scrollHeight - scrollTop - clientHeight,
+      height: scrollHeight,
+    }))
+  await until(async () => (await place()).top, 'it follows').toBeGreaterThan(200)
+  expect((await place()).gap).toBeLessThanOrEqual(3)
+  await viewport.hover()
+  await a.page.mouse.wheel(0, -50)
+  await a.page.locator('.jump').waitFor()
+  const { top, height } = await place()
+  await until(async () => (await place()).height, 'the text goes on').toBeGreaterThan(height + 100)
+  expect((await place()).top).toBe(top)
+  expect(await a.status('orders')).toBe('active')
+  await a.page.locator('.jump').click()
+  await until(() => a.status('orders'), 'the end').toBe('complete')
+  expect((await place()).gap, 'it has followed again').toBeLessThanOrEqual(3)
+  expect(await a.page.locator('.jump').count()).toBe(0)
 })
 
 test('[S7] a message is there before the server has it, and then never flickers, jumps or doubles', async () => {

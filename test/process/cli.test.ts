@@ -2,13 +2,14 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { logOf, runCli, startServing } from '../support/cli.ts'
 import { openClient, openLive, texts } from '../support/clients.ts'
 import { LoadedSession, streamingAgent } from '../support/load.ts'
 import { Chance } from '../support/random.ts'
 import { RawClient } from '../support/raw.ts'
 import { recover } from '../support/recovered.ts'
+import { ServerProcess } from '../support/server.ts'
 import { openStock, startStock } from '../support/stock.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { SECRET } from '../support/tokens.ts'
@@ -47,6 +48,22 @@ test('told to end while nothing can be stored it ends within its deadline, with 
   await until(() => writer.status.onServer, { timeoutMs: 15_000 })
   const reader = await openLive({ url, id: 's', as: 'bob' })
   expect(texts(reader)).toEqual(['not to be lost'])
+})
+
+test('a server that is closed while nothing can be stored says so, and leaves nothing behind in its process (LOG-6)', async () => {
+  const server = await ServerProcess.start()
+  const agent = streamingAgent(server.url, 'assistant')
+  const writer = await openLive({ url: server.url, id: 's' })
+  await until(() => agent.connection === 'live')
+  const holder = new DatabaseSync(server.file)
+  onTestFinished(() => holder.close())
+  holder.exec('begin exclusive')
+  writer.send('not to be lost')
+  await until(() => writer.status.stalled)
+  server.child.send({ t: 'close', timeoutMs: 300 })
+  expect(await server.child.said('closed')).toMatchObject({ stored: false })
+  // It does not exit: it ends, since there is no timer, socket or retry left.
+  expect(await server.child.ended).toEqual({ code: 0, signal: null })
 })
 
 test('told to end under load, and started again, it loses nothing, and everybody comes back by themselves (LOG-6, CLI-6)', async () => {
