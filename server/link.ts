@@ -2,7 +2,7 @@
  * What the server keeps for one connection, and the loop over its frames. It takes the place of the host's own loop, which
  * awaits hooks between the check and the write; here a frame is decoded, checked, applied and logged in one synchronous step.
  */
-import type { Connection, Document } from '@hocuspocus/server'
+import type { Connection, Document, WebSocketLike } from '@hocuspocus/server'
 import * as decoding from 'lib0/decoding'
 import * as Y from 'yjs'
 import { CLOSE_REASONS, type CloseReason, type Report } from '../shared/errors.ts'
@@ -12,6 +12,7 @@ import { encodeMessage, readClientMessage, type ClientMessage, type ServerMessag
 import { ackFrame, FRAME, statelessFrame, SYNC, syncFrame } from './frames.ts'
 import { applyPresence } from './presence.ts'
 import { isEmptyUpdate, type Member, type Room } from './room.ts'
+import type { JoinedSocket } from './socket.ts'
 
 /** What a worker's connection to a control document may say. */
 export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' }>
@@ -39,7 +40,6 @@ export class Link implements Member {
   readonly #onWorkerMessage: (link: Link, message: WorkerMessage) => void
   /** The host's own loop; it still gets the frames of authentication. */
   readonly #hostReceive: (data: Uint8Array) => void
-  readonly #hostSend: (frame: Uint8Array) => void
   #ready = false
   #closed = false
   /** Size of the state that was asked for last: unread, it may stand beside `MAX_UNREAD_BYTES`, or no long session would open. */
@@ -48,6 +48,8 @@ export class Link implements Member {
   #waitingBytes = 0
   /** A mark that waits: some update of this connection builds on one that has not come yet. */
   #waitingMark: number | null = null
+  /** Its client learns by marks what is stored: an acknowledgement of each update would be a frame per token for nobody. */
+  #asksByMarks = false
 
   constructor(options: LinkOptions) {
     const { connection, room } = options
@@ -61,7 +63,6 @@ export class Link implements Member {
     this.#hostReceive = connection.handleMessage.bind(connection)
     connection.handleMessage = (data) => this.receive(data)
     // Presence is sent by the host itself, and must not pass the limit either.
-    this.#hostSend = connection.send.bind(connection)
     connection.send = (frame) => this.#write(frame)
     room?.members.add(this)
     connection.onClose(() => {
@@ -103,8 +104,8 @@ export class Link implements Member {
   }
 
   #write(frame: Uint8Array): void {
-    const { bufferedAmount = 0 } = this.#connection.webSocket as { bufferedAmount?: number }
-    if (bufferedAmount <= MAX_UNREAD_BYTES + this.#stateBytes) this.#hostSend(frame)
+    const socket = this.#connection.webSocket as WebSocketLike & Partial<JoinedSocket>
+    if ((socket.bufferedAmount ?? 0) <= MAX_UNREAD_BYTES + this.#stateBytes) socket.send(frame)
     else this.#giveUp()
   }
 
@@ -170,8 +171,10 @@ export class Link implements Member {
     if (reason !== null) return this.refuse(reason)
     // An update that cannot be placed yet is not stored: it is acknowledged by the one that brings what it builds on.
     if (this.#room.hasPending) return
-    const ack = ackFrame(this.address)
-    this.#after(() => this.send(ack))
+    if (!this.#asksByMarks) {
+      const ack = ackFrame(this.address)
+      this.#after(() => this.send(ack))
+    }
     if (this.#waitingMark !== null) this.#answerMark(this.#waitingMark)
   }
 
@@ -189,6 +192,7 @@ export class Link implements Member {
     const message = readClientMessage(payload)
     if (message === null) return
     if (message.t !== 'mark') return this.#onWorkerMessage(this, message)
+    this.#asksByMarks = true
     if (this.#room?.hasPending === true) this.#waitingMark = message.n
     else this.#answerMark(message.n)
   }

@@ -127,12 +127,11 @@ export class ViewBuilder {
 
   get participants(): ReadonlyMap<string, Participant> {
     if (this.#participants === null) {
-      const participants = new Map<string, Participant>()
-      for (const value of mapAt(this.#roots.ledger, KEY.participants)?.values() ?? []) {
-        const participant = readParticipant(value)
-        if (participant !== null) participants.set(participant.id, participant)
-      }
-      this.#participants = participants
+      const values = [...(mapAt(this.#roots.ledger, KEY.participants)?.values() ?? [])]
+      const participants = values.map(readParticipant).filter((participant) => participant !== null)
+      // A map's own order is that in which a peer got its entries.
+      participants.sort((a, b) => (a.id < b.id ? -1 : 1))
+      this.#participants = new Map(participants.map((participant) => [participant.id, participant]))
     }
     return this.#participants
   }

@@ -32,7 +32,8 @@ const REFUSED_TOKENS: Record<string, [make: () => string | Promise<string>, reas
   'a token of kind server': [() => mintToken(SECRET, { ...claims, kind: 'server' as 'user' }), 'bad-token'],
   'a token of unknown kind': [() => mintToken(SECRET, { ...claims, kind: 'root' as 'user' }), 'bad-token'],
   'a token without a list of sessions': [
-    () => new SignJWT({ kind: 'user', name: 'Eve' }).setProtectedHeader({ alg: 'HS256' }).setSubject('eve').sign(Buffer.from(SECRET)),
+    () =>
+      new SignJWT({ kind: 'user', name: 'Eve' }).setProtectedHeader({ alg: 'HS256' }).setSubject('eve').sign(Buffer.from(SECRET)),
     'bad-token',
   ],
   'a token for other sessions': [() => tokenFor('eve', 'user', ['privat', 'private2', 'p', 'q*']), 'forbidden'],
@@ -40,30 +41,37 @@ const REFUSED_TOKENS: Record<string, [make: () => string | Promise<string>, reas
 }
 
 describe('access', () => {
-  test.each(Object.entries(REFUSED_TOKENS))('[X4] %s gets no byte of the session, and a reason (ACC-1)', async (_title, [make, reason]) => {
-    const server = await serveHere()
-    const ada = await openLive({ url: server.url, id: 'private' })
-    ada.send('the vault opens with 4711')
-    await ada.stored()
-    const token = await make()
+  test.each(Object.entries(REFUSED_TOKENS))(
+    '[X4] %s gets no byte of the session, and a reason (ACC-1)',
+    async (_title, [make, reason]) => {
+      const server = await serveHere()
+      const ada = await openLive({ url: server.url, id: 'private' })
+      ada.send('the vault opens with 4711')
+      await ada.stored()
+      const token = await make()
 
-    const eve = await RawClient.open(server.url)
-    // Impatient, as an attacker would be: what it wants is asked for together with the token, and under both addresses.
-    for (const address of ['private', 'private\0tab']) {
-      eve.authenticate(address, token)
-      eve.sync(address, SYNC.step1, Y.encodeStateVector(new Y.Doc()))
-      eve.sync(address, SYNC.update, updateOf((doc) => doc.getArray('messages').push(['forged'])))
-    }
-    await until(() => eve.refusal('private') !== null && eve.refusal('private\0tab') !== null, { what: 'both refusals' })
-    eve.sync('private', SYNC.step1, Y.encodeStateVector(new Y.Doc()))
-    // Whatever is meant for the others comes now.
-    ada.presence.set({ typing: true })
-    ada.send('and with 1234')
-    await ada.stored()
-    expect([eve.refusal('private'), eve.refusal('private\0tab')]).toEqual([reason, reason])
-    expect(eve.frames.filter(({ type }) => type !== TYPE.auth)).toEqual([])
-    expect(texts(ada)).toEqual(['the vault opens with 4711', 'and with 1234'])
-  })
+      const eve = await RawClient.open(server.url)
+      // Impatient, as an attacker would be: what it wants is asked for together with the token, and under both addresses.
+      for (const address of ['private', 'private\0tab']) {
+        eve.authenticate(address, token)
+        eve.sync(address, SYNC.step1, Y.encodeStateVector(new Y.Doc()))
+        eve.sync(
+          address,
+          SYNC.update,
+          updateOf((doc) => doc.getArray('messages').push(['forged'])),
+        )
+      }
+      await until(() => eve.refusal('private') !== null && eve.refusal('private\0tab') !== null, { what: 'both refusals' })
+      eve.sync('private', SYNC.step1, Y.encodeStateVector(new Y.Doc()))
+      // Whatever is meant for the others comes now.
+      ada.presence.set({ typing: true })
+      ada.send('and with 1234')
+      await ada.stored()
+      expect([eve.refusal('private'), eve.refusal('private\0tab')]).toEqual([reason, reason])
+      expect(eve.frames.filter(({ type }) => type !== TYPE.auth)).toEqual([])
+      expect(texts(ada)).toEqual(['the vault opens with 4711', 'and with 1234'])
+    },
+  )
 
   test('[X4] a client sees why it was refused, and a new token lets it in (ACC-1)', async () => {
     const server = await serveHere()
@@ -107,7 +115,11 @@ describe('access', () => {
     const refusalOf = async (id: string, kind: 'user' | 'agent'): Promise<string | null> => {
       const client = await RawClient.open(server.url)
       client.authenticate('~agent.helper', await tokenFor(id, kind))
-      client.sync('~agent.helper', SYNC.update, updateOf((doc) => doc.getMap('x').set('y', 1)))
+      client.sync(
+        '~agent.helper',
+        SYNC.update,
+        updateOf((doc) => doc.getMap('x').set('y', 1)),
+      )
       return await until(() => client.refusal('~agent.helper'))
     }
     expect(await refusalOf('helper', 'user')).toBe('forbidden')
@@ -127,7 +139,11 @@ describe('access', () => {
     expect(() => viewer.send('I may not')).toThrow(expect.objectContaining({ code: 'forbidden' }) as Error)
 
     const raw = await RawClient.join(server.url, 's', await tokenFor('vera', 'viewer'))
-    raw.sync('s', SYNC.update, updateOf((doc) => doc.getMap('object:cart').set('price', 0)))
+    raw.sync(
+      's',
+      SYNC.update,
+      updateOf((doc) => doc.getMap('object:cart').set('price', 0)),
+    )
     await until(() => raw.refusal('s'))
     expect(raw.refusal('s')).toBe('read-only')
     ada.object('cart').set('price', 100)
@@ -162,7 +178,8 @@ const MALFORMED: Record<string, (client: RawClient) => void> = {
     }),
   'an update of random bytes': (client) => client.sync('s', SYNC.update, randomBytes(200)),
   'an empty update': (client) => client.sync('s', SYNC.update, new Uint8Array(0)),
-  'half of an update': (client) => client.sync('s', SYNC.step2, updateOf((doc) => doc.getText('t').insert(0, 'abcdef')).slice(0, 12)),
+  'half of an update': (client) =>
+    client.sync('s', SYNC.step2, updateOf((doc) => doc.getText('t').insert(0, 'abcdef')).slice(0, 12)),
   'a state vector of random bytes': (client) => client.sync('s', SYNC.step1, new Uint8Array([255, 255, 255, 255, 7, 1])),
   'presence of random bytes': (client) =>
     client.frame('s', TYPE.awareness, (encoder) => encoding.writeVarUint8Array(encoder, randomBytes(40))),
@@ -179,27 +196,31 @@ describe('bad input', () => {
   // The host prints frames that do not decode.
   beforeEach(() => void vi.spyOn(console, 'error').mockReturnValue())
 
-  test.each(Object.entries(MALFORMED))('%s ends that connection, with a reason, and harms nobody else (LIM-1)', async (_title, send) => {
-    const server = await serveHere()
-    const ada = await openLive({ url: server.url, id: 's' })
-    const bob = await openLive({ url: server.url, id: 'other', as: 'bob' })
-    const eve = await RawClient.join(server.url, 's', await tokenFor('eve'))
-    send(eve)
-    await until(() => eve.refusal('s') ?? eve.closed)
-    expect(eve.refusal('s') ?? eve.closed?.reason).toMatch(/^(malformed|Unauthorized|Reset Connection)$/)
-    ada.send('still here')
-    bob.send('here too')
-    await Promise.all([ada.stored(), bob.stored()])
-    const later = await openLive({ url: server.url, id: 's', as: 'carl' })
-    expect(texts(later)).toEqual(['still here'])
-    expect([ada.status.connection, bob.status.connection]).toEqual(['live', 'live'])
-  })
+  test.each(Object.entries(MALFORMED))(
+    '%s ends that connection, with a reason, and harms nobody else (LIM-1)',
+    async (_title, send) => {
+      const server = await serveHere()
+      const ada = await openLive({ url: server.url, id: 's' })
+      const bob = await openLive({ url: server.url, id: 'other', as: 'bob' })
+      const eve = await RawClient.join(server.url, 's', await tokenFor('eve'))
+      send(eve)
+      await until(() => eve.refusal('s') ?? eve.closed)
+      expect(eve.refusal('s') ?? eve.closed?.reason).toMatch(/^(malformed|Unauthorized|Reset Connection)$/)
+      ada.send('still here')
+      bob.send('here too')
+      await Promise.all([ada.stored(), bob.stored()])
+      const later = await openLive({ url: server.url, id: 's', as: 'carl' })
+      expect(texts(later)).toEqual(['still here'])
+      expect([ada.status.connection, bob.status.connection]).toEqual(['live', 'live'])
+    },
+  )
 
   test('random frames of every length, with and without a token, leave the server as it was (LIM-1)', async () => {
     const server = await serveHere()
     const ada = await openLive({ url: server.url, id: 's' })
     for (let length = 1; length < 60; length++) {
-      const eve = length % 2 === 0 ? await RawClient.open(server.url) : await RawClient.join(server.url, 's', await tokenFor('eve'))
+      const eve =
+        length % 2 === 0 ? await RawClient.open(server.url) : await RawClient.join(server.url, 's', await tokenFor('eve'))
       for (let n = 0; n < 5; n++) eve.socket.send(randomBytes(length + n * 60).slice(n))
       eve.frame('s', length % 10, (encoder) => encoding.writeUint8Array(encoder, randomBytes(length)))
     }
@@ -231,8 +252,15 @@ describe('bad input', () => {
     await until(() => eve.frames.some(({ type }) => type === TYPE.ack))
     eve.socket.close()
     // Loaded from the store, not found in memory.
-    await until(async () => ((await (await fetch(`http://127.0.0.1:${server.port}/health`)).json()) as { sessions: number }).sessions === 0)
-    const agent = createAgent({ url: server.url, name: 'assistant', token: () => tokenFor('assistant', 'agent'), run: (run) => run.write('yes') })
+    await until(
+      async () => ((await (await fetch(`http://127.0.0.1:${server.port}/health`)).json()) as { sessions: number }).sessions === 0,
+    )
+    const agent = createAgent({
+      url: server.url,
+      name: 'assistant',
+      token: () => tokenFor('assistant', 'agent'),
+      run: (run) => run.write('yes'),
+    })
     const ada = await openLive({ url: server.url, id: 's' })
     ada.send('still here?')
     await until(() => texts(ada).includes('yes'))
@@ -246,7 +274,10 @@ describe('bad input', () => {
     const ada = await openLive({ url: server.url, id: 's' })
     const { connect } = await import('node:net')
     for (const target of ['//', 'http://a:b@c/sync', '/sync?%', '/\u00ff', 'sync', '*', '/nowhere']) {
-      for (const upgrade of ['', 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n']) {
+      for (const upgrade of [
+        '',
+        'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n',
+      ]) {
         const socket = connect(server.port, '127.0.0.1')
         socket.on('error', () => {})
         socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\nX-Odd: \u00e9\u00ff\r\n${upgrade}\r\n`, 'latin1')
@@ -268,7 +299,11 @@ describe('bad input', () => {
     expect(ada.view.messages).toEqual([])
 
     const eve = await RawClient.join(server.url, 's', await tokenFor('eve'))
-    eve.sync('s', SYNC.update, updateOf((doc) => doc.getText('t').insert(0, text)))
+    eve.sync(
+      's',
+      SYNC.update,
+      updateOf((doc) => doc.getText('t').insert(0, text)),
+    )
     await until(() => eve.closed)
     expect(eve.closed?.code).toBe(1009)
     ada.send('short')

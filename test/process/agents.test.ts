@@ -44,17 +44,26 @@ test('[G1] two agents stream in one session at once, and their texts never mix',
 test('[G2] of two processes of one agent exactly one does each of 240 inputs (RUN-3)', async () => {
   const server = await ServerProcess.start()
   const agents = await Promise.all([1, 2].map(() => startAgentProcess({ url: server.url, name: 'assistant' })))
-  const users = await Promise.all(Array.from({ length: 24 }, (_, n) => openLive({ url: server.url, id: `s${n}`, as: `user${n}` })))
+  const users = await Promise.all(
+    Array.from({ length: 24 }, (_, n) => openLive({ url: server.url, id: `s${n}`, as: `user${n}` })),
+  )
+  let atOnce = 0
+  for (const user of users) {
+    const count = (): number => user.view.runs.filter(({ status }) => status === 'active').length
+    user.subscribe(() => (atOnce = Math.max(atOnce, count())), 'runs')
+  }
   const inputs: { user: OpenSession; input: string }[] = []
   for (let n = 0; n < 10; n++) for (const user of users) inputs.push({ user, input: user.send('tokens=3') })
   await until(() => inputs.every(({ user, input }) => runOf(user, input)?.status === 'complete'), {
     timeoutMs: 40_000,
-    what: () => `240 runs to be complete; ${inputs.filter(({ user, input }) => runOf(user, input)?.status === 'complete').length} are`,
+    what: () =>
+      `240 runs to be complete; ${inputs.filter(({ user, input }) => runOf(user, input)?.status === 'complete').length} are`,
   })
   const [first, second] = agents.map(begunBy)
   const begun = [...first!, ...second!]
   expect(begun.toSorted()).toEqual(inputs.map(({ input }) => `${input}.assistant`).toSorted())
-  // Neither was idle.
+  // One at a time in each session, and yet neither was idle.
+  expect(atOnce).toBe(1)
   expect(Math.min(first!.length, second!.length)).toBeGreaterThan(20)
   for (const { user, input } of inputs) {
     expect(user.view.messages.filter(({ metadata }) => metadata.parent === input).length).toBe(1)
@@ -72,7 +81,9 @@ test('[G3] the run of a process that is killed is shown interrupted within its l
   await agent.kill()
   const killedAt = performance.now()
   cancelled!.cancel({ message: inputs[1]! })
-  await until(() => [left!, cancelled!].every((session) => hasEnded(session.view.runs[0]!.status)), { timeoutMs: leaseMs + 2_000 })
+  await until(() => [left!, cancelled!].every((session) => hasEnded(session.view.runs[0]!.status)), {
+    timeoutMs: leaseMs + 2_000,
+  })
   expect(performance.now() - killedAt).toBeLessThan(leaseMs + 2_000)
   expect(runOf(left!, inputs[0]!)).toMatchObject({ status: 'interrupted', steps: [{ title: 'Looking', status: 'interrupted' }] })
   expect(runOf(cancelled!, inputs[1]!)).toMatchObject({ status: 'cancelled', steps: [{ title: 'Looking', status: 'cancelled' }] })
@@ -108,7 +119,9 @@ test('[G4] the server is killed twice in the middle of runs: all come back by th
   expect(begunBy(agent).toSorted()).toEqual(inputs.map(({ input }) => `${input}.assistant`).toSorted())
   const reader = await openLive({ url: server.url, id: 'a', as: 'bob' })
   expect(texts(reader).filter((text) => text.startsWith('offline'))).toEqual(['offline at 30', 'offline at 250'])
-  expect(reader.view.runs.map(({ status, steps }) => [status, steps.map((step) => step.status)])).toEqual([['complete', ['done']]])
+  expect(reader.view.runs.map(({ status, steps }) => [status, steps.map((step) => step.status)])).toEqual([
+    ['complete', ['done']],
+  ])
   expect(reader.object('cart').value).toEqual({ items: 250 })
 })
 

@@ -17,45 +17,61 @@ const SESSIONS = 3
 const LONGEST_LIFE_MS = 350
 const LONGEST_RETURN_MS = 60
 
-test(`[K1] ${KILLS} times kill -9: all that was acknowledged or shown is there (LOG-1)`, { timeout: 60_000 + KILLS * 2_000 }, async () => {
-  const chance = new Chance(SEED)
-  const server = await ServerProcess.start()
-  // One agent lives through all kills and comes back by itself; a fresh one each time is at work from the first moment.
-  const steady = streamingAgent(server.url, 'steady')
-  let fresh = streamingAgent(server.url, 'fresh')
-  const sessions: LoadedSession[] = []
-  for (let n = 0; n < SESSIONS; n++) {
-    sessions.push(await LoadedSession.open({ url: server.url, id: `s${n}`, chance, agents: () => [steady.name, fresh.name] }))
-  }
-  const lost = async (): Promise<string[]> => {
-    const recovered = await recover(server.file, sessions.map(({ id }) => id))
-    return sessions.flatMap((session) => session.missing(recovered.get(session.id)!))
-  }
+test(
+  `[K1] ${KILLS} times kill -9: all that was acknowledged or shown is there (LOG-1)`,
+  { timeout: 60_000 + KILLS * 2_000 },
+  async () => {
+    const chance = new Chance(SEED)
+    const server = await ServerProcess.start()
+    // One agent lives through all kills and comes back by itself; a fresh one each time is at work from the first moment.
+    const steady = streamingAgent(server.url, 'steady')
+    let fresh = streamingAgent(server.url, 'fresh')
+    const sessions: LoadedSession[] = []
+    for (let n = 0; n < SESSIONS; n++) {
+      sessions.push(await LoadedSession.open({ url: server.url, id: `s${n}`, chance, agents: () => [steady.name, fresh.name] }))
+    }
+    const lost = async (): Promise<string[]> => {
+      const recovered = await recover(
+        server.file,
+        sessions.map(({ id }) => id),
+      )
+      return sessions.flatMap((session) => session.missing(recovered.get(session.id)!))
+    }
 
-  for (let kill = 1; kill <= KILLS; kill++) {
-    server.prepare()
-    const isEarly = chance.bool(0.2)
-    if (!isEarly) await until(() => sessions.every(({ isLive }) => isLive), { timeoutMs: 10_000 })
-    await new Promise((resolve) => setTimeout(resolve, chance.int(0, isEarly ? LONGEST_RETURN_MS : LONGEST_LIFE_MS)))
+    for (let kill = 1; kill <= KILLS; kill++) {
+      server.prepare()
+      const isEarly = chance.bool(0.2)
+      if (!isEarly) await until(() => sessions.every(({ isLive }) => isLive), { timeoutMs: 10_000, what: () => `all to be back: ${sessions.join()}` })
+      await new Promise((resolve) => setTimeout(resolve, chance.int(0, isEarly ? LONGEST_RETURN_MS : LONGEST_LIFE_MS)))
+      await server.kill()
+      await Promise.all(sessions.map((session) => session.offline()))
+      expect(await lost(), `seed ${SEED}, kill ${kill}`).toEqual([])
+      await server.start()
+      for (const session of sessions) session.reconnect()
+      void fresh.close(0)
+      fresh = streamingAgent(server.url, `fresh${kill}`)
+    }
+    await Promise.all(sessions.map((session) => session.settle(steady.name)))
     await server.kill()
-    await Promise.all(sessions.map((session) => session.offline()))
-    expect(await lost(), `seed ${SEED}, kill ${kill}`).toEqual([])
-    await server.start()
-    for (const session of sessions) session.reconnect()
-    void fresh.close(0)
-    fresh = streamingAgent(server.url, `fresh${kill}`)
-  }
-  await Promise.all(sessions.map((session) => session.settle(steady.name)))
-  await server.kill()
-  expect(await lost(), `seed ${SEED}`).toEqual([])
+    expect(await lost(), `seed ${SEED}`).toEqual([])
 
-  // That there was something to lose, and that nothing of it was done twice.
-  const recovered = [...(await recover(server.file, sessions.map(({ id }) => id))).values()]
-  const complete = recovered.flatMap(({ view }) => view.runs.filter(({ status }) => status === 'complete').map((run) => ({ view, run })))
-  for (const { view, run } of complete) expect(replyTo({ view }, run.input, run.agent)).toBe(tokensOf(run.agent, REPLY_TOKENS))
-  expect(complete.length).toBeGreaterThan(KILLS / 2)
-  expect(sessions.reduce((sum, { checks }) => sum + checks, 0)).toBeGreaterThan(KILLS * 100)
-})
+    // That there was something to lose, and that nothing of it was done twice.
+    const recovered = [
+      ...(
+        await recover(
+          server.file,
+          sessions.map(({ id }) => id),
+        )
+      ).values(),
+    ]
+    const complete = recovered.flatMap(({ view }) =>
+      view.runs.filter(({ status }) => status === 'complete').map((run) => ({ view, run })),
+    )
+    for (const { view, run } of complete) expect(replyTo({ view }, run.input, run.agent)).toBe(tokensOf(run.agent, REPLY_TOKENS))
+    expect(complete.length).toBeGreaterThan(KILLS / 2)
+    expect(sessions.reduce((sum, { checks }) => sum + checks, 0)).toBeGreaterThan(KILLS * 100)
+  },
+)
 
 test('[K1] a stock server, killed once, loses what it had acknowledged and shown', async () => {
   const file = join(temporaryFolder(), 'stock.db')

@@ -35,7 +35,11 @@ test('who leaves and comes back at once finds the one copy of the session that t
       if (round > 0) client.frame('s', TYPE.close, () => {})
       client.authenticate('s', token)
       client.sync('s', SYNC.step1, EMPTY)
-      client.sync('s', SYNC.update, updateOf((doc) => doc.getMap('object:race').set(field, true)))
+      client.sync(
+        's',
+        SYNC.update,
+        updateOf((doc) => doc.getMap('object:race').set(field, true)),
+      )
     }
     // All but what it has written itself in this round, which is not sent back.
     const seen = (index: number): number => stateOf(clients[index]!, 's', from[index]!).getMap('object:race').size

@@ -76,6 +76,11 @@ export class LoadedSession {
     return this.#writer.status.connection === 'live' && this.#reader.status.connection === 'live'
   }
 
+  /** For an error: where both are. */
+  toString(): string {
+    return JSON.stringify({ id: this.id, writer: this.#writer.status, reader: this.#reader.status })
+  }
+
   /** Ends the load; resolves when all of it is stored and every run of `agent` has ended. */
   async settle(agent: string): Promise<void> {
     this.#stopped = true

@@ -1,22 +1,29 @@
 /** Seeded chance for property tests: the same seed makes the same test. */
-import * as prng from 'lib0/prng'
-
 export class Chance {
   readonly seed: number
-  readonly #prng: prng.PRNG
+  #state: number
 
   constructor(seed: number) {
     this.seed = seed
-    this.#prng = prng.create(seed)
+    this.#state = seed
+  }
+
+  /** A number from 0 to below 1: a counter, scrambled, so that near seeds and near moments have nothing in common. */
+  #next(): number {
+    this.#state = (this.#state + 0x9e37_79b9) | 0
+    let mixed = this.#state ^ (this.#state >>> 16)
+    mixed = Math.imul(mixed, 0x21f0_aaad)
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a_2d97)
+    return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32
   }
 
   /** A whole number from `min` to `max`, both included. */
   int(min: number, max: number): number {
-    return prng.int32(this.#prng, min, max)
+    return Math.floor(this.#next() * (max - min + 1)) + min
   }
 
   bool(probability = 0.5): boolean {
-    return prng.real53(this.#prng) < probability
+    return this.#next() < probability
   }
 
   /** One of a list, which must not be empty. */
