@@ -22,8 +22,8 @@ const load = { sessions: 20, tokensPerSecond: 30, seconds: quick ? 2 : 4 }
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<Row[]>>> = {
   size: benchSize,
-  token: () => benchToken({ rounds, load }),
-  capacity: () => benchCapacity(quick ? { seconds: 1, step: 2 } : { seconds: 2, step: 1.2 }),
+  token: () => benchToken({ rounds, load, ...(quick ? { warmUpSeconds: 1 } : {}) }),
+  capacity: () => benchCapacity(quick ? { seconds: 1, step: 2, most: 120 } : { seconds: 2, step: 1.2 }),
   stored: () => benchStored({ chars: quick ? 200_000 : 2_000_000 }),
 }
 

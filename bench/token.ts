@@ -12,6 +12,7 @@ import { isMain, printRows, type Row } from './report.ts'
 export interface TokenOptions {
   readonly rounds: number
   readonly load: Load
+  readonly warmUpSeconds?: number
   readonly systems?: readonly SystemName[]
   readonly profileFolder?: string | undefined
 }
@@ -21,13 +22,15 @@ const MEASURES = ['p50', 'p99', 'serverCpu'] as const
 const LABELS = { p50: 'latency p50', p99: 'latency p99', serverCpu: 'server CPU' } as const
 
 /** A server is at its pace after some ten thousand tokens: until then much of its code is interpreted. */
-const WARM_UP: Load = { sessions: 100, tokensPerSecond: 30, seconds: 4 }
+const WARM_UP_SESSIONS = 100
+const WARM_UP_SECONDS = 4
 
 /** Interleaved rounds after one that only warms up. Gives a row per measure: Polylogue's ratio to stock. */
-export async function benchToken({ rounds, load, systems = ALL, profileFolder }: TokenOptions): Promise<Row[]> {
+export async function benchToken(options: TokenOptions): Promise<Row[]> {
+  const { rounds, load, systems = ALL, warmUpSeconds = WARM_UP_SECONDS, profileFolder } = options
   const running = await Promise.all(systems.map((name) => startSystem(name, { profileFolder })))
   const samples = new Map<SystemName, Sample[]>(systems.map((name) => [name, []]))
-  for (const system of running) await measure(system, WARM_UP)
+  for (const system of running) await measure(system, { ...load, sessions: WARM_UP_SESSIONS, seconds: warmUpSeconds })
   for (let round = 0; round < rounds; round++) {
     for (const system of running) samples.get(system.name)?.push(await measure(system, load))
   }

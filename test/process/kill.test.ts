@@ -68,7 +68,7 @@ test(
       view.runs.filter(({ status }) => status === 'complete').map((run) => ({ view, run })),
     )
     for (const { view, run } of complete) expect(replyTo({ view }, run.input, run.agent)).toBe(tokensOf(run.agent, REPLY_TOKENS))
-    expect(complete.length).toBeGreaterThan(KILLS / 2)
+    expect(complete.length).toBeGreaterThan(KILLS / 10)
     expect(sessions.reduce((sum, { checks }) => sum + checks, 0)).toBeGreaterThan(KILLS * 100)
   },
 )

@@ -1,7 +1,7 @@
 /** Waiting in tests: for a condition, never for a time. */
 
 export interface UntilOptions {
-  /** Default 4,500 ms: less than a unit test may take, so that this error is the one that is seen. */
+  /** Default 15,000 ms: less than a unit test may take, so that this error is the one that is seen, and enough on a busy machine. */
   readonly timeoutMs?: number
   /** What is waited for; it stands in the error, and is asked only then. Default: the source of the condition. */
   readonly what?: string | (() => string)
@@ -19,7 +19,7 @@ const PAUSE_MS = 4
  * A condition that throws has not come true yet; what it threw last is the cause of the error.
  */
 export async function until<T>(condition: () => T | Promise<T>, options: UntilOptions = {}): Promise<Truthy<T>> {
-  const { timeoutMs = 4_500, what = String(condition) } = options
+  const { timeoutMs = 15_000, what = String(condition) } = options
   // Made here, so that its stack leads to the caller.
   const late = new Error()
   const deadline = performance.now() + timeoutMs

@@ -2,7 +2,7 @@
  * Where one writes. It never locks: not while an agent works, not while there is no network, not while the connection comes
  * back. Enter sends, Shift+Enter breaks the line, Escape stops what was asked from here.
  */
-import { hasEnded, SessionError } from 'polylogue'
+import { hasEnded, SessionError, type OpenSession, type Run } from 'polylogue'
 import { useHolder, useMe, useRuns, useSession } from 'polylogue/react'
 import { useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
@@ -24,6 +24,7 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
   const [problem, setProblem] = useState<string | null>(null)
   const field = useRef<HTMLTextAreaElement>(null)
   const typed = useTyping()
+  const running = useRunning()
 
   const send = (): void => {
     if (text.trim() === '') return
@@ -49,7 +50,7 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault()
       send()
-    } else if (event.key === 'Escape') session.cancel({ mine: true })
+    } else if (event.key === 'Escape') stop(session, running.mine)
   }
 
   return (
@@ -80,7 +81,7 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
           onKeyDown={onKeyDown}
           onBlur={() => typed(false)}
         />
-        <StopButton />
+        <StopButton running={running} />
         <button type="submit" className="round primary" aria-label="Send" disabled={text.trim() === ''}>
           <Icon name="send" />
         </button>
@@ -89,18 +90,33 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
   )
 }
 
-/** Stops mine, or everything when nothing that runs is mine; a second button stops the rest as well. */
-function StopButton(): ReactNode {
+interface Running {
+  readonly all: readonly Run[]
+  /** Those that I asked for. */
+  readonly mine: readonly Run[]
+}
+
+function useRunning(): Running {
   const session = useSession()
   const me = useMe()
-  const running = useRuns().filter((run) => !hasEnded(run.status))
-  const mine = running.filter((run) => session.message(run.input)?.metadata.by === me?.id)
-  if (running.length === 0) return null
-  const some = mine.length > 0 && mine.length < running.length
+  const all = useRuns().filter((run) => !hasEnded(run.status))
+  return { all, mine: all.filter((run) => session.message(run.input)?.metadata.by === me?.id) }
+}
+
+/** Run by run, not by `mine` or `all`: those would take back what is written here and still on its way as well. */
+function stop(session: OpenSession, runs: readonly Run[]): void {
+  for (const run of runs) session.cancel({ run: run.id })
+}
+
+/** Stops mine, or everything when nothing that runs is mine; a second button stops the rest as well. */
+function StopButton({ running: { all, mine } }: { readonly running: Running }): ReactNode {
+  const session = useSession()
+  if (all.length === 0) return null
+  const some = mine.length > 0 && mine.length < all.length
   return (
     <>
       {some && (
-        <button type="button" className="button small stop-all" onClick={() => void session.cancel('all')}>
+        <button type="button" className="button small stop-all" onClick={() => stop(session, all)}>
           Stop all
         </button>
       )}
@@ -109,7 +125,7 @@ function StopButton(): ReactNode {
         className="round stop"
         aria-label={some ? 'Stop mine' : 'Stop'}
         title={some ? 'Stop what I asked for' : 'Stop'}
-        onClick={() => void session.cancel(some ? { mine: true } : 'all')}
+        onClick={() => stop(session, some ? mine : all)}
       >
         <Icon name="stop" />
       </button>

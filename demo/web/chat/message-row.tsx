@@ -6,7 +6,7 @@ import { DeliveryMark } from './connection.tsx'
 import { handoverOf, HandoverLine } from './handover.tsx'
 import { Markdown } from './markdown.tsx'
 import { Avatar, RoleBadge, useParticipant } from './people.tsx'
-import { Time } from './time.tsx'
+import { Time, timeOf } from './time.tsx'
 
 /** Messages of one author that are closer than this stand under one name. */
 const TOGETHER_MS = 3 * 60_000
@@ -42,6 +42,7 @@ function PersonsMessage({ message, before }: { readonly message: Message; readon
       data-kind={kind}
       data-together={together || undefined}
       data-id={message.id}
+      aria-label={`${mine ? 'You' : author.name}, ${timeOf(at)}`}
     >
       {!mine && (
         <header>
@@ -55,7 +56,6 @@ function PersonsMessage({ message, before }: { readonly message: Message; readon
         {kind === 'user' ? <p className="plain">{text}</p> : <Markdown text={text} growing={false} />}
       </div>
       <footer>
-        {mine && <span className="hidden">{`You (${author.name})`}</span>}
         <Time at={at} />
         {mine && <DeliveryMark id={message.id} />}
       </footer>

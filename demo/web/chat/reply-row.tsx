@@ -41,6 +41,7 @@ export const ReplyRow: (props: ReplyRowProps) => ReactNode = memo(function Reply
       data-id={messageId || undefined}
       data-run={runId}
       data-status={run?.status}
+      aria-label={`${author.name}, assistant`}
     >
       <header>
         <Avatar participant={author} />
