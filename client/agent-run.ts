@@ -63,7 +63,7 @@ export class AgentRun {
     const map = [...rootsOf(parts.doc).tasks].find((entry) => recordAt(entry, KEY.head)?.['id'] === this.id)
     if (map === undefined) throw new SessionError('not-found', `There is no run ${this.id} in the session ${this.session.id}.`)
     this.#map = map
-    this.#flusher = new Flusher(() => this.#transact(() => this.#writer?.flush()), parts.flushEveryMs)
+    this.#flusher = new Flusher(() => this.#flush(), parts.flushEveryMs)
     this.#unsubscribe = this.session.subscribe(() => this.#look(), `run:${this.id}`)
   }
 
@@ -244,6 +244,11 @@ export class AgentRun {
       if (this.#writer?.hasWrites === true) this.#writer.flush()
       change()
     })
+  }
+
+  /** Once the run is over its words are no longer this worker's to write: the server would refuse the connection. */
+  #flush(): void {
+    if (!this.#over) this.#transact(() => this.#writer?.flush())
   }
 
   #transact(change: () => void): void {

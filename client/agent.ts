@@ -274,7 +274,7 @@ class Worker implements Agent {
     joined.users -= 1
     if (joined.users > 0 || this.#closed) return
     joined.linger = setTimeout(() => {
-      this.#sessions.delete(id)
+      if (this.#sessions.get(id) === joined) this.#sessions.delete(id)
       joined.close()
     }, LINGER_MS)
     ;(joined.linger as { unref?: () => void }).unref?.()
@@ -289,12 +289,18 @@ class Worker implements Agent {
     const writes = new StoredWrites({ doc, isForeign: (from) => from === origin, onStored: (onServer) => session.setStatus({ onServer }) })
     let isLive = (): void => {}
     const live = new Promise<void>((resolve) => (isLive = resolve))
+    let isRefused = (_error: SessionError): void => {}
+    const refused = new Promise<never>((_resolve, reject) => (isRefused = reject))
+    refused.catch(() => {})
     const connection = this.#connect(id, doc, awareness, {
       onState: (state, reason) => {
         session.setStatus({ connection: state, reason })
         if (state === 'live') {
           writes.live()
           isLive()
+        } else if (state === 'refused') {
+          isRefused(new SessionError('forbidden', `The server refused the session ${id}: ${String(reason)}.`))
+          this.#abandon(id, session)
         }
       },
       onMessage: (message) => {
@@ -306,7 +312,7 @@ class Worker implements Agent {
     const identified = this.#token().then((token) => {
       if (!session.closed) session.identify(participantOf(token))
     })
-    const ready = Promise.all([live, identified]).then(() => {})
+    const ready = Promise.race([refused, Promise.all([live, identified]).then(() => {})])
     ready.catch((error: unknown) => this.#report(error, { stage: 'token' }))
     const close = (): void => {
       session.destroy()
@@ -314,7 +320,20 @@ class Worker implements Agent {
       connection.close()
       doc.destroy()
     }
-    return { session, doc, live: ready, stored: () => writes.whenStored(), close, users: 1, linger: undefined }
+    return { session, doc, live: ready, stored: () => Promise.race([refused, writes.whenStored()]), close, users: 1, linger: undefined }
+  }
+
+  /**
+   * The server has refused what was written here (a lease that went to somebody else meanwhile): nothing of this replica can
+   * reach it any more. Runs here are lost, and the next one gets a fresh replica.
+   */
+  #abandon(id: string, session: Session): void {
+    if (this.#sessions.get(id)?.session === session) this.#sessions.delete(id)
+    for (const held of this.#held.values()) {
+      if (held.run?.session !== session) continue
+      held.lost = true
+      held.run.lose()
+    }
   }
 
   #connect(

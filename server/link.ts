@@ -10,8 +10,8 @@ import { MAX_UNREAD_BYTES } from '../shared/limits.ts'
 import type { Participant } from '../shared/participant.ts'
 import { encodeMessage, readClientMessage, type ClientMessage, type ServerMessage } from '../shared/wire.ts'
 import { ackFrame, FRAME, statelessFrame, SYNC, syncFrame } from './frames.ts'
-import { applyPresence } from './presence.ts'
-import { isEmptyUpdate, type Member, type Room } from './room.ts'
+import { applyPresence, presenceClients } from './presence.ts'
+import { isEmptyUpdate, type Member, type RefusalDetail, type Room } from './room.ts'
 
 /** What a worker's connection to a control document may say. */
 export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' }>
@@ -19,8 +19,12 @@ export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' }>
 /** Close code of a connection that was refused for good; the reason says why. */
 const REFUSED_CODE = 4403
 
+/** Which worker of which agent is behind a socket, as it says on the agent's control document. */
+export type SocketWorkers = Map<string, string>
+
 export interface LinkOptions {
   readonly connection: Connection
+  readonly workers: SocketWorkers
   readonly participant: Participant
   /** Null for a control document, which holds no content. */
   readonly room: Room | null
@@ -32,6 +36,7 @@ export interface LinkOptions {
 export class Link implements Member {
   readonly participant: Participant
   readonly address: string
+  readonly #workers: SocketWorkers
   readonly #connection: Connection
   readonly #document: Document
   readonly #room: Room | null
@@ -41,12 +46,13 @@ export class Link implements Member {
   readonly #hostReceive: (data: Uint8Array) => void
   #ready = false
   #closed = false
-  /** A mark that waits: some update of this connection builds on one that has not come yet. */
+  /** A mark that waits: some update of this connection builds on something that has not come yet. */
   #waitingMark: number | null = null
 
   constructor(options: LinkOptions) {
     const { connection, room } = options
     this.participant = options.participant
+    this.#workers = options.workers
     this.#connection = connection
     this.#document = connection.document
     this.#room = room
@@ -58,13 +64,17 @@ export class Link implements Member {
     room?.members.add(this)
     connection.onClose(() => {
       this.#closed = true
-      room?.members.delete(this)
+      room?.leave(this)
       options.onClose(this)
     })
   }
 
   get ready(): boolean {
     return this.#ready
+  }
+
+  get worker(): string | null {
+    return this.#workers.get(this.participant.id) ?? null
   }
 
   receive(data: Uint8Array): void {
@@ -96,9 +106,9 @@ export class Link implements Member {
   }
 
   /** Ends the connection to this session, with the reason; the socket and its other sessions stay. */
-  refuse(reason: CloseReason): void {
+  refuse(reason: CloseReason, detail?: RefusalDetail): void {
     if (this.#closed) return
-    this.tell({ t: 'refused', reason })
+    this.tell({ t: 'refused', reason, ...detail })
     this.#connection.close({ code: CLOSE_REASONS[reason].transient ? 4205 : REFUSED_CODE, reason })
   }
 
@@ -146,27 +156,44 @@ export class Link implements Member {
 
   #update(update: Uint8Array): void {
     if (this.#room === null) return isEmptyUpdate(update) ? undefined : this.refuse('read-only')
-    const reason = this.#room.receive(update, this)
-    if (reason !== null) return this.refuse(reason)
-    // An update that cannot be placed yet is not stored: it is acknowledged by the one that brings what it builds on.
-    if (this.#room.hasPending) return
-    const ack = ackFrame(this.address)
-    this.#after(() => this.send(ack))
-    if (this.#waitingMark !== null) this.#answerMark(this.#waitingMark)
+    this.#room.receive(update, this)
   }
 
+  acknowledge(): void {
+    const ack = ackFrame(this.address)
+    this.#after(() => this.send(ack))
+    if (this.#waitingMark !== null && this.#room?.isWaiting(this) === false) this.#answerMark(this.#waitingMark)
+  }
+
+  /** Shows presence. A client id is bound first, and that stored, before anybody else sees it and could use it. */
   #presence(update: Uint8Array): void {
+    const room = this.#room
+    const claimed = presenceClients(update).filter((client) => room?.claim(client, this.participant) === true)
+    if (claimed.length === 0) this.#showPresence(update)
+    else this.#after(() => this.#showPresence(update))
+  }
+
+  #showPresence(update: Uint8Array): void {
+    if (this.#closed) return
     const shown = this.#document.getClients(this.#connection)
     const states = this.#document.awareness.getStates()
-    const owner = (clientId: number): boolean => shown.has(clientId) || !states.has(clientId)
-    applyPresence(this.#document.awareness, update, this.participant, owner, { source: 'connection', connection: this.#connection })
+    const owner = (clientId: number): boolean => {
+      const bound = this.#room?.ownerOf(clientId)
+      return bound === undefined ? shown.has(clientId) || !states.has(clientId) : bound === this.participant.id
+    }
+    try {
+      applyPresence(this.#document.awareness, update, this.participant, owner, { source: 'connection', connection: this.#connection })
+    } catch (error) {
+      this.#report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
+      this.refuse('malformed')
+    }
   }
 
   #message(payload: string): void {
     const message = readClientMessage(payload)
     if (message === null) return
     if (message.t !== 'mark') return this.#onWorkerMessage(this, message)
-    if (this.#room?.hasPending === true) this.#waitingMark = message.n
+    if (this.#room?.isWaiting(this) === true) this.#waitingMark = message.n
     else this.#answerMark(message.n)
   }
 
