@@ -22,6 +22,8 @@ export class World {
   readonly bindings: Bindings = new Bindings()
   readonly guard: Pick<Guard, 'check' | 'confirm'>
   readonly clerk: Clerk
+  /** Told of each accepted update before it is applied. */
+  onAccepted: (update: Uint8Array, from: Sender) => void = () => {}
   /** Every update as it came out of the document, in order: what the log would hold. */
   readonly log: Uint8Array[] = []
   #now = 0
@@ -52,6 +54,7 @@ export class World {
   receive(update: Uint8Array, from: Sender): Verdict {
     const verdict = this.guard.check(update, from)
     if (!verdict.ok || verdict.update === null) return verdict
+    this.onAccepted(verdict.update, from)
     for (const client of verdict.claims) this.bindings.bind(client, from.participant.id)
     Y.applyUpdate(this.doc, verdict.update, from)
     this.guard.confirm(verdict)
@@ -88,6 +91,8 @@ export class Peer {
     this.world = world
     this.sender = from
     if (clientId !== undefined) this.doc.clientID = clientId
+    // As its presence does.
+    world.bindings.bind(this.doc.clientID, from.participant.id)
     rootsOf(this.doc)
     this.pull()
     this.doc.on('update', (update: Uint8Array, origin: unknown) => {
