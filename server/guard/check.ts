@@ -49,9 +49,12 @@ const NOTHING: readonly Struct[] = []
 export class Check {
   readonly #doc: Y.Doc
   readonly #containers: Containers
+  readonly #bindings: ReadonlyBindings
+  readonly #sections: readonly Section[]
   readonly #sender: Sender
   readonly #rights: Rights
   readonly #steps = new Steps()
+  readonly #deletes: DeleteIndex
   #pending: Pending[] = []
   #repeats = false
   readonly #claims: number[] = []
@@ -62,21 +65,23 @@ export class Check {
   readonly #lists = new Map<Container, Sequence>()
   readonly #chains = new Map<Container, Map<string, Sequence>>()
 
-  constructor(doc: Y.Doc, containers: Containers, bindings: ReadonlyBindings, sender: Sender) {
+  constructor(doc: Y.Doc, containers: Containers, bindings: ReadonlyBindings, sender: Sender, update: Decoded) {
     this.#doc = doc
     this.#containers = containers
     this.#sender = sender
     this.#rights = new Rights(doc, bindings, sender)
+    this.#bindings = bindings
+    this.#sections = update.sections
+    this.#deletes = new DeleteIndex(update.deletes)
   }
 
-  run(update: Decoded, bindings: ReadonlyBindings): Outcome {
-    for (const section of update.sections) this.#take(section, bindings)
+  run(): Outcome {
+    for (const section of this.#sections) this.#take(section)
     if (this.#pending.length > 0 && this.#sender.participant.kind === 'viewer') refuse('read-only')
     this.#placeAll()
-    const index = new DeleteIndex(update.deletes)
-    const deletes = index.ranges.length > 0 && this.#judgeDeletes(index)
-    this.#judgeOutcomes(index)
-    for (const container of this.#made) this.#demandNeeds(container, index)
+    const deletes = this.#deletes.ranges.length > 0 && this.#judgeDeletes()
+    this.#judgeOutcomes()
+    for (const container of this.#made) this.#demandNeeds(container)
     this.#rights.settle()
     const changes = this.#pending.length > 0 || deletes
     const after = this.#pending.map(({ client, structs }) => ({ client, end: (structs.at(-1) as Struct).end }))
@@ -85,7 +90,7 @@ export class Check {
 
   // ---- what is new, and whose it is ---------------------------------------------------------------------------------
 
-  #take({ client, structs }: Section, bindings: ReadonlyBindings): void {
+  #take({ client, structs }: Section): void {
     const known = Y.getState(this.#doc.store, client)
     const fresh: Struct[] = []
     let next = known
@@ -103,12 +108,13 @@ export class Check {
       next = struct.end
     }
     if (fresh.length === 0) return
-    this.#claim(client, known, bindings)
+    this.#claim(client, known)
     this.#pending.push({ client, known, structs: fresh, placed: 0 })
   }
 
-  #claim(client: number, known: number, bindings: ReadonlyBindings): void {
+  #claim(client: number, known: number): void {
     const { participant } = this.#sender
+    const bindings = this.#bindings
     const owner = bindings.get(client)
     if (owner === participant.id) return
     if (owner !== undefined || known > 0) refuse('foreign-client')
@@ -121,21 +127,26 @@ export class Check {
 
   /** Places everything in an order in which each struct comes after what it names. */
   #placeAll(): void {
-    for (let left = this.#pending.length; left > 0; ) {
-      let moved = false
-      left = 0
-      for (const pending of this.#pending) {
-        const before = pending.placed
-        while (pending.placed < pending.structs.length && this.#isReady(pending.structs[pending.placed] as Struct)) {
-          this.#placeOne(pending.structs[pending.placed] as Struct)
-          pending.placed += 1
-        }
-        if (pending.placed > before) moved = true
-        if (pending.placed < pending.structs.length) left += 1
-      }
-      // Structs that wait for each other.
-      if (left > 0 && !moved) refuse('bad-reference', 'cycle')
+    let waiting: readonly Pending[] = this.#pending
+    for (let moved = true; moved && waiting.length > 0; ) {
+      moved = false
+      for (const pending of waiting) if (this.#placeReady(pending)) moved = true
+      waiting = waiting.filter(({ placed, structs }) => placed < structs.length)
     }
+    // Structs that wait for each other, or for what their own client writes later.
+    if (waiting.length > 0) refuse('bad-reference', 'cycle')
+  }
+
+  /** Places a client's structs up to one that has to wait for another client's. Gives whether there were any. */
+  #placeReady(pending: Pending): boolean {
+    const { structs, placed } = pending
+    while (pending.placed < structs.length) {
+      const struct = structs[pending.placed] as Struct
+      if (!this.#isReady(struct)) break
+      this.#placeOne(struct)
+      pending.placed += 1
+    }
+    return pending.placed > placed
   }
 
   #isReady(struct: Struct): boolean {
@@ -149,7 +160,7 @@ export class Check {
   /** Whether a unit is placed; false when it comes later in the update. */
   #has(struct: Struct, client: number, clock: number): boolean {
     if (client < 0) return true
-    if (client === struct.client) return clock < struct.clock || refuse('bad-reference', 'later')
+    if (client === struct.client) return clock < struct.clock
     const pending = this.#pendingOf(client)
     if (pending === undefined) return clock < Y.getState(this.#doc.store, client) || refuse('missing', 'reference')
     if (clock >= (pending.structs.at(-1) as Struct).end) refuse('missing', 'reference')
@@ -240,7 +251,8 @@ export class Check {
     const { is, path } = child
     if (struct.values !== null) {
       if (is !== 'value' && is !== 'value or map') refuse('bad-shape', path)
-      if (struct.key !== null && struct.length !== 1) refuse('bad-shape', path)
+      // Values of one key that were set one after the other and deleted travel as one where an undo manager keeps them.
+      if (struct.key !== null && struct.length > 1 && !this.#deletes.has(struct.client, struct.clock, struct.length)) refuse('bad-shape', path)
       for (const value of struct.values) {
         if (child.value?.(value, this.#sender.participant) === false) refuse('bad-value', path)
         if (container.root === ROOT.objects) this.#rights.describe(value, path)
@@ -269,8 +281,8 @@ export class Check {
 
   // ---- what it leaves -----------------------------------------------------------------------------------------------
 
-  #judgeDeletes(index: DeleteIndex): boolean {
-    return judgeDeletes(this.#doc, index, {
+  #judgeDeletes(): boolean {
+    return judgeDeletes(this.#doc, this.#deletes, {
       rights: this.#rights,
       fresh: (client) => this.#pendingOf(client)?.structs ?? NOTHING,
       containerOf: (type) => this.#containers.of(type),
@@ -278,7 +290,8 @@ export class Check {
     })
   }
 
-  #demandNeeds(container: Container, index: DeleteIndex): void {
+  #demandNeeds(container: Container): void {
+    const index = this.#deletes
     const { struct, place } = container
     if (struct === null || place === null || place.needs.length === 0 || index.has(struct.client, struct.clock)) return
     for (const key of place.needs) {
@@ -289,9 +302,9 @@ export class Check {
   }
 
   /** Judges keys that the update writes by their outcome. */
-  #judgeOutcomes(index: DeleteIndex): void {
+  #judgeOutcomes(): void {
     for (const [container, chains] of this.#chains) {
-      for (const [key, chain] of chains) judgeOutcome(container, key, chain, index, this.#rights)
+      for (const [key, chain] of chains) judgeOutcome(container, key, chain, this.#deletes, this.#rights)
     }
   }
 }

@@ -24,7 +24,8 @@ export class DeleteIndex {
     this.ranges = ranges
   }
 
-  has(client: number, clock: number): boolean {
+  /** Whether all of these units are deleted. */
+  has(client: number, clock: number, length = 1): boolean {
     if (this.ranges.length === 0) return false
     const ranges = (this.#byClient ??= Map.groupBy(this.ranges, (range) => range.client)).get(client)
     if (ranges === undefined) return false
@@ -35,7 +36,7 @@ export class DeleteIndex {
       const range = ranges[middle] as Range
       if (range.clock > clock) high = middle - 1
       else if (clock >= range.clock + range.length) low = middle + 1
-      else return true
+      else return clock + length <= range.clock + range.length
     }
     return false
   }

@@ -65,8 +65,8 @@ export class Guard {
   check(update: Uint8Array, sender: Sender): Verdict {
     try {
       const decoded = decode(update)
-      const check = new Check(this.#doc, this.#containers, this.#bindings, sender)
-      const { changes, repeats, claims, after } = check.run(decoded, this.#bindings)
+      const check = new Check(this.#doc, this.#containers, this.#bindings, sender, decoded)
+      const { changes, repeats, claims, after } = check.run()
       if (!changes) return { ok: true, update: null, claims: [], after: [] }
       return { ok: true, update: repeats ? this.#withoutKnown(update, decoded.sections) : update, claims, after }
     } catch (error) {

@@ -168,6 +168,8 @@ const FORGERIES: readonly Attack[] = [
   ['one message of my own and one forged', eve, (s) => Y.mergeUpdates([post(headOf(eve, 'ok'))(s), edit(s, (_d, { messages }) => new MessageWriter(messages, headOf(ada, 'f') as never).flush(), s.ada.doc.clientID)]), 'foreign-client'],
   ['a client id of an earlier server', eve, (s) => { s.world.doc.clientID = 99; s.world.doc.transact(() => s.world.roots.ledger.set(KEY.version, 1)); return structs(s, [{ ...json('x'), root: ROOT.control, key: 'cancel:x' }], 99) }, 'foreign-client'],
   ["another's message that the server does not have yet", eve, (s) => { s.ada.online = false; s.ada.post('later', 'offline'); return Y.encodeStateAsUpdate(s.ada.doc, Y.encodeStateVector(s.world.doc)) }, 'foreign-client'],
+  ['seventeen client ids at once', eve, () => rawUpdate(Array.from({ length: 17 }, (_, n) => ({ client: 1_000_000 + n, clock: 0, structs: [gc(1)] }))), 'too-many-clients'],
+  ['one client id too many in all', eve, (s) => { for (let n = 0; n < 2_048; n++) s.world.bindings.bind(2_000_000 + n, 'eve'); return structs(s, [gc(1)]) }, 'too-many-clients'],
   ['thousands of client ids', eve, () => rawUpdate(Array.from({ length: 3_000 }, (_, n) => ({ client: 1_000_000 + n, clock: 0, structs: [gc(1)] }))), 'too-many-clients'],
 ]
 
@@ -339,7 +341,15 @@ const BOMBS: readonly Attack[] = [
   ['an info byte that Yjs\' two readers read differently', eve, (s) => structs(s, [{ ...skip(1), info: 0x8a }]), 'malformed'],
   ['an info byte of a hole with more bits', eve, (s) => structs(s, [{ ...gc(1), info: 0x20 }]), 'malformed'],
   ['an unknown content', eve, (s) => structs(s, [{ ref: 11, write: () => {}, root: ROOT.control, key: 'cancel:x' }]), 'forbidden-content'],
-  ['an unknown parent', eve, (s) => structs(s, [{ ref: 8, write: () => {}, root: ROOT.control }]).map((byte, at, all) => (at > 3 && all[at - 1] === 8 && byte === 1 ? 2 : byte)), 'malformed'],
+  ['an unknown parent', eve, (s) => structs(s, [{ ref: 10, info: 8, write: (e) => encoding.writeUint8Array(e, bytes(2, 1, 119, 1, 120)) }]), 'malformed'],
+  ['without its last byte', eve, (s) => post(headOf(eve, 'f'))(s).slice(0, -1), 'malformed'],
+  ['a length above 2^53', eve, (s) => structs(s, [{ ref: 0, write: (e) => encoding.writeUint8Array(e, bytes(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f)) }]), 'malformed'],
+  ['a number cut off at the end', ada, () => bytes(1, 1, 1, 0, 8, 1, 1, 120, 1, 123, 0), 'malformed'],
+  ['an integer value above 2^53', ada, (s) => structs(s, [{ ...value((e) => encoding.writeUint8Array(e, bytes(125, 0xbf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f))), root: 'object:cart', key: 'x' }]), 'malformed'],
+  ['a value within a text', bot, (s) => structs(s, [{ ...json('x'), o: lastOf(segmentOf(s.world.message('m2'))) }]), 'bad-shape'],
+  ['a tombstone within a text', bot, (s) => structs(s, [{ ...tombstone(1), o: lastOf(segmentOf(s.world.message('m2'))) }]), 'bad-shape'],
+  ['200,001 structs', eve, (s) => structs(s, Array.from({ length: 200_001 }, () => gc(1))), 'too-big'],
+  ['500,001 delete ranges', eve, () => rawUpdate([], [[1, Array.from({ length: 500_001 }, (_, n) => [n * 2, 1] as const)]]), 'too-big'],
   ['an unknown value', ada, (s) => structs(s, [{ ...value((e) => encoding.writeUint8(e, 99)), root: 'object:cart', key: 'x' }]), 'malformed'],
   ['no values', ada, (s) => structs(s, [{ ...json(), root: 'object:cart', key: 'x' }]), 'malformed'],
 ]

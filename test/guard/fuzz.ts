@@ -80,7 +80,7 @@ export class FuzzSession {
     const { doc, bindings } = this.#world
     this.#world.onAccepted = (update, from) => {
       // What honest peers write must be harmless as well, or the oracle and the guard do not mean the same.
-      if (!this.#random.is(0.05)) return
+      if (!this.#random.is(0.02)) return
       const wrong = judge(doc, update, from, (client) => bindings.get(client))
       if (wrong.length > 0) this.#fail(`accepted from ${from.participant.id}: ${wrong.join('; ')}`, hex(update))
     }
@@ -305,11 +305,10 @@ export class FuzzSession {
   #hostileUpdate(from: Sender): Uint8Array {
     const random = this.#random
     const dice = random.next()
-    if (dice < 0.3) return this.#misuse(from)
-    if (dice < 0.75) return this.#forge(from)
-    if (dice < 0.8) return random.pick(this.#world.log) ?? new Uint8Array(2)
-    const update = dice < 0.9 ? this.#forge(from) : this.#misuse(from)
-    return this.#damage(update)
+    if (dice < 0.2) return this.#misuse(from)
+    if (dice < 0.7) return this.#forge(from)
+    if (dice < 0.75) return random.pick(this.#world.log) ?? new Uint8Array(2)
+    return this.#damage(dice < 0.85 ? this.#forge(from) : (random.pick(this.#world.log) ?? new Uint8Array(2)))
   }
 
   #damage(update: Uint8Array): Uint8Array {
@@ -351,7 +350,9 @@ export class FuzzSession {
     const dice = random.next()
     if (dice < 0.5) messages.push([this.#message(from)])
     else if (dice < 0.75) control.set(random.pick(['cancel:m1', 'cancel:m2', KEY.handover]), { action: 'take', at: 1, by: this.#name(from) })
-    else objects.push([{ name: random.pick(OBJECTS), kind: 'map', writers: random.pick([['user'], ['user', 'agent', 'support']]) }])
+    else if (random.is(0.5)) objects.push([{ name: random.pick(OBJECTS), kind: 'map', writers: ['user', 'agent', 'support'] }])
+    // Of a name that no honest peer uses: whoever says first what an object is decides who may write it.
+    else objects.push([{ name: 'other', kind: 'map', writers: [random.pick(['user', 'agent'])] }])
   }
 
   #name(from: Sender): string {

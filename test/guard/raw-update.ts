@@ -52,7 +52,9 @@ export function rawUpdate(sections: readonly RawSection[], deletes: RawDeletes =
   }
   encoding.writeVarUint(encoder, deletes.length)
   for (const [client, ranges] of deletes) {
-    for (const number of [client, ranges.length, ...ranges.flat()]) encoding.writeVarUint(encoder, number)
+    encoding.writeVarUint(encoder, client)
+    encoding.writeVarUint(encoder, ranges.length)
+    for (const range of ranges) for (const number of range) encoding.writeVarUint(encoder, number)
   }
   return encoding.toUint8Array(encoder)
 }
