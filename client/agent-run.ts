@@ -270,6 +270,7 @@ export class AgentRun {
     this.#text = null
   }
 
+  /** Once the run is over its words are no longer this worker's to write: the server would refuse the connection. */
   #flush(): void {
     if (!this.#over) this.#transact(() => this.#writer?.flush())
   }

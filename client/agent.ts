@@ -291,7 +291,7 @@ class Worker implements Agent {
       return
     }
     joined.linger = setTimeout(() => {
-      this.#sessions.delete(id)
+      if (this.#sessions.get(id) === joined) this.#sessions.delete(id)
       joined.close()
     }, LINGER_MS)
     ;(joined.linger as { unref?: () => void }).unref?.()
@@ -309,10 +309,15 @@ class Worker implements Agent {
       onStored: (onServer) => session.setStatus({ onServer }),
     })
     const live = Promise.withResolvers<void>()
+    const refused = Promise.withResolvers<never>()
+    refused.promise.catch(() => {})
     const connection = this.#connect(id, doc, awareness, {
       onState: (state, reason) => {
         session.setStatus({ connection: state, reason })
-        if (state === 'refused') live.reject(refusal(id, reason))
+        if (state === 'refused') {
+          refused.reject(refusal(id, reason))
+          this.#abandon(id, session)
+        }
         if (state === 'live') {
           writes.live()
           live.resolve()
@@ -327,18 +332,31 @@ class Worker implements Agent {
     const identified = this.#token().then((token) => {
       if (!session.closed) session.identify(participantOf(token))
     })
-    const ready = Promise.all([live.promise, identified]).then(() => {})
+    const ready = Promise.race([refused.promise, Promise.all([live.promise, identified]).then(() => {})])
     const close = (): void => {
       session.destroy()
       writes.destroy()
       connection.close()
       doc.destroy()
     }
-    const stored = (): Promise<void> => writes.whenStored()
+    const stored = (): Promise<void> => Promise.race([refused.promise, writes.whenStored()])
     const joined: Joined = { session, doc, live: ready, stored, close, failed: false, users: 1, linger: undefined }
     // Whoever waits for it reports it.
     ready.catch(() => (joined.failed = true))
     return joined
+  }
+
+  /**
+   * The server has refused what was written here (a lease that went to somebody else meanwhile): nothing of this replica can
+   * reach it any more. Runs here are lost, and the next one gets a fresh replica.
+   */
+  #abandon(id: string, session: Session): void {
+    if (this.#sessions.get(id)?.session === session) this.#sessions.delete(id)
+    for (const held of this.#held.values()) {
+      if (held.run?.session !== session) continue
+      held.lost = true
+      held.run.lose()
+    }
   }
 
   #connect(

@@ -5,7 +5,7 @@
 import * as Y from 'yjs'
 import { SessionError, type Report } from '../shared/errors.ts'
 import { asRecord, objectRoot, rootsOf } from '../shared/layout.ts'
-import { MAX_NAME_CHARS } from '../shared/limits.ts'
+import { MAX_FIELD_CHARS, MAX_NAME_CHARS } from '../shared/limits.ts'
 import type { Json } from '../shared/message.ts'
 
 const NAME = /^[A-Za-z0-9_.:-]+$/
@@ -52,9 +52,16 @@ export class SharedObject {
     this.update({ [field]: undefined })
   }
 
-  /** Sets several fields in one step, for others and for undo; `undefined` deletes one. */
+  /**
+   * Sets several fields in one step, for others and for undo; `undefined` deletes one. Throws `bad-argument` for a field
+   * without a name, or with one above MAX_FIELD_CHARS.
+   */
   update(fields: Readonly<Record<string, Json | undefined>>): void {
     this.#check()
+    for (const field of Object.keys(fields)) {
+      if (field !== '' && field !== '__proto__' && field.length <= MAX_FIELD_CHARS) continue
+      throw new SessionError('bad-argument', `A field's name is 1 to ${MAX_FIELD_CHARS} characters; it is ${JSON.stringify(field.slice(0, 100))}.`)
+    }
     this.#doc.transact(() => {
       this.#describe()
       for (const [field, value] of Object.entries(fields)) {

@@ -123,10 +123,12 @@ export class Session {
 
   /**
    * Writes a message; it is in the view when this returns, and on its way as soon as there is one. Gives its id. Throws
-   * `SessionError`: `too-big` above MAX_MESSAGE_CHARS, `bad-argument` for an empty one, `closed`, `forbidden` for viewers.
+   * `SessionError`: `too-big` above MAX_MESSAGE_CHARS, `bad-argument` for an empty one, `closed`, `forbidden` for viewers and
+   * agents (an agent writes in its runs).
    */
   send(content: string | readonly (TextPart | OtherPart)[], options: SendOptions = {}): string {
     const me = this.#writer()
+    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent writes in its runs: `run.write` or `run.pipe`.')
     const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
     const chars = typeof content === 'string' ? content.length : JSON.stringify(parts).length
     if (parts.length === 0 || (typeof content === 'string' && content.trim() === '')) {
@@ -157,6 +159,7 @@ export class Session {
    */
   cancel(target: CancelTarget, reason?: string): string[] {
     const me = this.#writer()
+    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent cannot cancel; it ends its own run by returning or throwing.')
     const { control } = rootsOf(this.#doc)
     const targets = this.#cancelTargets(target).filter((id) => cancelOf(control, id, id) === undefined)
     if (targets.length === 0) return targets

@@ -115,6 +115,8 @@ export class Clerk implements Watcher {
     if (map === undefined || value === undefined || hasEnded(value.status)) {
       this.#ended.add(run)
     } else if (value.status === 'pending' && value.cancel === undefined) {
+      // The lease is taken away at once: whoever had it must not begin now.
+      this.#doc.transact(() => map.delete(KEY.lease), CLERK)
       return false
     } else {
       this.#doc.transact(() => this.#end(map, value.status, value.cancel === undefined ? 'lapse' : 'cancel'), CLERK)

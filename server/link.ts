@@ -10,8 +10,8 @@ import { MAX_UNREAD_BYTES } from '../shared/limits.ts'
 import type { Participant } from '../shared/participant.ts'
 import { encodeMessage, readClientMessage, type ClientMessage, type ServerMessage } from '../shared/wire.ts'
 import { ackFrame, FRAME, statelessFrame, SYNC, syncFrame } from './frames.ts'
-import { applyPresence } from './presence.ts'
-import { isEmptyUpdate, type Member, type Room } from './room.ts'
+import { applyPresence, presenceClients } from './presence.ts'
+import { isEmptyUpdate, type Member, type RefusalDetail, type Room } from './room.ts'
 import type { JoinedSocket } from './socket.ts'
 
 /** What a worker's connection to a control document may say. */
@@ -20,8 +20,12 @@ export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' }>
 /** Close code of a connection that was refused for good; the reason says why. */
 const REFUSED_CODE = 4403
 
+/** Which worker of which agent is behind a socket, as it says on the agent's control document. */
+export type SocketWorkers = Map<string, string>
+
 export interface LinkOptions {
   readonly connection: Connection
+  readonly workers: SocketWorkers
   readonly participant: Participant
   /** Null for a control document, which holds no content. */
   readonly room: Room | null
@@ -33,6 +37,7 @@ export interface LinkOptions {
 export class Link implements Member {
   readonly participant: Participant
   readonly address: string
+  readonly #workers: SocketWorkers
   readonly #connection: Connection
   readonly #document: Document
   readonly #room: Room | null
@@ -46,7 +51,7 @@ export class Link implements Member {
   #stateBytes = 0
   /** Bytes of answers that are made but wait for the store. */
   #waitingBytes = 0
-  /** A mark that waits: some update of this connection builds on one that has not come yet. */
+  /** A mark that waits: some update of this connection builds on something that has not come yet. */
   #waitingMark: number | null = null
   /** Its client learns by marks what is stored: an acknowledgement of each update would be a frame per token for nobody. */
   #asksByMarks = false
@@ -54,6 +59,7 @@ export class Link implements Member {
   constructor(options: LinkOptions) {
     const { connection, room } = options
     this.participant = options.participant
+    this.#workers = options.workers
     this.#connection = connection
     this.#document = connection.document
     this.#room = room
@@ -67,13 +73,17 @@ export class Link implements Member {
     room?.members.add(this)
     connection.onClose(() => {
       this.#closed = true
-      room?.members.delete(this)
+      room?.leave(this)
       options.onClose(this)
     })
   }
 
   get ready(): boolean {
     return this.#ready
+  }
+
+  get worker(): string | null {
+    return this.#workers.get(this.participant.id) ?? null
   }
 
   receive(data: Uint8Array): void {
@@ -97,9 +107,9 @@ export class Link implements Member {
   }
 
   /** Ends the connection to this session, with the reason; the socket and its other sessions stay. */
-  refuse(reason: CloseReason): void {
+  refuse(reason: CloseReason, detail?: RefusalDetail): void {
     if (this.#closed) return
-    this.tell({ t: 'refused', reason })
+    this.tell({ t: 'refused', reason, ...detail })
     this.#connection.close({ code: CLOSE_REASONS[reason].transient ? 4205 : REFUSED_CODE, reason })
   }
 
@@ -167,25 +177,39 @@ export class Link implements Member {
 
   #update(update: Uint8Array): void {
     if (this.#room === null) return isEmptyUpdate(update) ? undefined : this.refuse('read-only')
-    const reason = this.#room.receive(update, this)
-    if (reason !== null) return this.refuse(reason)
-    // An update that cannot be placed yet is not stored: it is acknowledged by the one that brings what it builds on.
-    if (this.#room.hasPending) return
+    this.#room.receive(update, this)
+  }
+
+  acknowledge(): void {
     if (!this.#asksByMarks) {
       const ack = ackFrame(this.address)
       this.#after(() => this.send(ack))
     }
-    if (this.#waitingMark !== null) this.#answerMark(this.#waitingMark)
+    if (this.#waitingMark !== null && this.#room?.isWaiting(this) === false) this.#answerMark(this.#waitingMark)
   }
 
+  /** Shows presence. A client id is bound first, and that stored, before anybody else sees it and could use it. */
   #presence(update: Uint8Array): void {
+    const room = this.#room
+    const claimed = presenceClients(update).filter((client) => room?.claim(client, this.participant) === true)
+    if (claimed.length === 0) this.#showPresence(update)
+    else this.#after(() => this.#showPresence(update))
+  }
+
+  #showPresence(update: Uint8Array): void {
+    if (this.#closed) return
     const shown = this.#document.getClients(this.#connection)
     const states = this.#document.awareness.getStates()
-    const owner = (clientId: number): boolean => shown.has(clientId) || !states.has(clientId)
-    applyPresence(this.#document.awareness, update, this.participant, owner, {
-      source: 'connection',
-      connection: this.#connection,
-    })
+    const owner = (clientId: number): boolean => {
+      const bound = this.#room?.ownerOf(clientId)
+      return bound === undefined ? shown.has(clientId) || !states.has(clientId) : bound === this.participant.id
+    }
+    try {
+      applyPresence(this.#document.awareness, update, this.participant, owner, { source: 'connection', connection: this.#connection })
+    } catch (error) {
+      this.#report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
+      this.refuse('malformed')
+    }
   }
 
   #message(payload: string): void {
@@ -193,7 +217,7 @@ export class Link implements Member {
     if (message === null) return
     if (message.t !== 'mark') return this.#onWorkerMessage(this, message)
     this.#asksByMarks = true
-    if (this.#room?.hasPending === true) this.#waitingMark = message.n
+    if (this.#room?.isWaiting(this) === true) this.#waitingMark = message.n
     else this.#answerMark(message.n)
   }
 

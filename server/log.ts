@@ -7,7 +7,7 @@
  * 3. A commit that fails is tried again, the same batch first, for as long as it takes. Meanwhile nothing is released.
  */
 import type { Report } from '../shared/errors.ts'
-import type { Batch, LogEntry, NewJob, Store } from './store.ts'
+import type { Batch, ClientBinding, LogEntry, NewJob, Store } from './store.ts'
 
 /** First and longest pause between two tries of a failed commit. */
 const RETRY_FIRST_MS = 50
@@ -24,10 +24,11 @@ interface Group {
   entries: LogEntry[]
   jobs: NewJob[]
   ended: string[]
+  clients: ClientBinding[]
   tasks: (() => void)[]
 }
 
-const emptyGroup = (): Group => ({ entries: [], jobs: [], ended: [], tasks: [] })
+const emptyGroup = (): Group => ({ entries: [], jobs: [], ended: [], clients: [], tasks: [] })
 
 export class UpdateLog {
   readonly #store: Store
@@ -68,6 +69,12 @@ export class UpdateLog {
   /** Adds a job to the same commit as what was just appended, so that neither is ever there without the other. */
   addJob(job: NewJob): void {
     this.#gathering.jobs.push(job)
+    this.#schedule()
+  }
+
+  /** Binds a client id in the same commit as what was just appended. */
+  bind(binding: ClientBinding): void {
+    this.#gathering.clients.push(binding)
     this.#schedule()
   }
 
@@ -116,7 +123,7 @@ export class UpdateLog {
   }
 
   #hasWrites(group: Group): boolean {
-    return group.entries.length + group.jobs.length + group.ended.length > 0
+    return group.entries.length + group.jobs.length + group.ended.length + group.clients.length > 0
   }
 
   #schedule(): void {

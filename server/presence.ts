@@ -14,6 +14,18 @@ const MAX_STATE_BYTES = 4_096
 /** States in one message: one per open replica of a tab or device; more is a forgery. */
 const MAX_STATES = 4
 
+/** The client ids that a presence update speaks for. Throws on malformed bytes. */
+export function presenceClients(update: Uint8Array): number[] {
+  const decoder = decoding.createDecoder(update)
+  const clients: number[] = []
+  for (let left = Math.min(decoding.readVarUint(decoder), MAX_STATES); left > 0; left--) {
+    clients.push(decoding.readVarUint(decoder))
+    decoding.readVarUint(decoder)
+    decoding.readVarString(decoder)
+  }
+  return clients
+}
+
 /**
  * Applies a presence update under the name of its sender. States of client ids that another connection has shown are left
  * out. Throws on malformed bytes.

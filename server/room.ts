@@ -3,27 +3,35 @@
  *
  *   receive → admit → apply → append to the log → (stored) → broadcast and acknowledge
  *
- * `apply` to `append` is one synchronous step. Nothing leaves the room before it is stored: broadcasts, acknowledgements and
+ * `admit` to `append` is one synchronous step. Nothing leaves the room before it is stored: broadcasts, acknowledgements and
  * answers to readers all go through `log.after`.
  */
 import type { Document } from '@hocuspocus/server'
 import * as Y from 'yjs'
-import type { CloseReason } from '../shared/errors.ts'
+import type { CloseReason, Report } from '../shared/errors.ts'
 import { MAX_SESSION_BYTES, MAX_UNSTORED_BYTES } from '../shared/limits.ts'
 import type { Participant } from '../shared/participant.ts'
 import { encodeMessage, type ServerMessage } from '../shared/wire.ts'
 import { SYNC, statelessFrame, syncFrame } from './frames.ts'
+import { Bindings } from './guard/bindings.ts'
+import { Guard, mayWait, type Denied, type Sender } from './guard/guard.ts'
+import { HeldUpdates } from './guard/held.ts'
+import { MAX_CLIENTS_PER_PARTICIPANT } from './guard/limits.ts'
 import type { UpdateLog } from './log.ts'
 
 /** A connection as its room sees it. It is also the origin of the transactions that apply what it sent. */
-export interface Member {
-  readonly participant: Participant
+export interface Member extends Sender {
   readonly address: string
   /** It has been sent the state of the document, so that later updates find what they build on. */
   readonly ready: boolean
   send(frame: Uint8Array): void
-  refuse(reason: CloseReason): void
+  /** Tells that an update of its own was accepted, once that is stored. */
+  acknowledge(): void
+  refuse(reason: CloseReason, detail?: RefusalDetail): void
 }
+
+/** What was wrong with an update, and at which place. */
+export type RefusalDetail = Pick<Denied, 'code' | 'path'>
 
 /** What the room tells about accepted changes; the clerk implements it. */
 export interface Watcher {
@@ -37,8 +45,21 @@ export interface RoomOptions {
   readonly log: UpdateLog
   /** Bytes that were read from the store when the document was loaded. */
   readonly loadedBytes: number
-  /** Told of each update that was stored, with its size; for compaction. */
+  /** Participants by client id, as stored. */
+  readonly clients: ReadonlyMap<number, string>
+  readonly report: Report
+  /** Told of each update that was stored, with its size, and with 0 when something else was; for compaction. */
   readonly onStored: (bytes: number) => void
+}
+
+/** Whom the server's client ids belong to: no participant, since no participant's id is empty. */
+const SERVER_BINDING = ''
+
+/** Reasons of refused updates that are not just `refused-update`. */
+const REASONS: Partial<Record<Denied['code'], CloseReason>> = {
+  malformed: 'malformed',
+  'too-big': 'too-big',
+  'read-only': 'read-only',
 }
 
 interface Accepted {
@@ -52,6 +73,11 @@ export class Room {
   readonly document: Document
   readonly members: Set<Member> = new Set()
   readonly #log: UpdateLog
+  readonly #bindings: Bindings
+  readonly #guard: Guard
+  readonly #report: Report
+  /** Updates that wait for what they build on, by who sent them. */
+  readonly #held = new Map<Member, HeldUpdates>()
   readonly #onStored: (bytes: number) => void
   #watcher: Watcher | null = null
   #bytes: number
@@ -65,6 +91,9 @@ export class Room {
     this.#log = options.log
     this.#onStored = options.onStored
     this.#bytes = options.loadedBytes
+    this.#report = options.report
+    this.#bindings = new Bindings(options.clients)
+    this.#guard = new Guard(this.document, this.#bindings)
     this.document.on('update', this.#onUpdate)
   }
 
@@ -79,32 +108,57 @@ export class Room {
   }
 
   /**
-   * Takes one update from a member: applies it and appends it, or refuses it whole. Gives the reason of a refusal.
-   * This is the one door into the document; the place of the check of who may write what is `#admit`.
+   * Takes one update from a member: checks it, applies it and appends it, or refuses the member. One that builds on something
+   * that has not come yet waits. This is the one door into the document.
    */
-  receive(update: Uint8Array, member: Member): CloseReason | null {
-    if (member.participant.kind === 'viewer') return this.#isKnown(update) ? null : 'read-only'
-    const reason = this.#admit(update)
-    if (reason !== null) return reason
-    const accepted: Accepted[] = []
-    this.#accepting = accepted
-    try {
-      Y.applyUpdate(this.document, update, member)
-      this.#watcher?.settle()
-      return null
-    } catch {
-      return 'malformed'
-    } finally {
-      this.#accepting = null
-      // Also after a throw: what was applied before it is in the document, and must be in the log.
-      if (accepted.length > 0) this.#publish(accepted)
+  receive(update: Uint8Array, member: Member): void {
+    if (this.#take(update, member) === 'accepted' && this.#held.size > 0) this.retry()
+  }
+
+  /** Tries again what waits: something has come that it may have waited for. */
+  retry(): void {
+    for (let moved = true; moved; ) {
+      moved = false
+      for (const [member, held] of this.#held) {
+        for (const update of held.take()) {
+          const end = this.#take(update, member)
+          if (end === 'accepted') moved = true
+          else if (end === 'refused') break
+        }
+        held.rest()
+        if (held.isEmpty) this.#held.delete(member)
+      }
     }
   }
 
-  /** True while the document waits for updates that some accepted update builds on. */
-  get hasPending(): boolean {
-    const { pendingStructs, pendingDs } = this.document.store
-    return pendingStructs !== null || pendingDs !== null
+  /** True while something that a member sent waits for what it builds on. */
+  isWaiting(member: Member): boolean {
+    return this.#held.get(member)?.isEmpty === false
+  }
+
+  leave(member: Member): void {
+    this.members.delete(member)
+    this.#held.get(member)?.destroy()
+    this.#held.delete(member)
+  }
+
+  /** The participant whose client id this is; undefined for one that nobody has shown or used. */
+  ownerOf(client: number): string | undefined {
+    return this.#bindings.get(client)
+  }
+
+  /** Binds a client id that its participant shows before it has written anything. False when that has no effect. */
+  claim(client: number, { id, kind }: Participant): boolean {
+    // A viewer never writes, and an id that has written without being bound is nobody's.
+    if (kind === 'viewer' || this.#bindings.get(client) !== undefined || Y.getState(this.document.store, client) > 0) return false
+    if (this.#bindings.count(id) >= MAX_CLIENTS_PER_PARTICIPANT) return false
+    this.#bind(client, id)
+    this.#unstored += 1
+    this.#log.after(() => {
+      this.#unstored -= 1
+      this.#onStored(0)
+    })
+    return true
   }
 
   /** Runs `task` when all that this room has accepted so far is stored. */
@@ -123,25 +177,68 @@ export class Room {
     this.#watcher?.destroy()
   }
 
-  #admit(update: Uint8Array): CloseReason | null {
-    if (this.#bytes + update.byteLength > MAX_SESSION_BYTES) return 'session-full'
-    if (this.#log.unstoredBytes + update.byteLength > MAX_UNSTORED_BYTES) return 'overloaded'
-    return null
-  }
-
-  /**
-   * True for an update that brings nothing new. A reader sends such ones: its answer to the server's SyncStep1 holds all
-   * deletions that it knows.
-   */
-  #isKnown(update: Uint8Array): boolean {
-    try {
-      return isEmptyUpdate(update) || Y.snapshotContainsUpdate(Y.snapshot(this.document), update)
-    } catch {
-      return false
+  #take(update: Uint8Array, member: Member): 'accepted' | 'waits' | 'refused' {
+    const verdict = this.#guard.check(update, member)
+    if (!verdict.ok) return this.#deny(update, member, verdict)
+    const bytes = verdict.update
+    if (bytes === null) {
+      member.acknowledge()
+      return 'accepted'
     }
+    const full = this.#fullness(bytes)
+    if (full !== null) {
+      member.refuse(full)
+      return 'refused'
+    }
+    for (const client of verdict.claims) this.#bind(client, member.participant.id)
+    const accepted: Accepted[] = []
+    this.#accepting = accepted
+    try {
+      Y.applyUpdate(this.document, bytes, member)
+      this.#guard.confirm(verdict)
+      this.#watcher?.settle()
+    } catch (error) {
+      this.#report(error, { stage: 'apply', session: this.name, participant: member.participant.id })
+      member.refuse('malformed')
+      return 'refused'
+    } finally {
+      this.#accepting = null
+      // Also after a throw: what was applied before it is in the document, and must be in the log.
+      if (accepted.length > 0) this.#publish(accepted)
+    }
+    member.acknowledge()
+    return 'accepted'
   }
 
-  readonly #onUpdate = (update: Uint8Array, origin: unknown): void => {
+  #deny(update: Uint8Array, member: Member, denied: Denied): 'waits' | 'refused' {
+    if (mayWait(denied.code)) {
+      let held = this.#held.get(member)
+      if (held === undefined) this.#held.set(member, (held = new HeldUpdates((first) => this.#refuse(member, first))))
+      if (held.add(update, denied)) return 'waits'
+    }
+    this.#refuse(member, denied)
+    return 'refused'
+  }
+
+  #refuse(member: Member, { code, path, error }: Denied): void {
+    if (code === 'internal') this.#report(error, { stage: 'guard', session: this.name, participant: member.participant.id })
+    this.#held.get(member)?.destroy()
+    member.refuse(REASONS[code] ?? 'refused-update', { code, path })
+  }
+
+  #fullness(update: Uint8Array): CloseReason | null {
+    if (this.#bytes + update.byteLength > MAX_SESSION_BYTES) return 'session-full'
+    return this.#log.unstoredBytes + update.byteLength > MAX_UNSTORED_BYTES ? 'overloaded' : null
+  }
+
+  #bind(client: number, participant: string): void {
+    this.#bindings.bind(client, participant)
+    this.#log.bind({ session: this.name, client, participant })
+  }
+
+  readonly #onUpdate = (update: Uint8Array, origin: unknown, _doc: Y.Doc, transaction: Y.Transaction): void => {
+    // The server's own writes are under the id of this copy of the document: bound, so that nobody else can ever use it.
+    if (transaction.local && this.#bindings.get(this.document.clientID) === undefined) this.#bind(this.document.clientID, SERVER_BINDING)
     if (this.#accepting === null) this.#publish([{ update, origin }])
     else this.#accepting.push({ update, origin })
   }
@@ -184,7 +281,7 @@ function merge(accepted: readonly Accepted[]): Uint8Array {
   return accepted.length === 1 && first !== undefined ? first.update : Y.mergeUpdates(accepted.map(({ update }) => update))
 }
 
-/** True for an update with no structs and no deletes, as a reader's SyncStep2 is: two zero bytes. */
+/** True for an update with no structs and no deletes: two zero bytes. */
 export function isEmptyUpdate(update: Uint8Array): boolean {
   return update.byteLength === 2 && update[0] === 0 && update[1] === 0
 }

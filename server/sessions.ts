@@ -18,7 +18,7 @@ import { Clerk, type Route } from './clerk.ts'
 import { Compactor, shouldCompact } from './compaction.ts'
 import { Dispatcher } from './dispatch.ts'
 import { isReadable } from './frames.ts'
-import { Link, type WorkerMessage } from './link.ts'
+import { Link, type SocketWorkers, type WorkerMessage } from './link.ts'
 import { UpdateLog } from './log.ts'
 import { Room } from './room.ts'
 import { DamagedSession, type Job, type NewJob, type Store } from './store.ts'
@@ -81,7 +81,7 @@ export class Sessions {
   readonly #dispatcher: Dispatcher
   readonly #compactor: Compactor
   readonly #rooms = new Map<string, Loaded>()
-  readonly #loaded = new Map<string, LogSize>()
+  readonly #loaded = new Map<string, { size: LogSize; clients: ReadonlyMap<number, string> }>()
   /** How many are about to use a document, by name. */
   readonly #holds = new Map<string, number>()
   #closing = false
@@ -113,11 +113,12 @@ export class Sessions {
     const host = client as unknown as HostSocket
     const create = must(host, 'createConnection').bind(client)
     let open = 0
+    const workers: SocketWorkers = new Map()
     host.createConnection = (...args) => {
       const connection = create(...args)
       open += 1
       connection.onClose(() => (open -= 1))
-      this.#adopt(connection, open)
+      this.#adopt(connection, workers, open)
       return connection
     }
     return {
@@ -214,6 +215,8 @@ export class Sessions {
 
   async #load(document: Document): Promise<void> {
     const { snapshot, updates } = await this.#options.store.read(document.name)
+    // After the updates: a binding is stored with the update that needs it, or before.
+    const clients = await this.#options.store.clients(document.name)
     const size: LogSize = { updates: updates.length, bytes: 0, snapshotBytes: snapshot?.byteLength ?? 0 }
     try {
       // One transaction: per update, Yjs copies the state vector twice.
@@ -229,17 +232,19 @@ export class Sessions {
     }
     const { pendingStructs, pendingDs } = document.store
     if (pendingStructs !== null || pendingDs !== null) throw new DamagedSession(document.name, 'an update is missing')
-    this.#loaded.set(document.name, size)
+    this.#loaded.set(document.name, { size, clients })
   }
 
   #openRoom(document: Document): void {
     const name = document.name
-    const size = this.#loaded.get(name) ?? { updates: 0, bytes: 0, snapshotBytes: 0 }
+    const { size, clients } = this.#loaded.get(name) ?? { size: { updates: 0, bytes: 0, snapshotBytes: 0 }, clients: new Map() }
     this.#loaded.delete(name)
     const room = new Room({
       document,
       log: this.#log,
       loadedBytes: size.snapshotBytes + size.bytes,
+      clients,
+      report: this.#options.report,
       onStored: (bytes) => this.#onStored(room, size, bytes),
     })
     const clerk = new Clerk({
@@ -256,7 +261,7 @@ export class Sessions {
   }
 
   #onStored(room: Room, size: LogSize, bytes: number): void {
-    size.updates += 1
+    if (bytes > 0) size.updates += 1
     size.bytes += bytes
     this.#compactIfDue(room.name, size, false)
     if (room.unstored === 0 && room.members.size === 0) this.#unload(room.document)
@@ -282,14 +287,15 @@ export class Sessions {
 
   // ---- connections --------------------------------------------------------------------------------------------------
 
-  #adopt(connection: Connection, open: number): void {
+  #adopt(connection: Connection, workers: SocketWorkers, open: number): void {
     const context = connection.context as Context
     const link = new Link({
       connection,
+      workers,
       participant: context.grant.participant,
       room: this.#rooms.get(connection.document.name)?.room ?? null,
       report: this.#options.report,
-      onWorkerMessage: (from, message) => this.#onWorker(from, connection.document.name, message),
+      onWorkerMessage: (from, message) => this.#onWorker(from, connection.document.name, message, workers),
       onClose: (gone) => this.#dispatcher.leave(gone),
     })
     if (this.#closing) link.refuse('going-away')
@@ -297,8 +303,12 @@ export class Sessions {
     else if (this.#log.stalled) link.tell({ t: 'stalled', stalled: true })
   }
 
-  #onWorker(link: Link, documentName: string, message: WorkerMessage): void {
+  #onWorker(link: Link, documentName: string, message: WorkerMessage, workers: SocketWorkers): void {
     if (agentOfControl(documentName) !== link.participant.id) return
+    if (message.t === 'worker') {
+      workers.set(link.participant.id, message.worker)
+      for (const { room } of this.#rooms.values()) room.retry()
+    }
     const done =
       message.t === 'worker'
         ? this.#dispatcher.join(link, message.worker, message.slots, message.leases)

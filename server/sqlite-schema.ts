@@ -6,9 +6,9 @@ import { SessionError } from '../shared/errors.ts'
 
 /**
  * Layout of the tables, kept in `user_version`.
- * 1: first.
+ * 1: first. 2: `clients`.
  */
-const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 2
 /** Marks the file as ours ("Poly"), so that the database of something else is not taken for an empty store. */
 const APPLICATION_ID = 0x506f_6c79
 /**
@@ -65,6 +65,22 @@ const TABLES = `
 `
 
 /**
+ * Who writes under which Yjs client id. By the session's name, as jobs are: a binding makes no session of its own. A row takes
+ * about 30 bytes.
+ */
+const CLIENTS = `
+  create table clients (
+    session text not null,
+    client integer not null,
+    participant text not null,
+    primary key (session, client)
+  ) strict, without rowid;
+`
+
+/** What leads from one version to the next, by the version it leads from. */
+const MIGRATIONS: Readonly<Record<number, string>> = { 1: CLIENTS }
+
+/**
  * Opens or creates the file. Throws when it is not a store, was written by a newer version, is locked for more than 5 s, or
  * lies on a file system that cannot hold a write-ahead log.
  */
@@ -117,6 +133,7 @@ function prepare(db: DatabaseSync, synchronous: 'full' | 'normal'): void {
     pragma cell_size_check = on;
   `)
   if (isNew) createTables(db)
+  migrate(db)
   db.exec('pragma busy_timeout = 0')
 }
 
@@ -140,9 +157,22 @@ function createTables(db: DatabaseSync): void {
   try {
     // Another process may have been quicker.
     if (checkVersion(db)) {
-      db.exec(`${TABLES}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${SCHEMA_VERSION}`)
+      db.exec(`${TABLES}; ${CLIENTS}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${SCHEMA_VERSION}`)
     }
     db.exec('commit')
+  } catch (error) {
+    if (db.isTransaction) db.exec('rollback')
+    throw error
+  }
+}
+
+/** Brings the tables of an older version up to this one, all at once or not at all. */
+function migrate(db: DatabaseSync): void {
+  if (pragma(db, 'user_version') === SCHEMA_VERSION) return
+  db.exec('begin immediate')
+  try {
+    for (let version = Number(pragma(db, 'user_version')); version < SCHEMA_VERSION; version++) db.exec(MIGRATIONS[version] ?? '')
+    db.exec(`pragma user_version = ${SCHEMA_VERSION}; commit`)
   } catch (error) {
     if (db.isTransaction) db.exec('rollback')
     throw error

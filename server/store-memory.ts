@@ -31,6 +31,7 @@ class MemoryStore implements Store {
   readonly #sessions = new Map<string, MemorySession>()
   /** By run; a Map keeps the order in which they came. */
   readonly #jobs = new Map<string, MemoryJob>()
+  readonly #clients = new Map<string, Map<number, string>>()
   #closed = false
 
   constructor(now: () => number) {
@@ -50,6 +51,16 @@ class MemoryStore implements Store {
       if (!this.#jobs.has(run)) this.#jobs.set(run, { run, session, agent, input, generation: 0, worker: null, expiresAt: 0 })
     }
     for (const run of batch.ended) this.#jobs.delete(run)
+    for (const { session, client, participant } of batch.clients ?? []) {
+      let clients = this.#clients.get(session)
+      if (clients === undefined) this.#clients.set(session, (clients = new Map()))
+      if (!clients.has(client)) clients.set(client, participant)
+    }
+  }
+
+  async clients(session: string): Promise<ReadonlyMap<number, string>> {
+    this.#open()
+    return new Map(this.#clients.get(session))
   }
 
   async read(session: string): Promise<StoredSession> {
@@ -78,6 +89,7 @@ class MemoryStore implements Store {
   async erase(session: string): Promise<void> {
     this.#open()
     this.#sessions.delete(session)
+    this.#clients.delete(session)
     for (const job of this.#jobs.values()) if (job.session === session) this.#jobs.delete(job.run)
   }
 

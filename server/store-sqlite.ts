@@ -66,7 +66,7 @@ class SqliteStore implements Store {
   }
 
   async append(batch: Batch): Promise<void> {
-    const { addUpdate, addJob, endJob } = this.#sql
+    const { addUpdate, addJob, endJob, bindClient } = this.#sql
     this.#transaction('immediate', () => {
       for (const { session, update } of batch.entries) {
         const known = this.#session(session)
@@ -76,7 +76,12 @@ class SqliteStore implements Store {
       }
       for (const { run, session, agent, input } of batch.jobs) addJob.run(run, session, agent, input)
       for (const run of batch.ended) endJob.run(run)
+      for (const { session, client, participant } of batch.clients ?? []) bindClient.run(session, client, participant)
     })
+  }
+
+  async clients(session: string): Promise<ReadonlyMap<number, string>> {
+    return new Map(this.#sql.listClients.all(session).map((row) => [Number(row['client']), String(row['participant'])]))
   }
 
   async read(session: string): Promise<StoredSession> {
@@ -127,9 +132,10 @@ class SqliteStore implements Store {
   }
 
   async erase(session: string): Promise<void> {
-    const { findSession, dropUpdates, dropSnapshot, dropJobs, dropSession } = this.#sql
+    const { findSession, dropUpdates, dropSnapshot, dropJobs, dropClients, dropSession } = this.#sql
     this.#transaction('immediate', () => {
       dropJobs.run(session)
+      dropClients.run(session)
       const id = findSession.get(session)?.['id']
       if (id === undefined) return
       dropUpdates.run(id, Number.MAX_SAFE_INTEGER)
@@ -262,6 +268,10 @@ function prepareStatements(db: DatabaseSync) {
     addJob: db.prepare('insert into jobs (run, session, agent, input) values (?, ?, ?, ?) on conflict (run) do nothing'),
     endJob: db.prepare('delete from jobs where run = ?'),
     dropJobs: db.prepare('delete from jobs where session = ?'),
+    bindClient: db.prepare(`
+      insert into clients (session, client, participant) values (?, ?, ?) on conflict (session, client) do nothing`),
+    listClients: db.prepare('select client, participant from clients where session = ?'),
+    dropClients: db.prepare('delete from clients where session = ?'),
     listJobs: db.prepare(`select ${JOB} from jobs order by id`),
     claim: db.prepare(`
       update jobs set generation = generation + 1, worker = ?, expires_at = ?

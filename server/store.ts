@@ -34,6 +34,15 @@ export interface Job extends NewJob {
   readonly expiresAt: number
 }
 
+/** Which participant writes under a Yjs client id, in one session. */
+export interface ClientBinding {
+  readonly session: string
+  /** 32 bits, unsigned. */
+  readonly client: number
+  /** Id of the participant; empty for the server itself. */
+  readonly participant: string
+}
+
 /** What goes into the store in one atomic group commit. */
 export interface Batch {
   readonly entries: readonly LogEntry[]
@@ -41,6 +50,8 @@ export interface Batch {
   readonly jobs: readonly NewJob[]
   /** Runs whose jobs are over, those of this batch included; unknown ones are ignored. */
   readonly ended: readonly string[]
+  /** Client ids to bind; one that is bound already is left as it is. */
+  readonly clients?: readonly ClientBinding[]
 }
 
 /** What is stored of one session: the snapshot (null when there is none) and the updates after it, oldest first. */
@@ -78,6 +89,9 @@ export interface Store {
   /** Reads one session; an unknown one reads as empty. Rejects with `DamagedSession`, or with whatever the medium throws. */
   read(session: string): Promise<StoredSession>
 
+  /** The participants of all client ids that are bound in a session; empty for an unknown one. */
+  clients(session: string): Promise<ReadonlyMap<number, string>>
+
   /**
    * Replaces the updates up to and including `seq` by a snapshot. Compare-and-set: MUST do nothing and give false when the
    * stored snapshot already reaches `seq` or further, or when the log does not reach `seq`.
@@ -85,7 +99,7 @@ export interface Store {
   compact(session: string, seq: number, snapshot: Uint8Array): Promise<boolean>
 
   /**
-   * Removes everything of a session: updates, snapshot and jobs; a session written again begins at sequence 1. MUST NOT be
+   * Removes everything of a session: updates, snapshot, jobs and bindings; a session written again begins at sequence 1. MUST NOT be
    * called while somebody is between `read` and `compact` of that session (`Compactor.forget` sees to that): what was erased
    * would return.
    */

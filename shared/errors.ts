@@ -36,6 +36,7 @@ export type CloseReason =
   | 'too-big'
   | 'malformed'
   | 'read-only'
+  | 'refused-update'
   | 'overloaded'
   | 'slow-reader'
   | 'unavailable'
@@ -54,6 +55,7 @@ export const CLOSE_REASONS: Readonly<Record<CloseReason, { readonly transient: b
   'too-big': { transient: false, says: 'an update is larger than allowed' },
   malformed: { transient: false, says: 'a frame could not be decoded' },
   'read-only': { transient: false, says: 'this participant may not write' },
+  'refused-update': { transient: false, says: 'it wrote what this participant may not write' },
   overloaded: { transient: true, says: 'the server has more unstored writes than it may hold' },
   'slow-reader': { transient: true, says: 'the connection did not read what was sent to it' },
   unavailable: { transient: true, says: 'the session cannot be loaded at the moment' },

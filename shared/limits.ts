@@ -9,6 +9,9 @@ export const MAX_MESSAGE_CHARS = 200_000
 /** Longest name of a shared object, agent or flag target. */
 export const MAX_NAME_CHARS = 128
 
+/** Longest name of a field of a shared object, in UTF-16 code units. */
+export const MAX_FIELD_CHARS = 256
+
 /**
  * Largest frame that the server reads, in bytes; a larger one closes the socket with 1009. Room for the offline work of
  * days: 10,000 streamed tokens are 240 KB as single updates, 43 KB as one state difference.

@@ -23,8 +23,8 @@ export type ServerMessage =
   | { readonly t: 'marked'; readonly n: number }
   /** The log cannot commit: what is written now is not stored yet. `false`: it can again. */
   | { readonly t: 'stalled'; readonly stalled: boolean }
-  /** The connection is over, and why. */
-  | { readonly t: 'refused'; readonly reason: string }
+  /** The connection is over, and why; for an update that was refused, what was wrong with it and at which place. */
+  | { readonly t: 'refused'; readonly reason: string; readonly code?: string; readonly path?: string }
   /** The lease of a run, for this worker. */
   | {
       readonly t: 'assign'

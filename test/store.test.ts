@@ -53,7 +53,7 @@ describe('the file', () => {
   })
 
   test.each([
-    ['of a newer version', 'pragma user_version = 2', /newer version of Polylogue \(layout 2; this one knows 1\)/],
+    ['of a newer version', 'pragma user_version = 3', /newer version of Polylogue \(layout 3; this one knows 2\)/],
     ['of something else', 'pragma application_id = 7', /database of something else/],
   ])('a database %s is refused and left as it is', async (_, change, message) => {
     const file = join(freshFolder(), 'store.db')
@@ -65,6 +65,18 @@ describe('the file', () => {
     const before = readFileSync(file)
     expect(() => sqliteStore({ file })).toThrow(message)
     expect(readFileSync(file).equals(before)).toBe(true)
+  })
+
+  test('a database of the first version gets what it lacks, and keeps what it has', async () => {
+    const file = join(freshFolder(), 'store.db')
+    const store = sqliteStore({ file })
+    await log(store, 's', 1)
+    await store.close()
+    sqlOf(file, 'drop table clients')
+    sqlOf(file, 'pragma user_version = 1')
+    const migrated = openStore(file)
+    await migrated.append({ entries: [], jobs: [], ended: [], clients: [{ session: 's', client: 1, participant: 'ada' }] })
+    expect([(await migrated.read('s')).lastSeq, [...(await migrated.clients('s'))]]).toEqual([1, [[1, 'ada']]])
   })
 
   test('a database with tables but no mark, and a file that is no database, are refused', () => {

@@ -62,6 +62,7 @@ export function bind(store: Store): Store {
   return {
     append: (batch) => store.append(batch),
     read: (session) => store.read(session),
+    clients: (session) => store.clients(session),
     compact: (session, seq, snapshot) => store.compact(session, seq, snapshot),
     erase: (session) => store.erase(session),
     sessions: () => store.sessions(),

@@ -196,6 +196,32 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       })
     })
 
+    describe('client bindings', () => {
+      const bound = (session: string, client: number, participant: string): Batch => batch({ clients: [{ session, client, participant }] })
+
+      test('are kept as they were first written, in the same commit or alone (GRD-2)', async () => {
+        expect([...(await store.clients('s'))]).toEqual([])
+        await store.append({ ...bound('s', 4_294_967_295, 'ada'), entries: [{ session: 's', update: bytes(1) }] })
+        await store.append(bound('s', 7, ''))
+        await store.append(bound('s', 7, 'eve'))
+        await store.append(bound('t', 7, 'eve'))
+        expect(await store.clients('s')).toEqual(new Map([[4_294_967_295, 'ada'], [7, '']]))
+        expect(await store.clients('t')).toEqual(new Map([[7, 'eve']]))
+        // A binding makes no session of its own.
+        expect(await store.sessions()).toEqual(['s'])
+      })
+
+      test('compaction leaves them, erasing takes them (GRD-2)', async () => {
+        await store.append({ ...bound('s', 1, 'ada'), entries: [{ session: 's', update: bytes(1) }] })
+        await store.append(bound('t', 1, 'ada'))
+        await store.compact('s', 1, bytes(2))
+        expect((await store.clients('s')).get(1)).toBe('ada')
+        await store.erase('s')
+        expect([...(await store.clients('s'))]).toEqual([])
+        expect((await store.clients('t')).get(1)).toBe('ada')
+      })
+    })
+
     describe('jobs', () => {
       test('are open at first, oldest first', async () => {
         await addJobs(job('r2', 's', 'b'), job('r1'))
@@ -357,11 +383,12 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       await log(store, 'erased', 4)
       await addJobs(job('r1'), job('r2', 't'), job('r3', 'u'))
       await store.claim('r2', 'w', 100_000)
-      await store.append(batch({ ended: ['r1'] }))
+      await store.append(batch({ ended: ['r1'], clients: [{ session: 's', client: 5, participant: 'ada' }] }))
       await store.erase('erased')
       const look = async (from: Store): Promise<unknown> => [
         await from.sessions(),
         await from.jobs(),
+        await from.clients('s'),
         await Promise.all(['s', 'other', 'erased'].map((session) => from.read(session))),
       ]
       const before = await look(store)

@@ -1,0 +1,120 @@
+/**
+ * Guards with one check taken out, one after the other: each must be noticed by the attacks or by the fuzz. Run by
+ * `guard-mutants.test.ts`, or by hand: `node test/guard/mutants.ts`.
+ */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { Guard } from '../../server/guard/guard.ts'
+import { compile } from '../../server/guard/place.ts'
+import { POLICY, type PolicyRow } from '../../shared/policy.ts'
+import { ATTACKS, stage } from './attacks.ts'
+import { emptyStats, FuzzSession } from './fuzz.ts'
+import type { GuardMaker } from './world.ts'
+
+const SERVER = join(dirname(fileURLToPath(import.meta.url)), '../../server')
+const SHARED = pathToFileURL(join(SERVER, '../shared')).href
+const MODULES = import.meta.resolve('yjs')
+
+export interface Mutant {
+  /** Where the check stood. */
+  readonly name: string
+  readonly make: GuardMaker
+}
+
+/** Every `refuse(` of the guard, each in a copy of the sources in which it does nothing. */
+export async function codeMutants(folder: string): Promise<Mutant[]> {
+  const source = join(SERVER, 'guard')
+  const files = readdirSync(source).filter((file) => file.endsWith('.ts'))
+  const texts = new Map(files.map((file) => [file, readFileSync(join(source, file), 'utf8')]))
+  const mutants: Mutant[] = []
+  for (const [file, text] of texts) {
+    if (file === 'refusal.ts') continue
+    const sites = [...text.matchAll(/\brefuse\(/g)]
+    for (const { index } of sites) {
+      const mutated = `${text.slice(0, index)}pass(${text.slice(index + 'refuse('.length)}\nfunction pass(..._: unknown[]): undefined {}\n`
+      const line = text.slice(0, index).split('\n').length
+      const home = join(folder, `m${mutants.length}`)
+      mkdirSync(home)
+      for (const [name, original] of texts) writeFileSync(join(home, name), elsewhere(name === file ? mutated : original))
+      const module = (await import(pathToFileURL(join(home, 'guard.ts')).href)) as { Guard: typeof Guard }
+      mutants.push({ name: `${file}:${line}: ${text.split('\n')[line - 1]?.trim()}`, make: (doc, bindings) => new module.Guard(doc, bindings) })
+    }
+  }
+  return mutants
+}
+
+/** The source as it works outside the repository. */
+function elsewhere(source: string): string {
+  return source.replaceAll("'../../shared/", `'${SHARED}/`).replaceAll("from 'yjs'", `from '${MODULES}'`)
+}
+
+const EVERYBODY = 'user agent support'
+
+/** Every cell of the policy opened to everybody, each in a table of its own. */
+export function policyMutants(): Mutant[] {
+  const mutants: Mutant[] = []
+  const add = (path: string, what: string, change: Partial<PolicyRow>): void => {
+    const top = compile({ ...POLICY, [path]: { ...POLICY[path], ...change } as PolicyRow })
+    mutants.push({ name: `${path}: ${what}`, make: (doc, bindings) => new Guard(doc, bindings, top) })
+  }
+  for (const [path, row] of Object.entries(POLICY)) {
+    const isRoot = !path.includes('/')
+    for (const column of ['add', 'change', 'remove'] as const) {
+      if (isRoot || row[column] === EVERYBODY || (column === 'change' && path.endsWith('[]'))) continue
+      add(path, `${column} by everybody`, { [column]: EVERYBODY })
+    }
+    if (row.value !== undefined) add(path, 'any value', { value: () => true })
+    for (const key of row.needs ?? []) add(path, `without ${key}`, { needs: row.needs?.filter((each) => each !== key) ?? [] })
+  }
+  return mutants
+}
+
+/** How a mutant was noticed; null when it was not. */
+export function noticed({ make }: Mutant, fuzzed: number): string | null {
+  for (const attacks of Object.values(ATTACKS)) {
+    for (const [title, from, attack, code] of attacks) {
+      let outcome = 'thrown'
+      try {
+        const { world, ...peers } = stage(make)
+        const verdict = world.receive(attack({ world, ...peers }), from)
+        outcome = verdict.ok ? 'accepted' : verdict.code
+      } catch {
+        // The stage itself, or what is confirmed after applying.
+      }
+      if (outcome !== code) return `${title}: ${outcome}`
+    }
+  }
+  const stats = emptyStats()
+  for (let seed = 1; seed <= fuzzed && stats.failures.length === 0; seed++) {
+    try {
+      new FuzzSession(seed, stats, make).run(300)
+    } catch (error) {
+      return `fuzz throws: ${String(error)}`
+    }
+  }
+  return stats.failures[0]?.slice(0, 120) ?? null
+}
+
+/** Mutants that nobody notices, by name. */
+export async function survivors(fuzzed: number, say: (text: string) => void = () => {}): Promise<string[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'polylogue-mutants-'))
+  try {
+    const alive: string[] = []
+    for (const mutant of [...(await codeMutants(folder)), ...policyMutants()]) {
+      const how = noticed(mutant, fuzzed)
+      if (how === null) alive.push(mutant.name)
+      say(`${how === null ? 'ALIVE ' : 'noticed'} ${mutant.name}  ${how ?? ''}`)
+    }
+    return alive
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  console.warn = (): void => {}
+  const alive = await survivors(Number(process.argv[2] ?? 10), (text) => console.log(text.slice(0, 200)))
+  console.log(`${alive.length} alive`)
+}
