@@ -46,6 +46,8 @@ export class Connection {
   #gotState = false
   #retries = 0
   #retry: ReturnType<typeof setTimeout> | undefined
+  /** The server has closed the document, and the next attempt has not begun. */
+  #pausing = false
   #closed = false
   readonly #offProbe: () => void
 
@@ -143,7 +145,11 @@ export class Connection {
   }
 
   #socketStatus(status: string): void {
-    if (status !== 'connected') this.#unsettle()
+    if (status !== 'connected') {
+      // The next socket attaches all documents by itself.
+      this.#pausing = false
+      this.#unsettle()
+    }
     if (this.#state === 'refused') return
     if (status === 'disconnected') this.#setState('offline', null)
     else if (this.#state === 'offline') this.#setState('connecting', null)
@@ -155,18 +161,22 @@ export class Connection {
   }
 
   #denied(reason: CloseReason): void {
-    this.#over(reason)
+    // Between two attempts nothing has been asked: the answer is to a token that crossed with the end of the connection.
+    if (!this.#pausing) this.#over(reason)
   }
 
   #documentClosed(code: number, reason: string): void {
     // Only the server's word on this document comes with 1000; every other code is the socket's end.
-    if (code === 1000 && reason !== 'provider_initiated') this.#over(readCloseReason(reason))
+    if (code !== 1000 || reason === 'provider_initiated') return
+    const said = readCloseReason(reason)
+    // A token that was good when the connection began has run out: a fresh one may be had. If not, the next word is final.
+    this.#over(said, said === 'bad-token')
   }
 
-  #over(reason: CloseReason): void {
+  #over(reason: CloseReason, again = CLOSE_REASONS[reason].transient): void {
     if (this.#closed) return
     this.#unsettle()
-    if (!CLOSE_REASONS[reason].transient) {
+    if (!again) {
       clearTimeout(this.#retry)
       this.#setState('refused', reason)
       return
@@ -174,6 +184,7 @@ export class Connection {
     if (this.#state === 'refused') return
     this.#setState('connecting', null)
     clearTimeout(this.#retry)
+    this.#pausing = true
     const pauseMs = Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** this.#retries++)
     this.#retry = setTimeout(() => this.#attachAgain(), pauseMs * (0.5 + Math.random() / 2))
   }
@@ -181,6 +192,7 @@ export class Connection {
   #attachAgain(): void {
     if (this.#closed) return
     clearTimeout(this.#retry)
+    this.#pausing = false
     this.#unsettle()
     this.#provider.detach()
     this.#setState(this.#options.socket.isOpen ? 'connecting' : 'offline', null)

@@ -4,27 +4,35 @@
  */
 import type { Connection, Document } from '@hocuspocus/server'
 import * as decoding from 'lib0/decoding'
+import { encodeAwarenessUpdate } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { CLOSE_REASONS, type CloseReason, type Report } from '../shared/errors.ts'
-import { MAX_UNREAD_BYTES } from '../shared/limits.ts'
 import type { Participant } from '../shared/participant.ts'
 import { encodeMessage, readClientMessage, type ClientMessage, type ServerMessage } from '../shared/wire.ts'
-import { ackFrame, FRAME, statelessFrame, SYNC, syncFrame } from './frames.ts'
+import { ackFrame, FRAME, presenceFrame, statelessFrame, SYNC, syncFrame } from './frames.ts'
 import { applyPresence } from './presence.ts'
 import { isEmptyUpdate, type Member, type Room } from './room.ts'
+import type { ConnectionMeter } from './traffic.ts'
 
 /** What a worker's connection to a control document may say. */
 export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' }>
 
 /** Close code of a connection that was refused for good; the reason says why. */
 const REFUSED_CODE = 4403
+/** Sub-type of an authentication frame: a token. */
+const AUTH_TOKEN = 0
 
 export interface LinkOptions {
   readonly connection: Connection
   readonly participant: Participant
   /** Null for a control document, which holds no content. */
   readonly room: Room | null
+  readonly meter: ConnectionMeter
   readonly report: Report
+  /** Called for each frame, before anything else is done with it. */
+  readonly onFrame: () => void
+  /** The client has sent a fresh token. */
+  readonly onToken: (link: Link, token: string) => void
   readonly onWorkerMessage: (link: Link, message: WorkerMessage) => void
   readonly onClose: (link: Link) => void
 }
@@ -35,12 +43,21 @@ export class Link implements Member {
   readonly #connection: Connection
   readonly #document: Document
   readonly #room: Room | null
-  readonly #report: Report
-  readonly #onWorkerMessage: (link: Link, message: WorkerMessage) => void
+  readonly #options: LinkOptions
   /** The host's own loop; it still gets the frames of authentication and closing. */
   readonly #hostReceive: (data: Uint8Array) => void
   #ready = false
   #closed = false
+  /** Why it was refused before it stood; null otherwise. */
+  #objection: CloseReason | null = null
+  #isOpen = false
+  /** The client has closed the connection while it was being put together. */
+  #left: Uint8Array | null = null
+  /** An answer to a question for the state waits to be sent. */
+  #answering = false
+  /** The newest presence message of those that came too fast. */
+  #latePresence: Uint8Array | null = null
+  #presenceTimer: NodeJS.Timeout | undefined
   /** A mark that waits: some update of this connection builds on one that has not come yet. */
   #waitingMark: number | null = null
 
@@ -50,14 +67,14 @@ export class Link implements Member {
     this.#connection = connection
     this.#document = connection.document
     this.#room = room
-    this.#report = options.report
-    this.#onWorkerMessage = options.onWorkerMessage
+    this.#options = options
     this.address = connection.messageAddress
     this.#hostReceive = connection.handleMessage.bind(connection)
     connection.handleMessage = (data) => this.receive(data)
     room?.members.add(this)
     connection.onClose(() => {
       this.#closed = true
+      clearTimeout(this.#presenceTimer)
       room?.members.delete(this)
       options.onClose(this)
     })
@@ -67,28 +84,42 @@ export class Link implements Member {
     return this.#ready
   }
 
+  get documentName(): string {
+    return this.#document.name
+  }
+
+  /** Ends the time in which the host is still putting the connection together, and must not find it closed. */
+  open(): void {
+    queueMicrotask(() => {
+      this.#isOpen = true
+      if (this.#left !== null) this.#hostReceive(this.#left)
+      if (this.#objection !== null) this.refuse(this.#objection)
+    })
+  }
+
   receive(data: Uint8Array): void {
-    if (this.#closed) return
+    this.#options.onFrame()
+    if (this.#closed || this.#objection !== null) return
+    const reason = this.#options.meter.frame(data.byteLength)
+    if (reason !== null) return this.refuse(reason)
     try {
       const decoder = decoding.createDecoder(data)
       decoding.readVarString(decoder)
+      this.#left = null
       this.#dispatch(decoding.readVarUint(decoder), decoder, data)
     } catch (error) {
-      this.#report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
+      this.#options.report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
       this.refuse('malformed')
     }
   }
 
   send(frame: Uint8Array): void {
-    if (this.#closed) return
-    const socket = this.#connection.webSocket as { bufferedAmount?: number }
-    if ((socket.bufferedAmount ?? 0) > MAX_UNREAD_BYTES) {
-      // No farewell: a reader that does not read would not get it. The socket goes, and with it what waits in it.
-      this.#connection.webSocket.close(4408, 'slow-reader')
-      this.#connection.close({ code: 4408, reason: 'slow-reader' })
-      return
-    }
-    this.#connection.send(frame)
+    if (!this.#closed) this.#connection.send(frame)
+  }
+
+  /** Asks the client for a fresh token. */
+  requestToken(): void {
+    if (!this.#closed) this.#connection.requestToken()
   }
 
   tell(message: ServerMessage): void {
@@ -98,6 +129,10 @@ export class Link implements Member {
   /** Ends the connection to this session, with the reason; the socket and its other sessions stay. */
   refuse(reason: CloseReason): void {
     if (this.#closed) return
+    if (!this.#isOpen) {
+      this.#objection ??= reason
+      return
+    }
     this.tell({ t: 'refused', reason })
     this.#connection.close({ code: CLOSE_REASONS[reason].transient ? 4205 : REFUSED_CODE, reason })
   }
@@ -110,12 +145,18 @@ export class Link implements Member {
       case FRAME.awareness:
         return this.#presence(decoding.readVarUint8Array(decoder))
       case FRAME.stateless:
+        if (data.byteLength > this.#options.meter.statelessBytes) return this.refuse('too-big')
         return this.#message(decoding.readVarString(decoder))
       case FRAME.queryAwareness:
-        return
+        return this.#sendPresence()
       case FRAME.auth:
+        if (decoding.readVarUint(decoder) !== AUTH_TOKEN) return this.refuse('malformed')
+        return this.#options.onToken(this, decoding.readVarString(decoder))
       case FRAME.close:
-        return this.#hostReceive(data)
+        // The host keeps frames until a connection stands. A close that others follow is about an earlier connection.
+        if (this.#isOpen) this.#hostReceive(data)
+        else this.#left = data
+        return
       default:
         return this.refuse('malformed')
     }
@@ -135,9 +176,15 @@ export class Link implements Member {
 
   /** Answers with what the reader lacks, and asks for what the server lacks. Encoded now, sent when it is stored. */
   #sendState(stateVector: Uint8Array): void {
+    // What waits to be sent has all that this answer would have; what is newer follows it.
+    if (this.#answering) return
+    const reason = this.#options.meter.state()
+    if (reason !== null) return this.refuse(reason)
     const state = syncFrame(this.address, SYNC.step2, Y.encodeStateAsUpdate(this.#document, stateVector))
     const ask = syncFrame(this.address, SYNC.step1, Y.encodeStateVector(this.#document))
+    this.#answering = true
     this.#after(() => {
+      this.#answering = false
       this.send(state)
       this.send(ask)
       this.#ready = true
@@ -156,16 +203,42 @@ export class Link implements Member {
   }
 
   #presence(update: Uint8Array): void {
+    const { presence } = this.#options.meter
+    if (this.#latePresence === null && presence.take(1)) return this.#show(update)
+    this.#latePresence = update
+    this.#presenceTimer ??= setTimeout(() => this.#showLate(), presence.waitMs(1)).unref()
+  }
+
+  #showLate(): void {
+    this.#presenceTimer = undefined
+    const late = this.#latePresence
+    this.#latePresence = null
+    if (late === null || this.#closed) return
+    try {
+      this.#presence(late)
+    } catch {
+      this.refuse('malformed')
+    }
+  }
+
+  #show(update: Uint8Array): void {
     const shown = this.#document.getClients(this.#connection)
     const states = this.#document.awareness.getStates()
     const owner = (clientId: number): boolean => shown.has(clientId) || !states.has(clientId)
     applyPresence(this.#document.awareness, update, this.participant, owner, { source: 'connection', connection: this.#connection })
   }
 
+  #sendPresence(): void {
+    const { awareness } = this.#document
+    if (this.#options.meter.state() !== null) return this.refuse('too-fast')
+    if (awareness.getStates().size === 0) return
+    this.send(presenceFrame(this.address, encodeAwarenessUpdate(awareness, [...awareness.getStates().keys()])))
+  }
+
   #message(payload: string): void {
     const message = readClientMessage(payload)
     if (message === null) return
-    if (message.t !== 'mark') return this.#onWorkerMessage(this, message)
+    if (message.t !== 'mark') return this.#options.onWorkerMessage(this, message)
     if (this.#room?.hasPending === true) this.#waitingMark = message.n
     else this.#answerMark(message.n)
   }

@@ -8,19 +8,22 @@
  *   createConnection       gives each connection our own frame loop (`link.ts`) before its first frame.
  *   broadcastUpdate        nothing: the room broadcasts, when the update is stored.
  */
-import { Hocuspocus, type Connection, type Document, type Extension, type WebSocketLike } from '@hocuspocus/server'
+import { Hocuspocus, type Connection, type Document, type Extension } from '@hocuspocus/server'
 import * as Y from 'yjs'
 import type { CloseReason, Report } from '../shared/errors.ts'
-import { MAX_SESSIONS_PER_SOCKET, SESSION_NAME } from '../shared/limits.ts'
+import type { Limits } from '../shared/limits.ts'
 import { agentOfControl } from '../shared/wire.ts'
-import { opens, type Access, type Grant } from './access.ts'
+import type { Access, Grant } from './access.ts'
 import { Clerk, type Route } from './clerk.ts'
 import { Compactor, shouldCompact } from './compaction.ts'
 import { Dispatcher } from './dispatch.ts'
+import { Grants, type RevokeTarget } from './grants.ts'
 import { Link, type WorkerMessage } from './link.ts'
 import { UpdateLog } from './log.ts'
 import { Room } from './room.ts'
+import { metered, type JoinedSocket } from './socket.ts'
 import { DamagedSession, type Job, type NewJob, type Store } from './store.ts'
+import { Traffic, type SocketMeter } from './traffic.ts'
 
 export interface SessionsOptions {
   readonly store: Store
@@ -28,6 +31,7 @@ export interface SessionsOptions {
   readonly route: Route
   readonly report: Report
   readonly leaseMs: number
+  readonly limits: Limits
   /** Epoch milliseconds. */
   readonly now: () => number
 }
@@ -70,6 +74,9 @@ export class Sessions {
   readonly #log: UpdateLog
   readonly #dispatcher: Dispatcher
   readonly #compactor: Compactor
+  readonly #grants: Grants
+  readonly #traffic: Traffic
+  readonly #meters = new WeakMap<Request, SocketMeter>()
   readonly #rooms = new Map<string, { room: Room; clerk: Clerk }>()
   readonly #loaded = new Map<string, LogSize>()
   /** How many are about to use a document, by name. */
@@ -77,7 +84,9 @@ export class Sessions {
 
   constructor(options: SessionsOptions) {
     this.#options = options
-    const { store, report } = options
+    const { store, report, access, limits, now } = options
+    this.#grants = new Grants({ access, report, graceMs: limits.tokenGraceMs, now })
+    this.#traffic = new Traffic(limits, () => performance.now())
     this.#log = new UpdateLog({ store, report, onStall: this.#onStall })
     this.#compactor = new Compactor({ store, report })
     this.#dispatcher = new Dispatcher({
@@ -88,7 +97,15 @@ export class Sessions {
       lapse: async (job) => (await this.#use(job.session, ({ clerk }) => clerk.lapse(job.run))) ?? true,
     })
     // flushDelay false: the host hands each broadcast on at once, to the override below.
-    this.#host = new Hocuspocus<Context>({ quiet: true, flushDelay: false, extensions: [this.#extension()] })
+    this.#host = new Hocuspocus<Context>({
+      quiet: true,
+      flushDelay: false,
+      maxUnauthenticatedQueueMessages: limits.waitingFrames,
+      maxUnauthenticatedQueueSize: limits.waitingBytes,
+      // A worker that comes back asks for all its sessions before the first token is checked.
+      maxPendingDocuments: limits.sessionsPerSocket,
+      extensions: [this.#extension()],
+    })
     this.#overrideHost()
   }
 
@@ -97,19 +114,35 @@ export class Sessions {
   }
 
   /** Takes over a socket that was just opened. */
-  accept(socket: WebSocketLike, request: Request): AcceptedSocket {
-    const client = this.#host.handleConnection(socket, request)
+  accept(socket: JoinedSocket, request: Request): AcceptedSocket {
+    const meter = this.#traffic.open(socket)
+    this.#meters.set(request, meter)
+    const client = this.#host.handleConnection(metered(socket, meter), request)
     const host = client as unknown as HostSocket
     const create = must(host, 'createConnection').bind(client)
-    let open = 0
+    let linked = 0
     host.createConnection = (...args) => {
       const connection = create(...args)
-      open += 1
-      connection.onClose(() => (open -= 1))
-      this.#adopt(connection, open)
+      this.#adopt(connection, meter, () => (linked += 1))
       return connection
     }
-    return client
+    return {
+      handleMessage: (data) => {
+        const before = linked
+        client.handleMessage(data)
+        // Frames that no link has counted belong to no connection.
+        if (linked === before) meter.stray()
+      },
+      handleClose: (event) => {
+        meter.closed()
+        client.handleClose(event)
+      },
+    }
+  }
+
+  /** Ends the connections of the target, and refuses its tokens that were issued until now. */
+  revoke(target: RevokeTarget): void {
+    this.#grants.revoke(target)
   }
 
   /** Counts for health and metrics. */
@@ -146,18 +179,10 @@ export class Sessions {
   #extension(): Extension<Context> {
     return {
       extensionName: 'polylogue',
-      onAuthenticate: async ({ token, documentName, connectionConfig }) => {
-        const agent = agentOfControl(documentName)
-        if (agent === null && !SESSION_NAME.test(documentName)) throw refusal('bad-session-name')
-        let grant: Grant | null
-        try {
-          grant = await this.#options.access(token)
-        } catch (error) {
-          this.#options.report(error, { stage: 'access' })
-          throw refusal('unavailable')
-        }
-        if (grant === null || grant.expiresAt <= this.#options.now()) throw refusal('bad-token')
-        if (!opens(grant, documentName)) throw refusal('forbidden')
+      onAuthenticate: async ({ token, documentName, connectionConfig, request }) => {
+        const grant = await this.#grants.check(token, documentName)
+        if (typeof grant === 'string') throw refusal(grant)
+        this.#meters.get(request)?.authenticated()
         connectionConfig.readOnly = grant.participant.kind === 'viewer'
         return { grant }
       },
@@ -254,17 +279,28 @@ export class Sessions {
 
   // ---- connections --------------------------------------------------------------------------------------------------
 
-  #adopt(connection: Connection, open: number): void {
-    const context = connection.context as Context
+  #adopt(connection: Connection, socket: SocketMeter, onFrame: () => void): void {
+    const { grant } = connection.context as Context
+    const { name } = connection.document
+    const { meter, objection } = socket.connect(grant.participant, name)
     const link = new Link({
       connection,
-      participant: context.grant.participant,
-      room: this.#rooms.get(connection.document.name)?.room ?? null,
+      participant: grant.participant,
+      room: this.#rooms.get(name)?.room ?? null,
+      meter,
       report: this.#options.report,
-      onWorkerMessage: (from, message) => this.#onWorker(from, connection.document.name, message),
-      onClose: (gone) => this.#dispatcher.leave(gone),
+      onFrame,
+      onToken: (from, token) => this.#grants.refresh(from, token),
+      onWorkerMessage: (from, message) => this.#onWorker(from, name, message),
+      onClose: (gone) => {
+        meter.close()
+        this.#grants.release(gone)
+        this.#dispatcher.leave(gone)
+      },
     })
-    if (open > MAX_SESSIONS_PER_SOCKET) link.refuse('overloaded')
+    if (objection === null) this.#grants.hold(link, grant)
+    else link.refuse(objection)
+    link.open()
   }
 
   #onWorker(link: Link, documentName: string, message: WorkerMessage): void {
