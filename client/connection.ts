@@ -170,7 +170,7 @@ export class Connection {
     if (code !== 1000 || reason === 'provider_initiated') return
     const said = readCloseReason(reason)
     // A token that was good when the connection began has run out: a fresh one may be had. If not, the next word is final.
-    this.#over(said, said === 'bad-token')
+    this.#over(said, said === 'bad-token' || CLOSE_REASONS[said].transient)
   }
 
   #over(reason: CloseReason, again = CLOSE_REASONS[reason].transient): void {

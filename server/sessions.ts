@@ -131,7 +131,7 @@ export class Sessions {
         const before = linked
         client.handleMessage(data)
         // Frames that no link has counted belong to no connection.
-        if (linked === before) meter.stray()
+        if (linked === before) meter.stray(data.byteLength)
       },
       handleClose: (event) => {
         meter.closed()

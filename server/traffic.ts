@@ -91,6 +91,8 @@ export class SocketMeter {
   readonly #participants = new Map<string, Participant>()
   readonly #connections = new Map<string, number>()
   #open = 0
+  /** What may still come before a valid token; `Infinity` once there was one. */
+  #bytesLeft: number
   #ended = false
   /** What may be unread besides the limit: the rest of a large frame. */
   #allowance = 0
@@ -99,6 +101,7 @@ export class SocketMeter {
     this.#traffic = traffic
     this.#socket = socket
     this.#strays = new Bucket(traffic.limits.strayFrames, traffic.now)
+    this.#bytesLeft = traffic.limits.unauthenticatedBytes
   }
 
   get unreadBytes(): number {
@@ -107,6 +110,7 @@ export class SocketMeter {
 
   /** A token of the socket was valid. */
   authenticated(): void {
+    this.#bytesLeft = Number.POSITIVE_INFINITY
     this.#traffic.acquainted(this)
   }
 
@@ -133,11 +137,10 @@ export class SocketMeter {
   }
 
   /** Counts a frame that belongs to no connection; ends the socket when there are too many. */
-  stray(): boolean {
-    if (this.#ended) return false
-    if (this.#strays.take(1)) return true
-    this.end(4429, 'too-fast')
-    return false
+  stray(bytes: number): void {
+    this.#bytesLeft -= bytes
+    if (this.#bytesLeft < 0) this.end(4429, 'too-big')
+    else if (!this.#strays.take(1)) this.end(4429, 'too-fast')
   }
 
   /** Whether `bytes` may be put behind what is unread already; ends the socket when not. */

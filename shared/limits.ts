@@ -77,6 +77,8 @@ export interface Limits {
   readonly waitingBytes: number
   /** Sockets that have not shown a token yet; one more closes the oldest of them. */
   readonly unauthenticatedSockets: number
+  /** Bytes that one socket may send before its first token is found valid. */
+  readonly unauthenticatedBytes: number
   /** Time for a new socket to show a token, in milliseconds. */
   readonly authenticateMs: number
   /** How long a connection stands on an expired token while its client is asked for a fresh one, in milliseconds. */
@@ -102,7 +104,8 @@ export const LIMITS: Limits = {
   participantUnreadBytes: 128 * 1024 * 1024,
   waitingFrames: 8_000,
   waitingBytes: 1024 * 1024,
-  unauthenticatedSockets: 512,
+  unauthenticatedSockets: 256,
+  unauthenticatedBytes: 256 * 1024,
   authenticateMs: 15_000,
   tokenGraceMs: 10_000,
 }
