@@ -12,6 +12,7 @@ import { LIMITS, MAX_FRAME_BYTES, type Limits } from '../shared/limits.ts'
 import { createAccess, type AccessOptions } from './access.ts'
 import type { Route } from './clerk.ts'
 import { LEASE_MS } from './dispatch.ts'
+import { acceptPlain, GATEWAY_PATH } from './gateway.ts'
 import type { RevokeTarget } from './grants.ts'
 import { Sessions } from './sessions.ts'
 import { joinWrites } from './socket.ts'
@@ -131,7 +132,8 @@ function upgrade({ sessions, sockets, report, origins }: Endpoint, request: Inco
   socket.on('error', () => socket.destroy())
   const url = URL.parse(request.url ?? '/', 'http://localhost')
   const { origin } = request.headers
-  if (url?.pathname !== SYNC_PATH) {
+  const isPlain = url?.pathname.startsWith(GATEWAY_PATH) === true
+  if (url === null || (url.pathname !== SYNC_PATH && !isPlain)) {
     socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
     return
   }
@@ -140,7 +142,10 @@ function upgrade({ sessions, sockets, report, origins }: Endpoint, request: Inco
     return
   }
   sockets.handleUpgrade(request, socket, head, (ws) => {
-    const client = sessions.accept(joinWrites(ws, socket as Socket), toRequest(request, url))
+    const joined = joinWrites(ws, socket as Socket)
+    const client = isPlain
+      ? acceptPlain(sessions, joined, url, toRequest(request, url))
+      : sessions.accept(joined, toRequest(request, url))
     ws.on('message', (data, isBinary) => {
       // Text frames are not part of the protocol; `ws` gives each binary message as one Buffer.
       if (isBinary) client.handleMessage(data as Uint8Array)
@@ -169,7 +174,8 @@ function pingAll(sockets: WebSocketServer): void {
 function toRequest(request: IncomingMessage, url: URL): Request {
   const headers = new Headers()
   for (const [name, value] of Object.entries(request.headers)) if (value !== undefined) headers.set(name, String(value))
-  return new Request(url, { headers })
+  // Without the query: it may hold a token, and whatever is in a request may end up in a log.
+  return new Request(new URL(url.pathname, url), { headers })
 }
 
 function listen(http: Server, port: number, host: string): Promise<void> {
