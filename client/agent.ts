@@ -274,7 +274,7 @@ class Worker implements Agent {
     joined.users -= 1
     if (joined.users > 0 || this.#closed) return
     joined.linger = setTimeout(() => {
-      this.#sessions.delete(id)
+      if (this.#sessions.get(id) === joined) this.#sessions.delete(id)
       joined.close()
     }, LINGER_MS)
     ;(joined.linger as { unref?: () => void }).unref?.()
@@ -292,7 +292,8 @@ class Worker implements Agent {
     const connection = this.#connect(id, doc, awareness, {
       onState: (state, reason) => {
         session.setStatus({ connection: state, reason })
-        if (state === 'live') {
+        if (state === 'refused') this.#refused(id, session)
+        else if (state === 'live') {
           writes.live()
           isLive()
         }
@@ -308,13 +309,31 @@ class Worker implements Agent {
     })
     const ready = Promise.all([live, identified]).then(() => {})
     ready.catch((error: unknown) => this.#report(error, { stage: 'token' }))
+    let isOver = (): void => {}
+    const over = new Promise<void>((resolve) => (isOver = resolve))
     const close = (): void => {
+      isOver()
       session.destroy()
       writes.destroy()
       connection.close()
       doc.destroy()
     }
-    return { session, doc, live: ready, stored: () => writes.whenStored(), close, users: 1, linger: undefined }
+    return { session, doc, live: ready, stored: () => Promise.race([writes.whenStored(), over]), close, users: 1, linger: undefined }
+  }
+
+  /** The server will not have this replica: its runs are over here, and the next one begins with a fresh one. */
+  #refused(id: string, session: Session): void {
+    const joined = this.#sessions.get(id)
+    if (joined?.session !== session) return
+    this.#sessions.delete(id)
+    // Not within the connection's own event.
+    queueMicrotask(() => joined.close())
+    this.#report(new SessionError('closed', `The session ${id} was refused: ${session.status.reason}.`), { stage: 'session', session: id })
+    for (const held of this.#held.values()) {
+      if (held.run?.session !== session) continue
+      held.lost = true
+      held.run.lose()
+    }
   }
 
   #connect(

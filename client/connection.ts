@@ -37,6 +37,11 @@ const SYNC_STEP_1 = 0
 const SYNC_UPDATE = 2
 const RETRY_FIRST_MS = 250
 const RETRY_LONGEST_MS = 10_000
+/**
+ * Denials of a fresh token that are not final yet, after the connection ended for the old one. Together more than a second:
+ * a revocation takes the tokens of its own second with it, since they say no more than the second they were issued in.
+ */
+const TOKEN_TRIES = 4
 
 export class Connection {
   readonly #options: ConnectionOptions
@@ -48,6 +53,7 @@ export class Connection {
   #retry: ReturnType<typeof setTimeout> | undefined
   /** The server has closed the document, and the next attempt has not begun. */
   #pausing = false
+  #tokenTries = 0
   #closed = false
   readonly #offProbe: () => void
 
@@ -106,6 +112,7 @@ export class Connection {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#unsettle()
     clearTimeout(this.#retry)
     this.#offProbe()
     this.#options.doc.off('update', this.#onUpdate)
@@ -141,6 +148,7 @@ export class Connection {
   #evaluate(): void {
     if (this.#closed || !this.#settled || !this.#gotState || this.#state === 'live') return
     this.#retries = 0
+    this.#tokenTries = 0
     this.#setState('live', null)
   }
 
@@ -162,18 +170,20 @@ export class Connection {
 
   #denied(reason: CloseReason): void {
     // Between two attempts nothing has been asked: the answer is to a token that crossed with the end of the connection.
-    if (!this.#pausing) this.#over(reason)
+    if (this.#pausing) return
+    this.#over(reason, CLOSE_REASONS[reason].transient || (reason === 'bad-token' && this.#tokenTries-- > 0))
   }
 
   #documentClosed(code: number, reason: string): void {
     // Only the server's word on this document comes with 1000; every other code is the socket's end.
     if (code !== 1000 || reason === 'provider_initiated') return
     const said = readCloseReason(reason)
-    // A token that was good when the connection began has run out: a fresh one may be had. If not, the next word is final.
+    // A token that was good when the connection began has run out or was revoked: a fresh one may be had.
+    if (said === 'bad-token') this.#tokenTries = TOKEN_TRIES
     this.#over(said, said === 'bad-token' || CLOSE_REASONS[said].transient)
   }
 
-  #over(reason: CloseReason, again = CLOSE_REASONS[reason].transient): void {
+  #over(reason: CloseReason, again: boolean): void {
     if (this.#closed) return
     this.#unsettle()
     if (!again) {

@@ -16,8 +16,8 @@ const NAME = /^[A-Za-z0-9_.:-]+$/
  */
 export class SharedObject {
   readonly name: string
-  readonly #doc: Y.Doc
-  readonly #map: Y.Map<Json>
+  #doc: Y.Doc
+  #map: Y.Map<Json>
   readonly #origin: unknown
   readonly #report: Report
   readonly #listeners = new Set<() => void>()
@@ -67,6 +67,15 @@ export class SharedObject {
     return () => void this.#listeners.delete(entry)
   }
 
+  /** @internal Goes on with another replica's content. */
+  moveTo(doc: Y.Doc): void {
+    this.#map.unobserve(this.#onChange)
+    this.#doc = doc
+    this.#map = doc.getMap<Json>(objectRoot(this.name))
+    this.#map.observe(this.#onChange)
+    this.#onChange()
+  }
+
   destroy(): void {
     this.#map.unobserve(this.#onChange)
     this.#listeners.clear()
@@ -93,7 +102,7 @@ export class SharedObject {
 
 /** The shared objects of one session, and the undo of what this participant did to them. */
 export class SharedObjects {
-  readonly #doc: Y.Doc
+  #doc: Y.Doc
   readonly #report: Report
   readonly #objects = new Map<string, SharedObject>()
   readonly #origin = Symbol('objects')
@@ -112,9 +121,7 @@ export class SharedObjects {
     if (object === undefined) {
       object = new SharedObject(name, this.#doc, this.#origin, this.#report)
       this.#objects.set(name, object)
-      const type = this.#doc.getMap(objectRoot(name))
-      if (this.#undo === null) this.#undo = new Y.UndoManager(type, { trackedOrigins: new Set([this.#origin]), captureTimeout: 300 })
-      else this.#undo.addToScope(type)
+      this.#addToUndo(name)
     }
     return object
   }
@@ -125,6 +132,23 @@ export class SharedObjects {
 
   redo(): boolean {
     return (this.#undo?.redo() ?? null) !== null
+  }
+
+  /** @internal Goes on with another replica. What was done in the former one cannot be undone any more. */
+  moveTo(doc: Y.Doc): void {
+    this.#undo?.destroy()
+    this.#undo = null
+    this.#doc = doc
+    for (const [name, object] of this.#objects) {
+      this.#addToUndo(name)
+      object.moveTo(doc)
+    }
+  }
+
+  #addToUndo(name: string): void {
+    const type = this.#doc.getMap(objectRoot(name))
+    if (this.#undo === null) this.#undo = new Y.UndoManager(type, { trackedOrigins: new Set([this.#origin]), captureTimeout: 300 })
+    else this.#undo.addToScope(type)
   }
 
   destroy(): void {

@@ -4,13 +4,16 @@
  */
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { SessionError, type Report } from '../shared/errors.ts'
+import { SessionError, type CloseReason, type Report } from '../shared/errors.ts'
+import { rootsOf } from '../shared/layout.ts'
 import { SESSION_NAME } from '../shared/limits.ts'
 import type { Participant } from '../shared/participant.ts'
-import { Connection } from './connection.ts'
+import type { ServerMessage } from '../shared/wire.ts'
+import { Connection, type ConnectionState } from './connection.ts'
 import { forgetParticipant, participantOf, recallParticipant, rememberParticipant } from './identity.ts'
 import { LocalStore, LOCAL_STORE } from './local-store.ts'
 import { Presence } from './presence.ts'
+import { Quarantine, type RefusedWrites } from './quarantine.ts'
 import { Session } from './session.ts'
 import { Socket } from './socket.ts'
 import { StoredWrites } from './stored.ts'
@@ -34,6 +37,15 @@ export interface OpenSession extends Session {
   readonly ready: Promise<void>
   /** Resolves when everything written so far is stored at the server. */
   stored(): Promise<void>
+  /**
+   * What the server has refused and will not get by itself: messages that were sent again and refused again, and fields of
+   * shared objects, which others may have changed since. Null: nothing. Listeners of `status` are told when it changes.
+   */
+  readonly refused: RefusedWrites | null
+  /** Writes what was refused once more, over what is there by now. */
+  restoreRefused(): void
+  /** Gives up what was refused; it is removed from this device. */
+  discardRefused(): void
   /** Tries at once: after a refusal with a new token, or when the app knows that the network is back. */
   reconnect(): void
   /** Lets go of everything; nothing is delivered afterwards. Never cancels a run. What is unsent stays on the device. */
@@ -55,35 +67,69 @@ export function openSession(options: OpenOptions): OpenSession {
 
 const reportToConsole: Report = (error, context) => console.error('polylogue:', context.stage, error)
 
+/**
+ * Refusals that a fresh replica heals: something in this one may not be written, and would be refused again with every
+ * attempt. `read-only`: the participant could write when it was written.
+ */
+const HEALED: ReadonlySet<CloseReason> = new Set(['refused-update', 'read-only'])
+/** A fresh replica is made at once this many times; after that the pause doubles. */
+const HEALS_AT_ONCE = 6
+const HEAL_FIRST_MS = 500
+const HEAL_LONGEST_MS = 30_000
+/** Refusals that are longer ago than this do not count for the pause. */
+const HEAL_FORGET_MS = 60_000
+
+interface Replica {
+  readonly doc: Y.Doc
+  readonly awareness: Awareness
+}
+
+function newReplica(): Replica {
+  const doc = new Y.Doc()
+  return { doc, awareness: new Awareness(doc) }
+}
+
 class BrowserSession extends Session implements OpenSession {
   readonly ready: Promise<void>
   readonly #options: OpenOptions
   readonly #report: Report
-  readonly #doc: Y.Doc
-  readonly #awareness: Awareness
   readonly #storedWrites: StoredWrites
+  readonly #quarantine = new Quarantine()
   readonly #who: string
+  #replica: Replica
   #socket: Socket | null = null
   #connection: Connection | null = null
   #store: LocalStore | null = null
   #tabs: Tabs | null = null
+  /** Name of what this browser shares about the session: its database and its channel. */
+  #shared = ''
+  #generation = 0
   /** Notes of earlier replicas on this device whose writes are not confirmed yet. */
   #unstored: readonly string[] = []
+  #refused: RefusedWrites | null = null
+  /** A fresh replica is being made; the one that was refused is shown, and written to, until it is in step. */
+  #healing = false
+  #heals: number[] = []
+  #healTimer: ReturnType<typeof setTimeout> | undefined
+  /** The server has refused this replica; else another tab has replaced its own. */
+  #blame = false
+  #why: { code: string | null; path: string | null } = { code: null, path: null }
+  /** Tabs that were open when this one replaced its replica: they send what they wrote themselves. */
+  #others = new Set<number>()
+  #recalled = false
   #closing: Promise<void> | null = null
 
   constructor(options: OpenOptions) {
-    const doc = new Y.Doc()
-    const awareness = new Awareness(doc)
+    const replica = newReplica()
     const report = options.onError ?? reportToConsole
-    super({ id: options.id, doc, presence: new Presence(awareness, report), report, now: Date.now })
+    super({ id: options.id, doc: replica.doc, presence: new Presence(replica.awareness, report), report, now: Date.now })
     this.#options = options
     this.#report = report
-    this.#doc = doc
-    this.#awareness = awareness
+    this.#replica = replica
     this.#who = `polylogue:who:${options.url}:${options.id}`
     this.#storedWrites = new StoredWrites({
-      doc,
-      isForeign: (origin) => origin === LOCAL_STORE || origin === this.#connection?.origin,
+      doc: replica.doc,
+      isForeign: (origin) => this.#isShared(origin),
       onStored: (onServer) => this.#onStored(onServer),
     })
     this.ready = this.#start()
@@ -91,12 +137,31 @@ class BrowserSession extends Session implements OpenSession {
     this.ready.catch((error: unknown) => report(error, { stage: 'open' }))
   }
 
+  get refused(): RefusedWrites | null {
+    return this.#refused
+  }
+
   stored(): Promise<void> {
     return this.#storedWrites.whenStored()
   }
 
   reconnect(): void {
-    this.#connection?.reconnect()
+    if (this.#healing && this.#healTimer !== undefined) this.#beginAgain()
+    else this.#connection?.reconnect()
+  }
+
+  restoreRefused(): void {
+    const refused = this.#refused
+    if (refused === null) return
+    this.#forget(this.#quarantine.clear())
+    for (const { head, parts } of refused.messages) this.post(head, parts)
+    for (const [name, fields] of Object.entries(refused.fields)) this.object(name).update(fields)
+    this.#setRefused(null)
+  }
+
+  discardRefused(): void {
+    this.#forget(this.#quarantine.clear())
+    this.#setRefused(null)
   }
 
   close(): Promise<void> {
@@ -115,7 +180,9 @@ class BrowserSession extends Session implements OpenSession {
     if (offline) await this.#openReplica(me)
     if (this.closed) return
     this.identify(me)
-    this.#connect(me)
+    this.#socket = new Socket(this.#options.url)
+    this.#connection = this.#connect(this.#socket, me, this.#replica)
+    this.#storedWrites.attach(this.#connection)
   }
 
   /** The identity of the token; the last known one when no token can be had (or not soon) and the device knows one. */
@@ -139,70 +206,190 @@ class BrowserSession extends Session implements OpenSession {
     return typeof token === 'string' ? token : await token()
   }
 
+  #isShared(origin: unknown): boolean {
+    return origin === LOCAL_STORE || origin === this.#connection?.origin
+  }
+
   async #openReplica(me: Participant): Promise<void> {
-    const name = `polylogue:${this.#options.url}:${me.id}:${this.id}`
+    this.#shared = `polylogue:${this.#options.url}:${me.id}:${this.id}`
     try {
       this.#store = await LocalStore.open({
-        name,
-        doc: this.#doc,
+        name: this.#shared,
+        doc: this.#replica.doc,
         isRemote: (origin) => origin === this.#connection?.origin,
         report: this.#report,
         onSaved: (onDevice) => this.setStatus({ onDevice }),
+        onSuperseded: () => this.#heal(),
       })
       this.setStatus({ onDevice: true })
+      this.#generation = this.#store.generation
       this.#unstored = await this.#store.unstored()
       if (this.#unstored.length > 0) this.#storedWrites.assumeWritten()
     } catch (error) {
       // A browser that gives no storage (private mode, quota) still chats; it says that nothing is on the device.
       this.#report(error, { stage: 'local store' })
     }
-    if (typeof BroadcastChannel !== 'undefined') {
-      const isShared = (origin: unknown): boolean => origin === LOCAL_STORE || origin === this.#connection?.origin
-      this.#tabs = new Tabs(name, this.#doc, isShared, this.#report)
-    }
+    this.#openTabs()
   }
 
-  #connect(me: Participant): void {
-    const socket = new Socket(this.#options.url)
-    this.#socket = socket
-    this.#connection = new Connection({
-      socket,
-      name: this.id,
-      doc: this.#doc,
-      awareness: this.#awareness,
-      token: async () => {
-        const token = await this.#token()
-        // Another account's token on this replica would send one person's writes under another's name.
-        if (participantOf(token).id !== me.id) throw new SessionError('forbidden', 'The token is for another participant.')
-        return token
+  #openTabs(): void {
+    if (typeof BroadcastChannel === 'undefined') return
+    this.#tabs = new Tabs({
+      name: this.#shared,
+      doc: this.#replica.doc,
+      generation: this.#generation,
+      isShared: (origin) => this.#isShared(origin),
+      onSuperseded: (generation) => {
+        this.#generation = Math.max(this.#generation, generation - 1)
+        this.#heal()
       },
-      onState: (connection, reason) => {
-        this.setStatus({ connection, reason, ...(connection === 'live' ? {} : { stalled: false }) })
-        if (connection === 'live') this.#storedWrites.live()
-      },
-      onMessage: (message) => {
-        if (message.t === 'marked') this.#storedWrites.marked(message.n)
-        else if (message.t === 'stalled') this.setStatus({ stalled: message.stalled })
+      onGone: (clientId) => {
+        if (this.#others.delete(clientId) && this.me !== null && !this.#healing) this.#sendAgain(this.me)
       },
       report: this.#report,
     })
-    this.#storedWrites.attach(this.#connection)
+  }
+
+  #connect(socket: Socket, me: Participant, replica: Replica): Connection {
+    return new Connection({
+      socket,
+      name: this.id,
+      ...replica,
+      token: async () => {
+        const token = await this.#token()
+        const participant = participantOf(token)
+        // Another account's token on this replica would send one person's writes under another's name.
+        if (participant.id !== me.id) throw new SessionError('forbidden', 'The token is for another participant.')
+        if (participant.kind !== this.me?.kind && !this.closed) this.identify(participant)
+        return token
+      },
+      onState: (connection, reason) => this.#connectionChanged(replica, connection, reason),
+      onMessage: (message) => this.#receive(message),
+      report: this.#report,
+    })
+  }
+
+  #connectionChanged(replica: Replica, connection: ConnectionState, reason: CloseReason | null): void {
+    if (reason !== null && HEALED.has(reason)) {
+      if (replica !== this.#replica) this.#healing = false
+      this.#blame = true
+      // Not within the connection's own event.
+      queueMicrotask(() => this.#heal())
+      return
+    }
+    if (connection === 'live' && replica !== this.#replica) this.#replace(replica)
+    this.setStatus({ connection, reason, ...(connection === 'live' ? {} : { stalled: false }) })
+    if (connection !== 'live') return
+    this.#storedWrites.live()
+    void this.#recall()
+  }
+
+  #receive(message: ServerMessage): void {
+    if (message.t === 'marked') this.#storedWrites.marked(message.n)
+    else if (message.t === 'stalled') this.setStatus({ stalled: message.stalled })
+    else if (message.t === 'refused') this.#why = { code: message.code ?? null, path: message.path ?? null }
   }
 
   #onStored(onServer: boolean): void {
     this.#store?.setUnstored(!onServer, this.#unstored)
+    if (onServer && this.me !== null && this.#quarantine.size > 0) this.#forget(this.#quarantine.settle(this.#replica.doc, this.me))
     this.setStatus({ onServer })
+  }
+
+  // ---- healing ------------------------------------------------------------------------------------------------------
+
+  /**
+   * The server will not have this replica: a fresh one, under a new client id, takes its place as soon as it is in step.
+   * Until then the old one is shown and written to; nothing of it is lost.
+   */
+  #heal(): void {
+    if (this.closed || this.#healing || this.#socket === null) return
+    this.#healing = true
+    this.#connection?.close()
+    this.setStatus({ connection: this.#socket.isOpen ? 'connecting' : 'offline', reason: null, stalled: false })
+    const now = Date.now()
+    this.#heals = [...this.#heals.filter((at) => now - at < HEAL_FORGET_MS), now]
+    const surplus = this.#heals.length - HEALS_AT_ONCE
+    if (surplus <= 0) return this.#beginAgain()
+    this.#healTimer = setTimeout(() => this.#beginAgain(), Math.min(HEAL_LONGEST_MS, HEAL_FIRST_MS * 2 ** surplus))
+  }
+
+  #beginAgain(): void {
+    clearTimeout(this.#healTimer)
+    this.#healTimer = undefined
+    const { me } = this
+    if (this.closed || this.#socket === null || me === null) return
+    this.#connection = this.#connect(this.#socket, me, newReplica())
+  }
+
+  /** The fresh replica is in step with the server: it takes the place of the old one, in one turn. */
+  #replace(fresh: Replica): void {
+    const { me } = this
+    if (me === null || this.#connection === null) return
+    const old = this.#replica
+    const others = new Set(this.#tabs?.siblings)
+    this.#others = others
+    // What earlier pages wrote is sent by one of the tabs that are open.
+    const isFirst = [...others].every((id) => old.doc.clientID < id)
+    const counts = (id: number): boolean => id === old.doc.clientID || (isFirst && !others.has(id))
+    const kept = this.#quarantine.add(old.doc, counts, this.#why)
+    this.#why = { code: null, path: null }
+    this.#replica = fresh
+    this.#generation += 1
+    this.#healing = false
+    this.#tabs?.close(true)
+    this.#storedWrites.moveTo(fresh.doc, this.#connection)
+    this.#store?.moveTo(fresh.doc, this.#generation, kept)
+    if (this.#blame) this.#quarantine.blame(fresh.doc, me)
+    this.#blame = false
+    this.moveTo(fresh.doc, fresh.awareness, () => this.#sendAgain(me))
+    if (this.#tabs !== null) this.#openTabs()
+  }
+
+  /** Replicas that were refused in earlier pages, once the server has said what it has. */
+  async #recall(): Promise<void> {
+    if (this.#recalled || this.#store === null) return
+    this.#recalled = true
+    try {
+      for (const kept of await this.#store.kept()) this.#quarantine.recall(kept)
+      if (this.closed || this.me === null || this.#quarantine.size === 0) return
+      this.#sendAgain(this.me)
+      if (this.status.onServer) this.#forget(this.#quarantine.settle(this.#replica.doc, this.me))
+    } catch (error) {
+      this.#report(error, { stage: 'local store' })
+    }
+  }
+
+  #sendAgain(me: Participant): void {
+    const { messages, cancels, refused } = this.#quarantine.plan(this.#replica.doc, me)
+    for (const { head, parts } of messages) this.post(head, parts)
+    const { control } = rootsOf(this.#replica.doc)
+    for (const [key, flag] of Object.entries(cancels)) this.#replica.doc.transact(() => control.set(key, flag), this)
+    for (const kept of this.#quarantine.note(refused)) this.#store?.keep(kept)
+    this.#setRefused(refused)
+  }
+
+  #setRefused(refused: RefusedWrites | null): void {
+    if (refused === this.#refused) return
+    this.#refused = refused
+    this.tellStatus()
+  }
+
+  #forget(keys: readonly string[]): void {
+    for (const key of keys) this.#store?.forget(key)
   }
 
   async #close(release: (store: LocalStore) => Promise<void>): Promise<void> {
     this.destroy()
+    clearTimeout(this.#healTimer)
     this.#storedWrites.destroy()
     this.#connection?.close()
     this.#socket?.destroy()
-    this.#tabs?.close()
+    this.#tabs?.close(false)
     await this.ready.catch(() => {})
     if (this.#store !== null) await release(this.#store)
-    this.#awareness.destroy()
-    this.#doc.destroy()
+    this.#quarantine.clear()
+    this.#replica.awareness.destroy()
+    this.#replica.doc.destroy()
   }
 }

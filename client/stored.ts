@@ -17,6 +17,7 @@ export interface StoredOptions {
 
 export class StoredWrites {
   readonly #options: StoredOptions
+  #doc: Y.Doc
   #connection: Connection | null = null
   #written = 0
   #confirmed = 0
@@ -26,6 +27,7 @@ export class StoredWrites {
 
   constructor(options: StoredOptions) {
     this.#options = options
+    this.#doc = options.doc
     options.doc.on('update', this.#onUpdate)
   }
 
@@ -35,6 +37,15 @@ export class StoredWrites {
 
   attach(connection: Connection): void {
     this.#connection = connection
+  }
+
+  /** Goes on with another document, which may hold what was written into the former one and is not stored yet. */
+  moveTo(doc: Y.Doc, connection: Connection): void {
+    this.#doc.off('update', this.#onUpdate)
+    this.#doc = doc
+    doc.on('update', this.#onUpdate)
+    this.#connection = connection
+    this.#count()
   }
 
   /** Something was written before this client knew of it: in an earlier page, by an older replica. */
@@ -64,7 +75,7 @@ export class StoredWrites {
 
   destroy(): void {
     clearTimeout(this.#timer)
-    this.#options.doc.off('update', this.#onUpdate)
+    this.#doc.off('update', this.#onUpdate)
   }
 
   readonly #onUpdate = (_update: Uint8Array, origin: unknown): void => {

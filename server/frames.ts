@@ -1,4 +1,5 @@
 /** Frames of the Hocuspocus protocol that the server writes itself: address, message type, body. */
+import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 
 /** Message types of the Hocuspocus wire. */
@@ -39,4 +40,11 @@ export function statelessFrame(address: string, payload: string): Uint8Array {
   encoding.writeVarUint(encoder, FRAME.stateless)
   encoding.writeVarString(encoder, payload)
   return encoding.toUint8Array(encoder)
+}
+
+/** Throws on bytes that are no frame. */
+export function isAuthentication(frame: Uint8Array): boolean {
+  const decoder = decoding.createDecoder(frame)
+  decoding.readVarString(decoder)
+  return decoding.readVarUint(decoder) === FRAME.auth
 }

@@ -1,10 +1,12 @@
 /**
  * Hocuspocus as the multiplexer of sockets and documents, and what is put in its place: one Extension for its hooks, and
- * four overrides on instances (never on prototypes), each checked at start so that another version cannot pass unnoticed:
+ * overrides on instances (never on prototypes), each checked at start so that another version cannot pass unnoticed:
  *
  *   shouldUnloadDocument   a document with unstored updates, or that somebody is about to open, stays. As shipped a document
  *                          that was reopened can be unloaded by the timer of its predecessor.
  *   createDocument         holds the document from the moment it is asked for until its connection stands.
+ *   handleQueueingMessage  drops what comes for a document before its authentication: it was meant for a connection that the
+ *                          server has closed meanwhile, and must not be taken for the next one's.
  *   createConnection       gives each connection our own frame loop (`link.ts`) before its first frame.
  *   broadcastUpdate        nothing: the room broadcasts, when the update is stored.
  */
@@ -18,6 +20,8 @@ import { Clerk, type Route } from './clerk.ts'
 import { Compactor, shouldCompact } from './compaction.ts'
 import { Dispatcher } from './dispatch.ts'
 import { Grants, type RevokeTarget } from './grants.ts'
+import { isAuthentication } from './frames.ts'
+import { must, type HostDocument, type HostSocket } from './host.ts'
 import { Link, type WorkerMessage } from './link.ts'
 import { UpdateLog } from './log.ts'
 import { Room } from './room.ts'
@@ -46,14 +50,6 @@ interface Refusal {
 }
 
 const refusal = (reason: CloseReason): Refusal => ({ reason })
-
-/** The parts of the host's classes that the overrides replace; not in its public types. */
-interface HostSocket {
-  createConnection: (...args: unknown[]) => Connection
-}
-interface HostDocument {
-  broadcastUpdate: (update: Uint8Array) => void
-}
 
 /** What the frames of one socket are given to. */
 export interface AcceptedSocket {
@@ -120,6 +116,10 @@ export class Sessions {
     const client = this.#host.handleConnection(metered(socket, meter), request)
     const host = client as unknown as HostSocket
     const create = must(host, 'createConnection').bind(client)
+    const queue = must(host, 'handleQueueingMessage').bind(client)
+    host.handleQueueingMessage = async (data, address, documentName) => {
+      if (host.documentConnectionsEstablished.has(address) || isAuthentication(data)) await queue(data, address, documentName)
+    }
     let linked = 0
     host.createConnection = (...args) => {
       const connection = create(...args)
@@ -384,12 +384,3 @@ export class Sessions {
     })
   }
 }
-
-/** A method that an override replaces; throws when this version of the host does not have it. */
-function must<T, K extends keyof T>(target: T, key: K): T[K] {
-  if (typeof target[key] !== 'function') {
-    throw new Error(`This version of @hocuspocus/server has no ${String(key)}: it must be the one that package.json pins.`)
-  }
-  return target[key]
-}
-

@@ -23,8 +23,8 @@ export type ServerMessage =
   | { readonly t: 'marked'; readonly n: number }
   /** The log cannot commit: what is written now is not stored yet. `false`: it can again. */
   | { readonly t: 'stalled'; readonly stalled: boolean }
-  /** The connection is over, and why. */
-  | { readonly t: 'refused'; readonly reason: string }
+  /** The connection is over, and why; of a refused update also the rule that it broke, and where. */
+  | { readonly t: 'refused'; readonly reason: string; readonly code?: string; readonly path?: string }
   /** The lease of a run, for this worker. */
   | {
       readonly t: 'assign'

@@ -247,7 +247,7 @@ describe('others', () => {
       { seq: 2, by: 'assistant', role: 'assistant', text: 'It is here.' },
     ])
     const [run] = doc.getArray('tasks').toArray() as Y.Map<unknown>[]
-    expect([(run?.get('head') as Json)['id'], run?.get('status')]).toEqual([`${question}.assistant`, 'complete'])
+    expect([(run?.get('head') as Json | undefined)?.['id'], run?.get('status')]).toEqual([`${question}.assistant`, 'complete'])
     const steps = run?.get('steps') as Y.Array<Y.Map<unknown>> | undefined
     expect(steps?.get(0).get('status')).toBe('done')
     expect(doc.getArray('objects').toArray()).toMatchObject([{ name: 'cart', kind: 'map' }])

@@ -317,6 +317,7 @@ describe('strangers', () => {
     await until(() => guesser.closed !== null)
     expect(guesser.closed).toEqual({ code: 4429, reason: 'too-fast' })
     const filler = await RawClient.open(server.url)
+    filler.authenticate('s', await tokenFor('eve'))
     for (let n = 0; n < 20; n++) filler.sync('s', SYNC.update, new Uint8Array(1_000))
     await until(() => filler.closed !== null)
     expect(filler.closed?.code).toBe(4205)
