@@ -39,13 +39,12 @@ export class StoredWrites {
     this.#connection = connection
   }
 
-  /** Goes on with another document, which may hold what was written into the former one and is not stored yet. */
+  /** Goes on with another document. What was written into the former one counts as stored with the next mark. */
   moveTo(doc: Y.Doc, connection: Connection): void {
     this.#doc.off('update', this.#onUpdate)
     this.#doc = doc
     doc.on('update', this.#onUpdate)
     this.#connection = connection
-    this.#count()
   }
 
   /** Something was written before this client knew of it: in an earlier page, by an older replica. */

@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import * as Y from 'yjs'
 import { createAgent } from '../client/agent.ts'
 import { openSession, type OpenSession } from '../client/index.ts'
+import { missing } from '../client/missing.ts'
 import { textOf } from '../shared/message.ts'
 import { Room } from '../server/room.ts'
 import { openLive, texts } from './support/clients.ts'
@@ -107,6 +108,8 @@ describe('a refused update', () => {
     // It goes on: writes arrive, both ways, and undo takes back what is new.
     const changes = cartChanges
     cart.set('items', 2)
+    session.send('after')
+    expect(lists.at(-1)).toEqual(['before', 'behind it', 'after'])
     await session.stored()
     expect(cartChanges).toBeGreaterThan(changes)
     expect([session.undo(), cart.value]).toEqual([true, {}])
@@ -147,16 +150,23 @@ describe('a refused update', () => {
   test('[X7] what was offered is offered again after a reload, and what was sent again is there (CLI-9)', async () => {
     const server = await serveHere({ route: () => [] })
     const id = newId()
-    refuse()
+    const refused = refuse()
     const { session } = await openTab(server.url, id)
     await live(session)
     session.object('form').update({ name: POISON, city: 'Bonn' })
+    session.send(`bad ${POISON}`)
     session.send('hello')
-    await until(() => session.refused !== null && session.status.onServer && session.status.onDevice)
+    await until(() => session.refused?.messages.length === 1 && session.status.onServer && session.status.onDevice)
+    const { count } = refused
+    const offered = session.refused
     await session.close()
     const { session: again } = await openTab(server.url, id)
     await until(() => again.refused !== null)
-    expect(again.refused).toMatchObject({ fields: { form: { name: POISON, city: 'Bonn' } }, messages: [] })
+    expect(again.refused).toEqual(offered)
+    expect(again.refused?.fields).toEqual({ form: { name: POISON, city: 'Bonn' } })
+    // What was offered is not sent again.
+    await again.stored()
+    expect(refused.count).toBe(count)
     expect(texts(again)).toEqual(['hello'])
     await again.stored()
     expect(await seenByBob(server.url, id)).toEqual(['hello'])
@@ -251,6 +261,43 @@ describe('a refused update', () => {
     expect(texts(one)).toEqual(['from two'])
   })
 
+  test('[X7] a tab that cannot reach the server does not bring the refused replica back, and loses nothing (CLI-10)', async () => {
+    const server = await serveHere({ route: () => [] })
+    const id = newId()
+    const refused = refuse()
+    const { session: one } = await openTab(server.url, id)
+    await live(one)
+    // Its first token says who it is; there is no other, so that it never gets a connection.
+    let asked = 0
+    const never = new Promise<string>(() => {})
+    const token = (): Promise<string> => ((asked += 1) === 1 ? tokenFor('ada') : never)
+    const two = openSession({ url: server.url, id, token, offline: true, onError: () => {} })
+    onTestFinished(() => two.close())
+    await two.ready
+    two.object('cart').set('note', POISON)
+    two.send('from two')
+    await until(() => refused.count === 1)
+    await live(one)
+    // It is the other tab's to send, and that one is still open.
+    await until(() => texts(one).length === 0)
+    expect(texts(two)).toEqual(['from two'])
+    two.send('later')
+    await until(() => two.status.onDevice)
+    one.send('from one')
+    await one.stored()
+    expect([refused.count, texts(one)]).toEqual([1, ['from one']])
+
+    await two.close()
+    await until(() => texts(one).length === 2)
+    await one.stored()
+    expect(await seenByBob(server.url, id)).toEqual(['from one', 'from two'])
+    await one.close()
+    const { session: next } = await openTab(server.url, id)
+    await until(() => texts(next).includes('later') && next.status.onServer)
+    expect(await seenByBob(server.url, id)).toEqual(['from one', 'from two', 'later'])
+    expect(refused.count).toBe(1)
+  })
+
   test('[X7] somebody who may not write any more reads on, and the unsent text is kept (CLI-9)', async () => {
     const server = await serveHere({ route: () => [] })
     const id = newId()
@@ -314,6 +361,68 @@ describe('a refused update', () => {
     await until(() => ada.run(`${good}.assistant`)?.status === 'complete', { timeoutMs: 15_000 })
     expect([ada.run(`${bad}.assistant`)?.status, refused.count > 0]).toEqual(['interrupted', true])
   }, 40_000)
+})
+
+describe('what one replica has and another lacks', () => {
+  interface Pair {
+    readonly mine: Y.Doc
+    readonly server: Y.Doc
+    /** Brings the server what one of mine has. */
+    readonly push: () => void
+  }
+  function pair(): Pair {
+    const [mine, server] = [new Y.Doc(), new Y.Doc()]
+    const push = (): void => Y.applyUpdate(server, Y.encodeStateAsUpdate(mine))
+    return { mine, server, push }
+  }
+  function say(doc: Y.Doc, id: string, by: string, at = 1): void {
+    const message = new Y.Map<unknown>()
+    message.set('head', { id, role: 'user', by, kind: 'user', at })
+    message.set('parts', Y.Array.from([{ type: 'text', text: id }]))
+    doc.getArray('messages').push([message])
+  }
+  const all = (): boolean => true
+
+  test('a field that somebody has changed since it was stored is not missing; one that is deleted only here is (CLI-9)', () => {
+    const { mine, server, push } = pair()
+    mine.getMap('object:o').set('stored', 1)
+    mine.getMap('object:o').set('deleted', 1)
+    mine.getMap('object:o').set('same', 1)
+    push()
+    server.getMap('object:o').set('stored', 2)
+    server.getMap('object:o').set('theirs', 3)
+    mine.getMap('object:o').delete('deleted')
+    mine.getMap('object:o').set('mine', { deep: [1] })
+    mine.getMap('object:o').set('same', 1)
+    mine.getMap('object:other').set('gone', 1)
+    mine.getMap('object:other').delete('gone')
+    const { fields } = missing({ from: mine, to: server, by: 'ada', counts: all })
+    expect(fields).toEqual({ o: { deleted: undefined, mine: { deep: [1] } } })
+    expect('deleted' in (fields['o'] ?? {})).toBe(true)
+    expect(missing({ from: mine, to: server, by: 'ada', counts: () => false }).fields).toEqual({ o: { deleted: undefined } })
+  })
+
+  test('messages and cancels: those of the participant that the server has not, in their order (CLI-8)', () => {
+    const { mine, server, push } = pair()
+    say(mine, 'stored', 'ada')
+    push()
+    say(mine, 'second', 'ada', 3)
+    say(mine, 'first', 'ada', 2)
+    say(mine, 'forged', 'bob')
+    // The server has it by another way: another tab has sent it again.
+    say(mine, 'twice', 'ada')
+    say(server, 'twice', 'ada')
+    mine.getMap('control').set('cancel:m', { by: 'ada', at: 1 })
+    mine.getMap('control').set('cancel:n', { by: 'bob', at: 1 })
+    mine.getMap('control').set('handover', { by: 'ada', at: 1 })
+    const { messages, cancels } = missing({ from: mine, to: server, by: 'ada', counts: all })
+    expect(messages.map(({ head, parts }) => [head.id, parts])).toEqual([
+      ['first', [{ type: 'text', text: 'first' }]],
+      ['second', [{ type: 'text', text: 'second' }]],
+    ])
+    expect(cancels).toEqual({ 'cancel:m': { by: 'ada', at: 1 } })
+    expect(missing({ from: mine, to: server, by: 'ada', counts: () => false }).messages).toEqual([])
+  })
 })
 
 test('nothing of a closed connection is taken for the next one (CLI-2)', async () => {
