@@ -36,6 +36,14 @@ export interface KeptReplica {
   readonly path: string | null
 }
 
+/** A fresh replica takes the place of a refused one. */
+interface Move {
+  readonly generation: number
+  /** The refused one. */
+  readonly old: Y.Doc
+  readonly kept: KeptReplica
+}
+
 export interface LocalStoreOptions {
   readonly name: string
   readonly doc: Y.Doc
@@ -61,7 +69,7 @@ export class LocalStore {
   /** Counts the fresh replicas that took the place of refused ones. */
   #generation = 0
   /** A change of replica that is not on the device yet. */
-  #move: { readonly generation: number; readonly kept: KeptReplica } | null = null
+  #move: Move | null = null
 
   private constructor(options: LocalStoreOptions, db: IDBPDatabase<Schema>) {
     this.#options = options
@@ -118,14 +126,15 @@ export class LocalStore {
 
   /**
    * Goes on with a fresh document, and keeps the former one aside, in one step: whenever the page ends, the device has all
-   * of the one or all of the other.
+   * of the one or all of the other. What other tabs have written into the former one meanwhile is added to it.
    */
   moveTo(doc: Y.Doc, generation: number, kept: KeptReplica): void {
+    const old = this.#doc
     this.#doc.off('update', this.#onUpdate)
     this.#doc = doc
     doc.on('update', this.#onUpdate)
     this.#queue = []
-    this.#move = { generation, kept }
+    this.#move = { generation, old, kept }
     this.#localPending += 1
     this.#options.onSaved(false)
     void this.flush()
@@ -240,15 +249,16 @@ export class LocalStore {
     await transaction.done
   }
 
-  async #replace({ generation, kept }: { readonly generation: number; readonly kept: KeptReplica }): Promise<void> {
+  async #replace({ generation, old, kept }: Move): Promise<void> {
     const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
     const rows = transaction.objectStore('updates')
     const meta = transaction.objectStore('meta')
     const stored = Number((await meta.get(GENERATION)) ?? 0)
-    await meta.put(kept, QUARANTINE + kept.key)
+    // Another tab may have been first: what is there is of the fresh replica then.
+    const target = stored < generation ? old : this.#doc
+    for (const row of await rows.getAll()) Y.applyUpdate(target, row, LOCAL_STORE)
     if (stored < generation) await rows.clear()
-    // Another tab was first: what is there is of the fresh replica already.
-    else for (const row of await rows.getAll()) Y.applyUpdate(this.#doc, row, LOCAL_STORE)
+    await meta.put({ ...kept, update: Y.encodeStateAsUpdate(old) }, QUARANTINE + kept.key)
     await rows.add(Y.encodeStateAsUpdate(this.#doc))
     await meta.put(Math.max(stored, generation), GENERATION)
     await meta.delete(UNSTORED + kept.key)

@@ -2,8 +2,6 @@
  * Opens a session in a browser (or anywhere): document, replica on the device, other tabs, connection, in that order, so
  * that what is here is shown before anything is asked of the network.
  */
-import { Awareness } from 'y-protocols/awareness'
-import * as Y from 'yjs'
 import { SessionError, type CloseReason, type Report } from '../shared/errors.ts'
 import { rootsOf } from '../shared/layout.ts'
 import { SESSION_NAME } from '../shared/limits.ts'
@@ -14,6 +12,7 @@ import { forgetParticipant, participantOf, recallParticipant, rememberParticipan
 import { LocalStore, LOCAL_STORE } from './local-store.ts'
 import { Presence } from './presence.ts'
 import { Quarantine, type RefusedWrites } from './quarantine.ts'
+import { HEALED, HealPause, newReplica, type Replica } from './replica.ts'
 import { Session } from './session.ts'
 import { Socket } from './socket.ts'
 import { StoredWrites } from './stored.ts'
@@ -67,28 +66,6 @@ export function openSession(options: OpenOptions): OpenSession {
 
 const reportToConsole: Report = (error, context) => console.error('polylogue:', context.stage, error)
 
-/**
- * Refusals that a fresh replica heals: something in this one may not be written, and would be refused again with every
- * attempt. `read-only`: the participant could write when it was written.
- */
-const HEALED: ReadonlySet<CloseReason> = new Set(['refused-update', 'read-only'])
-/** A fresh replica is made at once this many times; after that the pause doubles. */
-const HEALS_AT_ONCE = 6
-const HEAL_FIRST_MS = 500
-const HEAL_LONGEST_MS = 30_000
-/** Refusals that are longer ago than this do not count for the pause. */
-const HEAL_FORGET_MS = 60_000
-
-interface Replica {
-  readonly doc: Y.Doc
-  readonly awareness: Awareness
-}
-
-function newReplica(): Replica {
-  const doc = new Y.Doc()
-  return { doc, awareness: new Awareness(doc) }
-}
-
 class BrowserSession extends Session implements OpenSession {
   readonly ready: Promise<void>
   readonly #options: OpenOptions
@@ -109,7 +86,7 @@ class BrowserSession extends Session implements OpenSession {
   #refused: RefusedWrites | null = null
   /** A fresh replica is being made; the one that was refused is shown, and written to, until it is in step. */
   #healing = false
-  #heals: number[] = []
+  readonly #pause = new HealPause()
   #healTimer: ReturnType<typeof setTimeout> | undefined
   /** The server has refused this replica; else another tab has replaced its own. */
   #blame = false
@@ -218,7 +195,10 @@ class BrowserSession extends Session implements OpenSession {
         doc: this.#replica.doc,
         isRemote: (origin) => origin === this.#connection?.origin,
         report: this.#report,
-        onSaved: (onDevice) => this.setStatus({ onDevice }),
+        onSaved: (onDevice) => {
+          this.setStatus({ onDevice })
+          this.#settle()
+        },
         onSuperseded: () => this.#heal(),
       })
       this.setStatus({ onDevice: true })
@@ -292,8 +272,8 @@ class BrowserSession extends Session implements OpenSession {
 
   #onStored(onServer: boolean): void {
     this.#store?.setUnstored(!onServer, this.#unstored)
-    if (onServer && this.me !== null && this.#quarantine.size > 0) this.#forget(this.#quarantine.settle(this.#replica.doc, this.me))
     this.setStatus({ onServer })
+    this.#settle()
   }
 
   // ---- healing ------------------------------------------------------------------------------------------------------
@@ -307,11 +287,9 @@ class BrowserSession extends Session implements OpenSession {
     this.#healing = true
     this.#connection?.close()
     this.setStatus({ connection: this.#socket.isOpen ? 'connecting' : 'offline', reason: null, stalled: false })
-    const now = Date.now()
-    this.#heals = [...this.#heals.filter((at) => now - at < HEAL_FORGET_MS), now]
-    const surplus = this.#heals.length - HEALS_AT_ONCE
-    if (surplus <= 0) return this.#beginAgain()
-    this.#healTimer = setTimeout(() => this.#beginAgain(), Math.min(HEAL_LONGEST_MS, HEAL_FIRST_MS * 2 ** surplus))
+    const pauseMs = this.#pause.next(Date.now())
+    if (pauseMs === 0) this.#beginAgain()
+    else this.#healTimer = setTimeout(() => this.#beginAgain(), pauseMs)
   }
 
   #beginAgain(): void {
@@ -329,9 +307,9 @@ class BrowserSession extends Session implements OpenSession {
     const old = this.#replica
     const others = new Set(this.#tabs?.siblings)
     this.#others = others
-    // What earlier pages wrote is sent by one of the tabs that are open.
-    const isFirst = [...others].every((id) => old.doc.clientID < id)
-    const counts = (id: number): boolean => id === old.doc.clientID || (isFirst && !others.has(id))
+    // What earlier pages wrote is sent by one of the tabs that are open; they become fewer.
+    const own = old.doc.clientID
+    const counts = (id: number): boolean => id === own || (!others.has(id) && [...others].every((other) => own < other))
     const kept = this.#quarantine.add(old.doc, counts, this.#why)
     this.#why = { code: null, path: null }
     this.#replica = fresh
@@ -354,7 +332,7 @@ class BrowserSession extends Session implements OpenSession {
       for (const kept of await this.#store.kept()) this.#quarantine.recall(kept)
       if (this.closed || this.me === null || this.#quarantine.size === 0) return
       this.#sendAgain(this.me)
-      if (this.status.onServer) this.#forget(this.#quarantine.settle(this.#replica.doc, this.me))
+      this.#settle()
     } catch (error) {
       this.#report(error, { stage: 'local store' })
     }
@@ -367,6 +345,13 @@ class BrowserSession extends Session implements OpenSession {
     for (const [key, flag] of Object.entries(cancels)) this.#replica.doc.transact(() => control.set(key, flag), this)
     for (const kept of this.#quarantine.note(refused)) this.#store?.keep(kept)
     this.#setRefused(refused)
+  }
+
+  /** Lets go of refused replicas when all of them is at the server, and nothing more of them can come from the device. */
+  #settle(): void {
+    const { onDevice, onServer } = this.status
+    if (!onServer || (!onDevice && this.#store !== null) || this.me === null || this.#quarantine.size === 0) return
+    this.#forget(this.#quarantine.settle(this.#replica.doc, this.me))
   }
 
   #setRefused(refused: RefusedWrites | null): void {
