@@ -138,7 +138,7 @@ class Worker implements Agent {
     if (this.#closed) return
     this.#closed = true
     for (const held of this.#held.values()) held.run?.interrupt()
-    const stored = Promise.all([...this.#sessions.values()].map((joined) => joined.stored()))
+    const stored = Promise.allSettled([...this.#sessions.values()].map((joined) => joined.stored()))
     let timer: ReturnType<typeof setTimeout> | undefined
     await Promise.race([stored, new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs)))])
     clearTimeout(timer)
@@ -286,7 +286,7 @@ class Worker implements Agent {
     joined.users -= 1
     if (joined.users > 0 || this.#closed) return
     if (joined.failed) {
-      this.#sessions.delete(id)
+      if (this.#sessions.get(id) === joined) this.#sessions.delete(id)
       joined.close()
       return
     }
@@ -316,9 +316,10 @@ class Worker implements Agent {
         session.setStatus({ connection: state, reason })
         if (state === 'refused') {
           refused.reject(refusal(id, reason))
+          // Not within the connection's own event, but before the session is opened anew over the same socket.
+          queueMicrotask(() => connection.close())
           this.#abandon(id, session)
-        }
-        if (state === 'live') {
+        } else if (state === 'live') {
           writes.live()
           live.resolve()
         }
@@ -351,7 +352,15 @@ class Worker implements Agent {
    * reach it any more. Runs here are lost, and the next one gets a fresh replica.
    */
   #abandon(id: string, session: Session): void {
-    if (this.#sessions.get(id)?.session === session) this.#sessions.delete(id)
+    const joined = this.#sessions.get(id)
+    if (joined?.session === session) {
+      this.#sessions.delete(id)
+      joined.failed = true
+      if (joined.users === 0) {
+        clearTimeout(joined.linger)
+        queueMicrotask(() => joined.close())
+      }
+    }
     for (const held of this.#held.values()) {
       if (held.run?.session !== session) continue
       held.lost = true

@@ -42,6 +42,11 @@ const SYNC_STEP_1 = 0
 const SYNC_UPDATE = 2
 const RETRY_FIRST_MS = 250
 const RETRY_LONGEST_MS = 10_000
+/**
+ * Denials of a fresh token that are not final yet, after the connection ended for the old one. Together more than a second:
+ * a revocation takes the tokens of its own second with it, since they say no more than the second they were issued in.
+ */
+const TOKEN_TRIES = 4
 
 export class Connection {
   readonly #options: ConnectionOptions
@@ -51,6 +56,9 @@ export class Connection {
   #gotState = false
   #retries = 0
   #retry: ReturnType<typeof setTimeout> | undefined
+  /** The server has closed the document, and the next attempt has not begun. */
+  #pausing = false
+  #tokenTries = 0
   #closed = false
   /** Why the last token could not be had; null when the server has decided. */
   #tokenFailure: CloseReason | null = null
@@ -68,7 +76,7 @@ export class Connection {
       onStatus: ({ status }) => this.#socketStatus(String(status)),
       onMessage: ({ message }) => this.#peek(message as unknown as { decoder: decoding.Decoder }),
       onSynced: () => this.#synced(),
-      onAuthenticationFailed: ({ reason }) => this.#over(this.#tokenFailure ?? readCloseReason(reason)),
+      onAuthenticationFailed: ({ reason }) => this.#denied(this.#tokenFailure ?? readCloseReason(reason)),
       onClose: ({ event }) => this.#documentClosed(event.code, event.reason),
       onStateless: ({ payload }) => this.#stateless(payload),
     } as HocuspocusProviderConfiguration)
@@ -111,6 +119,7 @@ export class Connection {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#unsettle()
     clearTimeout(this.#retry)
     this.#offProbe()
     this.#options.doc.off('update', this.#onUpdate)
@@ -160,11 +169,16 @@ export class Connection {
   #evaluate(): void {
     if (this.#closed || !this.#settled || !this.#gotState || this.#state === 'live') return
     this.#retries = 0
+    this.#tokenTries = 0
     this.#setState('live', null)
   }
 
   #socketStatus(status: string): void {
-    if (status !== 'connected') this.#unsettle()
+    if (status !== 'connected') {
+      // The next socket attaches all documents by itself.
+      this.#pausing = false
+      this.#unsettle()
+    }
     if (this.#state === 'refused') return
     if (status === 'disconnected') this.#setState('offline', null)
     else if (this.#state === 'offline') this.#setState('connecting', null)
@@ -175,15 +189,26 @@ export class Connection {
     this.#gotState = false
   }
 
-  #documentClosed(code: number, reason: string): void {
-    // Only the server's word on this document comes with 1000; every other code is the socket's end.
-    if (code === 1000 && reason !== 'provider_initiated') this.#over(readCloseReason(reason))
+  #denied(reason: CloseReason): void {
+    // Between two attempts nothing has been asked: the answer is to a token that crossed with the end of the connection.
+    if (this.#pausing) return
+    const isOfServer = this.#tokenFailure === null
+    this.#over(reason, CLOSE_REASONS[reason].transient || (reason === 'bad-token' && isOfServer && this.#tokenTries-- > 0))
   }
 
-  #over(reason: CloseReason): void {
+  #documentClosed(code: number, reason: string): void {
+    // Only the server's word on this document comes with 1000; every other code is the socket's end.
+    if (code !== 1000 || reason === 'provider_initiated') return
+    const said = readCloseReason(reason)
+    // A token that was good when the connection began has run out or was revoked: a fresh one may be had.
+    if (said === 'bad-token') this.#tokenTries = TOKEN_TRIES
+    this.#over(said, said === 'bad-token' || CLOSE_REASONS[said].transient)
+  }
+
+  #over(reason: CloseReason, again: boolean): void {
     if (this.#closed) return
     this.#unsettle()
-    if (!CLOSE_REASONS[reason].transient) {
+    if (!again) {
       clearTimeout(this.#retry)
       this.#setState('refused', reason)
       return
@@ -191,6 +216,7 @@ export class Connection {
     if (this.#state === 'refused') return
     this.#setState('connecting', null)
     clearTimeout(this.#retry)
+    this.#pausing = true
     const pauseMs = Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** this.#retries++)
     this.#retry = setTimeout(() => this.#openAgain(), pauseMs * (0.5 + Math.random() / 2))
   }
@@ -199,6 +225,7 @@ export class Connection {
   #openAgain(): void {
     if (this.#closed) return
     clearTimeout(this.#retry)
+    this.#pausing = false
     this.#unsettle()
     this.#setState(this.#options.socket.isOpen ? 'connecting' : 'offline', null)
     // Without a socket there is nothing to do: the provider opens every document when it has one.

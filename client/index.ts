@@ -2,6 +2,8 @@
 export { openSession, type OpenOptions, type OpenSession } from './open.ts'
 export type { CancelTarget, Delivery, SendOptions, Session, SessionStatus } from './session.ts'
 export type { ConnectionState } from './connection.ts'
+export type { RefusedWrites } from './quarantine.ts'
+export type { MissingFields, MissingMessage } from './missing.ts'
 export type { SharedObject } from './objects.ts'
 export type { Presence, PresentParticipant } from './presence.ts'
 export { SessionError, type CloseReason, type ErrorCode, type Report } from '../shared/errors.ts'

@@ -16,8 +16,8 @@ const NAME = /^[A-Za-z0-9_.:-]+$/
  */
 export class SharedObject {
   readonly name: string
-  readonly #doc: Y.Doc
-  readonly #map: Y.Map<Json>
+  #doc: Y.Doc
+  #map: Y.Map<Json>
   readonly #origin: unknown
   readonly #report: Report
   /** Throws when nothing may be written. */
@@ -79,6 +79,15 @@ export class SharedObject {
     return () => void this.#listeners.delete(entry)
   }
 
+  /** @internal Goes on with another replica's content. */
+  moveTo(doc: Y.Doc): void {
+    this.#map.unobserve(this.#onChange)
+    this.#doc = doc
+    this.#map = doc.getMap<Json>(objectRoot(this.name))
+    this.#map.observe(this.#onChange)
+    this.#onChange()
+  }
+
   destroy(): void {
     this.#map.unobserve(this.#onChange)
     this.#listeners.clear()
@@ -105,7 +114,7 @@ export class SharedObject {
 
 /** The shared objects of one session, and the undo of what this participant did to them. */
 export class SharedObjects {
-  readonly #doc: Y.Doc
+  #doc: Y.Doc
   readonly #report: Report
   readonly #objects = new Map<string, SharedObject>()
   readonly #check: () => void
@@ -130,10 +139,7 @@ export class SharedObjects {
     if (object === undefined) {
       object = new SharedObject(name, this.#doc, this.#origin, this.#report, this.#check)
       this.#objects.set(name, object)
-      const type = this.#doc.getMap(objectRoot(name))
-      if (this.#undo === null)
-        this.#undo = new Y.UndoManager(type, { trackedOrigins: new Set([this.#origin]), captureTimeout: 300 })
-      else this.#undo.addToScope(type)
+      this.#addToUndo(name)
     }
     return object
   }
@@ -146,6 +152,24 @@ export class SharedObjects {
   redo(): boolean {
     this.#check()
     return (this.#undo?.redo() ?? null) !== null
+  }
+
+  /** @internal Goes on with another replica. What was done in the former one cannot be undone any more. */
+  moveTo(doc: Y.Doc): void {
+    this.#undo?.destroy()
+    this.#undo = null
+    this.#doc = doc
+    for (const [name, object] of this.#objects) {
+      this.#addToUndo(name)
+      object.moveTo(doc)
+    }
+  }
+
+  #addToUndo(name: string): void {
+    const type = this.#doc.getMap(objectRoot(name))
+    if (this.#undo === null)
+      this.#undo = new Y.UndoManager(type, { trackedOrigins: new Set([this.#origin]), captureTimeout: 300 })
+    else this.#undo.addToScope(type)
   }
 
   destroy(): void {

@@ -13,11 +13,13 @@ export interface PresentParticipant {
 }
 
 export class Presence {
-  readonly #awareness: Awareness
+  #awareness: Awareness
   readonly #report: Report
   readonly #listeners = new Set<() => void>()
   #others: readonly PresentParticipant[] | null = null
   #me: Participant | null = null
+  /** What this participant shows. */
+  #shown: Readonly<Record<string, unknown>> = {}
 
   constructor(awareness: Awareness, report: Report) {
     this.#awareness = awareness
@@ -32,10 +34,9 @@ export class Presence {
 
   /** Merges fields into what this participant shows, for example `{ typing: true }`. */
   set(fields: Readonly<Record<string, unknown>>): void {
-    const state = this.#awareness.getLocalState()
     // Unchanged: no frame to everybody for a key press that changes nothing.
-    if (state !== null && Object.entries(fields).every(([key, value]) => state[key] === value)) return
-    this.#awareness.setLocalState({ ...state, ...fields })
+    if (Object.entries(fields).every(([key, value]) => this.#shown[key] === value)) return
+    this.#show({ ...this.#shown, ...fields })
   }
 
   /** Calls `listener` when anybody comes, goes or shows something else; gives the function that ends it. */
@@ -48,12 +49,26 @@ export class Presence {
   /** Appears under an identity. The server puts the verified one in its place. */
   appear(me: Participant): void {
     this.#me = me
-    this.#awareness.setLocalState({ ...this.#awareness.getLocalState(), participant: me })
+    this.#show({ ...this.#shown, participant: me })
+  }
+
+  /** @internal Goes on with another replica's; what this participant shows goes along. */
+  moveTo(awareness: Awareness): void {
+    this.#awareness.off('change', this.#onChange)
+    this.#awareness = awareness
+    awareness.on('change', this.#onChange)
+    awareness.setLocalState(this.#shown)
+    this.#onChange()
   }
 
   destroy(): void {
     this.#awareness.off('change', this.#onChange)
     this.#listeners.clear()
+  }
+
+  #show(state: Readonly<Record<string, unknown>>): void {
+    this.#shown = state
+    this.#awareness.setLocalState(state)
   }
 
   #read(): PresentParticipant[] {

@@ -2,7 +2,8 @@
  * A session as the app sees it: an immutable view, and the few things one can do. Everything is written into the local
  * document at once; getting it to the server is the connection's affair. `open.ts` puts the pieces together.
  */
-import * as Y from 'yjs'
+import type { Awareness } from 'y-protocols/awareness'
+import type * as Y from 'yjs'
 import { cancelOf, type HandoverAction } from '../shared/control.ts'
 import type { Run } from '../shared/entries.ts'
 import { SessionError, type CloseReason, type Report } from '../shared/errors.ts'
@@ -63,10 +64,11 @@ export interface SessionParts {
 export class Session {
   readonly id: string
   readonly presence: Presence
-  readonly #doc: Y.Doc
+  #doc: Y.Doc
   readonly #report: Report
   readonly #now: () => number
-  readonly #view: ViewBuilder
+  #view: ViewBuilder
+  readonly #subscriptions = new Set<{ readonly topic: Topic; readonly listener: () => void; off: () => void }>()
   readonly #objects: SharedObjects
   readonly #statusListeners = new Set<() => void>()
   #status: SessionStatus = { connection: 'offline', reason: null, onDevice: false, onServer: true, stalled: false }
@@ -115,7 +117,14 @@ export class Session {
    * default), `messages` (the list), `message:ID`, `runs`, `run:ID`, `ledger` (participants and holder), `status`.
    */
   subscribe(listener: () => void, topic: Topic | 'status' = 'view'): () => void {
-    if (topic !== 'status') return this.#view.subscribe(topic, listener)
+    if (topic !== 'status') {
+      const subscription = { topic, listener, off: this.#view.subscribe(topic, listener) }
+      this.#subscriptions.add(subscription)
+      return () => {
+        subscription.off()
+        this.#subscriptions.delete(subscription)
+      }
+    }
     const entry = (): void => listener()
     this.#statusListeners.add(entry)
     return () => void this.#statusListeners.delete(entry)
@@ -147,9 +156,7 @@ export class Session {
       ...(options.lane === undefined ? {} : { lane: options.lane }),
       ...(options.parent === undefined ? {} : { parent: options.parent }),
     }
-    const writer = new MessageWriter(rootsOf(this.#doc).messages, head)
-    for (const part of parts) writer.add(part as OtherPart)
-    this.#doc.transact(() => writer.flush(), this)
+    this.post(head, parts as readonly OtherPart[])
     return head.id
   }
 
@@ -212,7 +219,7 @@ export class Session {
   identify(me: Participant): void {
     this.#me = me
     this.presence.appear(me)
-    this.#tellStatus()
+    this.tellStatus()
   }
 
   /** @internal */
@@ -221,13 +228,38 @@ export class Session {
     const keys = Object.keys(status) as (keyof SessionStatus)[]
     if (keys.every((key) => status[key] === this.#status[key])) return
     this.#status = status
-    this.#tellStatus()
+    this.tellStatus()
+  }
+
+  /** @internal Writes a message, in a transaction of its own. */
+  post(head: MessageHead, parts: readonly OtherPart[]): void {
+    const writer = new MessageWriter(rootsOf(this.#doc).messages, head)
+    for (const part of parts) writer.add(part)
+    this.#doc.transact(() => writer.flush(), this)
+  }
+
+  /**
+   * @internal Goes on with another document: the view is made anew, subscriptions and shared objects stay. `write` may write
+   * into it before anybody is told.
+   */
+  moveTo(doc: Y.Doc, awareness: Awareness, write: () => void): void {
+    this.#view.destroy()
+    this.#doc = doc
+    this.#view = new ViewBuilder(doc, this.#report)
+    write()
+    this.#objects.moveTo(doc)
+    this.presence.moveTo(awareness)
+    for (const subscription of this.#subscriptions) {
+      subscription.off = this.#view.subscribe(subscription.topic, subscription.listener)
+    }
+    for (const { topic, listener } of [...this.#subscriptions]) this.#tell(listener, topic)
   }
 
   /** @internal */
   destroy(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#subscriptions.clear()
     this.#statusListeners.clear()
     this.#view.destroy()
     this.#objects.destroy()
@@ -238,13 +270,16 @@ export class Session {
     return this.#closed
   }
 
-  #tellStatus(): void {
-    for (const listener of [...this.#statusListeners]) {
-      try {
-        listener()
-      } catch (error) {
-        this.#report(error, { stage: 'listener', topic: 'status' })
-      }
+  /** @internal */
+  protected tellStatus(): void {
+    for (const listener of [...this.#statusListeners]) this.#tell(listener, 'status')
+  }
+
+  #tell(listener: () => void, topic: string): void {
+    try {
+      listener()
+    } catch (error) {
+      this.#report(error, { stage: 'listener', topic })
     }
   }
 

@@ -18,6 +18,7 @@ export interface StoredOptions {
 
 export class StoredWrites {
   readonly #options: StoredOptions
+  #doc: Y.Doc
   #connection: Connection | null = null
   #written = 0
   #confirmed = 0
@@ -29,6 +30,7 @@ export class StoredWrites {
 
   constructor(options: StoredOptions) {
     this.#options = options
+    this.#doc = options.doc
     options.doc.on('update', this.#onUpdate)
   }
 
@@ -37,6 +39,14 @@ export class StoredWrites {
   }
 
   attach(connection: Connection): void {
+    this.#connection = connection
+  }
+
+  /** Goes on with another document. What was written into the former one counts as stored with the next mark. */
+  moveTo(doc: Y.Doc, connection: Connection): void {
+    this.#doc.off('update', this.#onUpdate)
+    this.#doc = doc
+    doc.on('update', this.#onUpdate)
     this.#connection = connection
   }
 
@@ -67,7 +77,7 @@ export class StoredWrites {
 
   destroy(): void {
     clearTimeout(this.#timer)
-    this.#options.doc.off('update', this.#onUpdate)
+    this.#doc.off('update', this.#onUpdate)
     const error = new SessionError('closed', 'The session was closed before everything that was written in it was stored.')
     for (const { reject } of this.#waiting.splice(0)) reject(error)
   }

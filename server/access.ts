@@ -19,12 +19,24 @@ export interface Grant {
   readonly sessions: readonly string[]
   /** Epoch milliseconds; `Infinity` for a token without expiry. */
   readonly expiresAt: number
+  /** Epoch milliseconds, whole seconds as `iat` is; 0 for a token that does not say when it was issued. */
+  readonly issuedAt: number
 }
 
 export type Access = (token: string) => Promise<Grant | null>
 
 const ASYMMETRIC = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 const MIN_SECRET_BYTES = 32
+/**
+ * Errors of a JWKS server that does not answer, or not with keys. They say nothing about the token: the client may try
+ * again. The generic one is what an answer other than 200 gives.
+ */
+const KEYS_FAILED: ReadonlySet<string> = new Set([
+  errors.JWKSTimeout.code,
+  errors.JWKSInvalid.code,
+  errors.JWKInvalid.code,
+  errors.JOSEError.code,
+])
 
 /** Makes the function that reads a token: the grant, or null for one that is not valid. Rejects when keys cannot be fetched. */
 export function createAccess(options: AccessOptions): Access {
@@ -34,8 +46,7 @@ export function createAccess(options: AccessOptions): Access {
     try {
       payload = await verify(token)
     } catch (error) {
-      // A JWKS server that does not answer says nothing about the token: the client may try again.
-      if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) return null
+      if (error instanceof errors.JOSEError && !KEYS_FAILED.has(error.code)) return null
       throw error
     }
     return readGrant(payload)
@@ -61,12 +72,12 @@ function secretKey(secret: string): Uint8Array {
 }
 
 function readGrant(payload: JWTPayload): Grant | null {
-  const { sub, kind, name, sessions, exp } = payload
+  const { sub, kind, name, sessions, exp, iat = 0 } = payload
   const participant = readParticipant({ id: sub, kind, name: name ?? sub })
   // `server` is the server's own kind: no token may claim it.
   if (participant === null || participant.kind === 'server') return null
   if (!Array.isArray(sessions) || !sessions.every((session) => typeof session === 'string')) return null
-  return { participant, sessions, expiresAt: exp === undefined ? Number.POSITIVE_INFINITY : exp * 1000 }
+  return { participant, sessions, expiresAt: exp === undefined ? Number.POSITIVE_INFINITY : exp * 1000, issuedAt: iat * 1000 }
 }
 
 /** True when the grant names the session, or the agent's own control document. */

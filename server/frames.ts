@@ -26,6 +26,14 @@ export function syncFrame(address: string, sub: number, bytes: Uint8Array): Uint
   return encoding.toUint8Array(encoder)
 }
 
+export function presenceFrame(address: string, states: Uint8Array): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarString(encoder, address)
+  encoding.writeVarUint(encoder, FRAME.awareness)
+  encoding.writeVarUint8Array(encoder, states)
+  return encoding.toUint8Array(encoder)
+}
+
 /** The acknowledgement of one update. */
 export function ackFrame(address: string): Uint8Array {
   const encoder = encoding.createEncoder()
@@ -55,4 +63,12 @@ export function isReadable(frame: Uint8Array): boolean {
   } catch {
     return false
   }
+}
+
+/** False also for bytes that are no frame. */
+export function isAuthentication(frame: Uint8Array): boolean {
+  if (!isReadable(frame)) return false
+  const decoder = decoding.createDecoder(frame)
+  decoding.readVarString(decoder)
+  return decoding.readVarUint(decoder) === FRAME.auth
 }

@@ -2,23 +2,25 @@
  * What the server keeps for one connection, and the loop over its frames. It takes the place of the host's own loop, which
  * awaits hooks between the check and the write; here a frame is decoded, checked, applied and logged in one synchronous step.
  */
-import type { Connection, Document, WebSocketLike } from '@hocuspocus/server'
+import type { Connection, Document } from '@hocuspocus/server'
 import * as decoding from 'lib0/decoding'
+import { encodeAwarenessUpdate } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { CLOSE_REASONS, type CloseReason, type Report } from '../shared/errors.ts'
-import { MAX_UNREAD_BYTES } from '../shared/limits.ts'
 import type { Participant } from '../shared/participant.ts'
 import { encodeMessage, readClientMessage, type ClientMessage, type ServerMessage } from '../shared/wire.ts'
-import { ackFrame, FRAME, statelessFrame, SYNC, syncFrame } from './frames.ts'
+import { ackFrame, FRAME, presenceFrame, statelessFrame, SYNC, syncFrame } from './frames.ts'
 import { applyPresence, presenceClients } from './presence.ts'
 import { isEmptyUpdate, type Member, type RefusalDetail, type Room } from './room.ts'
-import type { JoinedSocket } from './socket.ts'
+import type { ConnectionMeter } from './traffic.ts'
 
 /** What a worker's connection to a control document may say. */
 export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' }>
 
 /** Close code of a connection that was refused for good; the reason says why. */
 const REFUSED_CODE = 4403
+/** Sub-type of an authentication frame: a token. */
+const AUTH_TOKEN = 0
 
 /** Which worker of which agent is behind a socket, as it says on the agent's control document. */
 export type SocketWorkers = Map<string, string>
@@ -29,7 +31,12 @@ export interface LinkOptions {
   readonly participant: Participant
   /** Null for a control document, which holds no content. */
   readonly room: Room | null
+  readonly meter: ConnectionMeter
   readonly report: Report
+  /** Called for each frame, before anything else is done with it. */
+  readonly onFrame: () => void
+  /** The client has sent a fresh token. */
+  readonly onToken: (link: Link, token: string) => void
   readonly onWorkerMessage: (link: Link, message: WorkerMessage) => void
   readonly onClose: (link: Link) => void
 }
@@ -41,16 +48,19 @@ export class Link implements Member {
   readonly #connection: Connection
   readonly #document: Document
   readonly #room: Room | null
-  readonly #report: Report
-  readonly #onWorkerMessage: (link: Link, message: WorkerMessage) => void
-  /** The host's own loop; it still gets the frames of authentication. */
-  readonly #hostReceive: (data: Uint8Array) => void
+  readonly #options: LinkOptions
   #ready = false
   #closed = false
-  /** Size of the state that was asked for last: unread, it may stand beside `MAX_UNREAD_BYTES`, or no long session would open. */
-  #stateBytes = 0
-  /** Bytes of answers that are made but wait for the store. */
-  #waitingBytes = 0
+  /** Why it was refused before it stood; null otherwise. */
+  #objection: CloseReason | null = null
+  #isOpen = false
+  /** The client has closed the connection while it was being put together. */
+  #left = false
+  /** An answer to a question for the state waits to be sent. */
+  #answering = false
+  /** The newest presence message of those that came too fast. */
+  #latePresence: Uint8Array | null = null
+  #presenceTimer: NodeJS.Timeout | undefined
   /** A mark that waits: some update of this connection builds on something that has not come yet. */
   #waitingMark: number | null = null
   /** Its client learns by marks what is stored: an acknowledgement of each update would be a frame per token for nobody. */
@@ -63,16 +73,13 @@ export class Link implements Member {
     this.#connection = connection
     this.#document = connection.document
     this.#room = room
-    this.#report = options.report
-    this.#onWorkerMessage = options.onWorkerMessage
+    this.#options = options
     this.address = connection.messageAddress
-    this.#hostReceive = connection.handleMessage.bind(connection)
     connection.handleMessage = (data) => this.receive(data)
-    // Presence is sent by the host itself, and must not pass the limit either.
-    connection.send = (frame) => this.#write(frame)
     room?.members.add(this)
     connection.onClose(() => {
       this.#closed = true
+      clearTimeout(this.#presenceTimer)
       room?.leave(this)
       options.onClose(this)
     })
@@ -86,20 +93,42 @@ export class Link implements Member {
     return this.#workers.get(this.participant.id) ?? null
   }
 
+  get documentName(): string {
+    return this.#document.name
+  }
+
+  /** Ends the time in which the host is still putting the connection together, and must not find it closed. */
+  open(): void {
+    queueMicrotask(() => {
+      this.#isOpen = true
+      if (this.#left) this.#leave()
+      if (this.#objection !== null) this.refuse(this.#objection)
+    })
+  }
+
   receive(data: Uint8Array): void {
-    if (this.#closed) return
+    this.#options.onFrame()
+    if (this.#closed || this.#objection !== null) return
+    const reason = this.#options.meter.frame(data.byteLength)
+    if (reason !== null) return this.refuse(reason)
     try {
       const decoder = decoding.createDecoder(data)
       decoding.readVarString(decoder)
+      this.#left = false
       this.#dispatch(decoding.readVarUint(decoder), decoder, data)
     } catch (error) {
-      this.#report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
+      this.#options.report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
       this.refuse('malformed')
     }
   }
 
   send(frame: Uint8Array): void {
-    if (!this.#closed) this.#write(frame)
+    if (!this.#closed) this.#connection.webSocket.send(frame)
+  }
+
+  /** Asks the client for a fresh token. */
+  requestToken(): void {
+    if (!this.#closed) this.#connection.requestToken()
   }
 
   tell(message: ServerMessage): void {
@@ -109,21 +138,17 @@ export class Link implements Member {
   /** Ends the connection to this session, with the reason; the socket and its other sessions stay. */
   refuse(reason: CloseReason, detail?: RefusalDetail): void {
     if (this.#closed) return
+    if (!this.#isOpen) {
+      this.#objection ??= reason
+      return
+    }
     this.tell({ t: 'refused', reason, ...detail })
     this.#connection.close({ code: CLOSE_REASONS[reason].transient ? 4205 : REFUSED_CODE, reason })
   }
 
-  #write(frame: Uint8Array): void {
-    const socket = this.#connection.webSocket as WebSocketLike & Partial<JoinedSocket>
-    if ((socket.bufferedAmount ?? 0) <= MAX_UNREAD_BYTES + this.#stateBytes) socket.send(frame)
-    else this.#giveUp()
-  }
-
-  /** No farewell: a reader that does not read would not get it. The socket goes, and with it what waits in it. */
-  #giveUp(): void {
-    if (this.#closed) return
-    this.#connection.webSocket.close(4408, 'slow-reader')
-    this.#connection.close({ code: 4408, reason: 'slow-reader' })
+  /** At once: the host's loop would take turns, and the client may open the session again in its next frame. */
+  #leave(): void {
+    this.#connection.close({ code: 1000, reason: 'provider_initiated' })
   }
 
   #dispatch(type: number, decoder: decoding.Decoder, data: Uint8Array): void {
@@ -134,14 +159,18 @@ export class Link implements Member {
       case FRAME.awareness:
         return this.#presence(decoding.readVarUint8Array(decoder))
       case FRAME.stateless:
+        if (data.byteLength > this.#options.meter.statelessBytes) return this.refuse('too-big')
         return this.#message(decoding.readVarString(decoder))
       case FRAME.queryAwareness:
-        return
+        return this.#sendPresence()
       case FRAME.auth:
-        return this.#hostReceive(data)
+        if (decoding.readVarUint(decoder) !== AUTH_TOKEN) return this.refuse('malformed')
+        return this.#options.onToken(this, decoding.readVarString(decoder))
       case FRAME.close:
-        // At once: the host's loop would take turns, and the client may open the session again in its next frame.
-        return this.#connection.close({ code: 1000, reason: 'provider_initiated' })
+        // The host keeps frames until a connection stands. A close that others follow is about an earlier connection.
+        if (this.#isOpen) this.#leave()
+        else this.#left = true
+        return
       default:
         return this.refuse('malformed')
     }
@@ -161,14 +190,15 @@ export class Link implements Member {
 
   /** Answers with what the reader lacks, and asks for what the server lacks. Encoded now, sent when it is stored. */
   #sendState(stateVector: Uint8Array): void {
+    // What waits to be sent has all that this answer would have; what is newer follows it.
+    if (this.#answering) return
+    const reason = this.#options.meter.state()
+    if (reason !== null) return this.refuse(reason)
     const state = syncFrame(this.address, SYNC.step2, Y.encodeStateAsUpdate(this.#document, stateVector))
     const ask = syncFrame(this.address, SYNC.step1, Y.encodeStateVector(this.#document))
-    this.#stateBytes = state.byteLength
-    // Until it may be sent it is memory that this reader costs: who keeps asking is as bad as who never reads.
-    this.#waitingBytes += state.byteLength
-    if (this.#waitingBytes > MAX_UNREAD_BYTES + state.byteLength) return this.#giveUp()
+    this.#answering = true
     this.#after(() => {
-      this.#waitingBytes -= state.byteLength
+      this.#answering = false
       this.send(state)
       this.send(ask)
       this.#ready = true
@@ -188,15 +218,35 @@ export class Link implements Member {
     if (this.#waitingMark !== null && this.#room?.isWaiting(this) === false) this.#answerMark(this.#waitingMark)
   }
 
-  /** Shows presence. A client id is bound first, and that stored, before anybody else sees it and could use it. */
+  /** Shows presence; of what comes too fast, the newest. */
   #presence(update: Uint8Array): void {
-    const room = this.#room
-    const claimed = presenceClients(update).filter((client) => room?.claim(client, this.participant) === true)
-    if (claimed.length === 0) this.#showPresence(update)
-    else this.#after(() => this.#showPresence(update))
+    const { presence } = this.#options.meter
+    if (this.#latePresence === null && presence.take(1)) return this.#show(update)
+    this.#latePresence = update
+    this.#presenceTimer ??= setTimeout(() => this.#showLate(), presence.waitMs(1)).unref()
   }
 
-  #showPresence(update: Uint8Array): void {
+  #showLate(): void {
+    this.#presenceTimer = undefined
+    const late = this.#latePresence
+    this.#latePresence = null
+    if (late === null || this.#closed) return
+    try {
+      this.#presence(late)
+    } catch {
+      this.refuse('malformed')
+    }
+  }
+
+  /** A client id is bound first, and that stored, before anybody else sees it and could use it. */
+  #show(update: Uint8Array): void {
+    const room = this.#room
+    const claimed = presenceClients(update).filter((client) => room?.claim(client, this.participant) === true)
+    if (claimed.length === 0) this.#apply(update)
+    else this.#after(() => this.#apply(update))
+  }
+
+  #apply(update: Uint8Array): void {
     if (this.#closed) return
     const shown = this.#document.getClients(this.#connection)
     const states = this.#document.awareness.getStates()
@@ -207,15 +257,22 @@ export class Link implements Member {
     try {
       applyPresence(this.#document.awareness, update, this.participant, owner, { source: 'connection', connection: this.#connection })
     } catch (error) {
-      this.#report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
+      this.#options.report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
       this.refuse('malformed')
     }
+  }
+
+  #sendPresence(): void {
+    const { awareness } = this.#document
+    if (this.#options.meter.state() !== null) return this.refuse('too-fast')
+    if (awareness.getStates().size === 0) return
+    this.send(presenceFrame(this.address, encodeAwarenessUpdate(awareness, [...awareness.getStates().keys()])))
   }
 
   #message(payload: string): void {
     const message = readClientMessage(payload)
     if (message === null) return
-    if (message.t !== 'mark') return this.#onWorkerMessage(this, message)
+    if (message.t !== 'mark') return this.#options.onWorkerMessage(this, message)
     this.#asksByMarks = true
     if (this.#room?.isWaiting(this) === true) this.#waitingMark = message.n
     else this.#answerMark(message.n)

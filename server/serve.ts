@@ -8,10 +8,12 @@ import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { SessionError, type Report } from '../shared/errors.ts'
-import { MAX_FRAME_BYTES } from '../shared/limits.ts'
+import { LIMITS, MAX_FRAME_BYTES, type Limits } from '../shared/limits.ts'
 import { createAccess, type AccessOptions } from './access.ts'
 import type { Route } from './clerk.ts'
 import { LEASE_MS } from './dispatch.ts'
+import { acceptPlain, GATEWAY_PATH } from './gateway.ts'
+import type { RevokeTarget } from './grants.ts'
 import { Sessions } from './sessions.ts'
 import { joinWrites } from './socket.ts'
 import type { Store } from './store.ts'
@@ -39,6 +41,14 @@ export interface ServeOptions {
   readonly route?: Route
   /** How long a worker holds a run without a sign of life. Default 10,000 ms, at least 1,000. */
   readonly leaseMs?: number
+  /**
+   * Origins of the pages that may connect, such as `https://shop.example.com`; others are refused with 403. Programs, which
+   * send no origin, are not affected. Default: any, since a page gets nothing from a browser that opens a session: the token
+   * is not a cookie.
+   */
+  readonly origins?: readonly string[]
+  /** Limits other than the defaults of `LIMITS`. */
+  readonly limits?: Partial<Limits>
   /** Adds routes of your own on the same port. */
   readonly routes?: (app: Hono) => void
   /** Where background failures go. Default: one line of JSON each on standard error. */
@@ -49,6 +59,12 @@ export interface RunningServer {
   readonly port: number
   /** Address for `openSession` and `createAgent`: `ws://HOST:PORT/sync`. */
   readonly url: string
+  /**
+   * Ends the connections of a participant, of a session, or of one in the other, and refuses their tokens that were issued
+   * until now (`iat`, whole seconds) for as long as this process lives; tokens without `iat` count as old. Throws
+   * `SessionError` when it is given neither.
+   */
+  revoke(target: RevokeTarget): void
   /**
    * Stops accepting, ends all connections, stores what is left and closes the store. Resolves to false when the store did
    * not take everything within `timeoutMs` (default 5,000); nothing of that had been acknowledged or shown to anyone.
@@ -67,6 +83,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     route: guardRoute(options.route ?? routeByName, report),
     report,
     leaseMs,
+    limits: { ...LIMITS, ...options.limits },
     now: Date.now,
   })
   await sessions.start()
@@ -79,7 +96,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     connections.add(socket)
     socket.once('close', () => connections.delete(socket))
   })
-  http.on('upgrade', (request, socket, head) => upgrade(sessions, sockets, report, request, socket, head))
+  const endpoint: Endpoint = { sessions, sockets, report, origins: options.origins }
+  http.on('upgrade', (request, socket, head) => upgrade(endpoint, request, socket, head))
   const pings = setInterval(() => pingAll(sockets), PING_EVERY_MS)
   await listen(http, port, host).catch(async (error: unknown) => {
     clearInterval(pings)
@@ -91,6 +109,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   return {
     port: address.port,
     url: `ws://${host.includes(':') ? `[${host}]` : host}:${address.port}${SYNC_PATH}`,
+    revoke: (target) => sessions.revoke(target),
     close: (timeoutMs = CLOSE_TIMEOUT_MS) => {
       clearInterval(pings)
       return (closing ??= close(http, connections, sessions, store, timeoutMs))
@@ -108,22 +127,31 @@ function createApp(sessions: Sessions, routes: ((app: Hono) => void) | undefined
   return app
 }
 
-function upgrade(
-  sessions: Sessions,
-  sockets: WebSocketServer,
-  report: Report,
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-): void {
+interface Endpoint {
+  readonly sessions: Sessions
+  readonly sockets: WebSocketServer
+  readonly report: Report
+  /** Undefined: all. */
+  readonly origins: readonly string[] | undefined
+}
+
+function upgrade({ sessions, sockets, report, origins }: Endpoint, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   socket.on('error', () => socket.destroy())
-  const asked = toRequest(request)
-  if (asked === null || new URL(asked.url).pathname !== SYNC_PATH) {
+  const url = URL.parse(request.url ?? '/', 'http://localhost')
+  const asked = url === null ? null : toRequest(request, url)
+  const { origin } = request.headers
+  const isPlain = url?.pathname.startsWith(GATEWAY_PATH) === true
+  if (url === null || asked === null || (url.pathname !== SYNC_PATH && !isPlain)) {
     socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
     return
   }
+  if (origin !== undefined && origins?.includes(origin) === false) {
+    socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n')
+    return
+  }
   sockets.handleUpgrade(request, socket, head, (ws) => {
-    const client = sessions.accept(joinWrites(ws, socket as Socket), asked)
+    const joined = joinWrites(ws, socket as Socket)
+    const client = isPlain ? acceptPlain(sessions, joined, url, asked) : sessions.accept(joined, asked)
     ws.on('message', (data, isBinary) => {
       // Text frames are not part of the protocol; `ws` gives each binary message as one Buffer.
       if (isBinary) client.handleMessage(data as Uint8Array)
@@ -149,12 +177,13 @@ function pingAll(sockets: WebSocketServer): void {
   }
 }
 
-/** Null for a request that no `Request` can stand for: the parser of HTTP lets through addresses that are none. */
-function toRequest(request: IncomingMessage): Request | null {
+/** Null for a request that no `Request` can stand for: the parser of HTTP lets through headers that are none. */
+function toRequest(request: IncomingMessage, url: URL): Request | null {
   const headers = new Headers()
   try {
     for (const [name, value] of Object.entries(request.headers)) if (value !== undefined) headers.set(name, String(value))
-    return new Request(new URL(request.url ?? '/', 'http://localhost'), { headers })
+    // Without the query: it may hold a token, and whatever is in a request may end up in a log.
+    return new Request(new URL(url.pathname, url), { headers })
   } catch {
     return null
   }

@@ -1,27 +1,33 @@
 /**
  * Hocuspocus as the multiplexer of sockets and documents, and what is put in its place: one Extension for its hooks, and
- * four overrides on instances (never on prototypes), each checked at start so that another version cannot pass unnoticed:
+ * overrides on instances (never on prototypes), each checked at start so that another version cannot pass unnoticed:
  *
  *   shouldUnloadDocument   a document with unstored updates, or that somebody is about to open, stays. As shipped a document
  *                          that was reopened can be unloaded by the timer of its predecessor.
  *   createDocument         holds the document from the moment it is asked for until its connection stands.
+ *   handleQueueingMessage  drops what comes for a document before its authentication: it was meant for a connection that the
+ *                          server has closed meanwhile, and must not be taken for the next one's.
  *   createConnection       gives each connection our own frame loop (`link.ts`) before its first frame.
  *   broadcastUpdate        nothing: the room broadcasts, when the update is stored.
  */
-import { Hocuspocus, type Connection, type Document, type Extension, type WebSocketLike } from '@hocuspocus/server'
+import { Hocuspocus, type Connection, type Document, type Extension } from '@hocuspocus/server'
 import * as Y from 'yjs'
 import type { CloseReason, Report } from '../shared/errors.ts'
-import { MAX_SESSIONS_PER_SOCKET, SESSION_NAME } from '../shared/limits.ts'
+import type { Limits } from '../shared/limits.ts'
 import { agentOfControl } from '../shared/wire.ts'
-import { opens, type Access, type Grant } from './access.ts'
+import type { Access, Grant } from './access.ts'
 import { Clerk, type Route } from './clerk.ts'
 import { Compactor, shouldCompact } from './compaction.ts'
 import { Dispatcher } from './dispatch.ts'
-import { isReadable } from './frames.ts'
+import { isAuthentication, isReadable } from './frames.ts'
+import { Grants, type RevokeTarget } from './grants.ts'
+import { must, type HostDocument, type HostSocket } from './host.ts'
 import { Link, type SocketWorkers, type WorkerMessage } from './link.ts'
 import { UpdateLog } from './log.ts'
 import { Room } from './room.ts'
+import { metered, type JoinedSocket } from './socket.ts'
 import { DamagedSession, type Job, type NewJob, type Store } from './store.ts'
+import { Traffic, type SocketMeter } from './traffic.ts'
 
 export interface SessionsOptions {
   readonly store: Store
@@ -29,6 +35,7 @@ export interface SessionsOptions {
   readonly route: Route
   readonly report: Report
   readonly leaseMs: number
+  readonly limits: Limits
   /** Epoch milliseconds. */
   readonly now: () => number
 }
@@ -46,14 +53,6 @@ interface Refusal {
 }
 
 const refusal = (reason: CloseReason): Refusal => ({ reason })
-
-/** The parts of the host's classes that the overrides replace; not in its public types. */
-interface HostSocket {
-  createConnection: (...args: unknown[]) => Connection
-}
-interface HostDocument {
-  broadcastUpdate: (update: Uint8Array) => void
-}
 
 /** What the frames of one socket are given to. */
 export interface AcceptedSocket {
@@ -80,6 +79,9 @@ export class Sessions {
   readonly #log: UpdateLog
   readonly #dispatcher: Dispatcher
   readonly #compactor: Compactor
+  readonly #grants: Grants
+  readonly #traffic: Traffic
+  readonly #meters = new WeakMap<Request, SocketMeter>()
   readonly #rooms = new Map<string, Loaded>()
   readonly #loaded = new Map<string, { size: LogSize; clients: ReadonlyMap<number, string> }>()
   /** How many are about to use a document, by name. */
@@ -88,7 +90,9 @@ export class Sessions {
 
   constructor(options: SessionsOptions) {
     this.#options = options
-    const { store, report } = options
+    const { store, report, access, limits, now } = options
+    this.#grants = new Grants({ access, report, graceMs: limits.tokenGraceMs, now })
+    this.#traffic = new Traffic(limits, () => performance.now())
     this.#log = new UpdateLog({ store, report, onStall: this.#onStall })
     this.#compactor = new Compactor({ store, report, onCompacted: (session, bytes) => this.#onCompacted(session, bytes) })
     this.#dispatcher = new Dispatcher({
@@ -99,7 +103,15 @@ export class Sessions {
       lapse: async (job) => (await this.#use(job.session, ({ clerk }) => clerk.lapse(job.run))) ?? true,
     })
     // flushDelay false: the host hands each broadcast on at once, to the override below.
-    this.#host = new Hocuspocus<Context>({ quiet: true, flushDelay: false, extensions: [this.#extension()] })
+    this.#host = new Hocuspocus<Context>({
+      quiet: true,
+      flushDelay: false,
+      maxUnauthenticatedQueueMessages: limits.waitingFrames,
+      maxUnauthenticatedQueueSize: limits.waitingBytes,
+      // A worker that comes back asks for all its sessions before the first token is checked.
+      maxPendingDocuments: limits.sessionsPerSocket,
+      extensions: [this.#extension()],
+    })
     this.#overrideHost()
   }
 
@@ -108,17 +120,24 @@ export class Sessions {
   }
 
   /** Takes over a socket that was just opened. */
-  accept(socket: WebSocketLike, request: Request): AcceptedSocket {
-    const client = this.#host.handleConnection(socket, request)
+  accept(socket: JoinedSocket, request: Request): AcceptedSocket {
+    const meter = this.#traffic.open(socket)
+    this.#meters.set(request, meter)
+    const client = this.#host.handleConnection(metered(socket, meter), request)
     const host = client as unknown as HostSocket
     const create = must(host, 'createConnection').bind(client)
+    const queue = must(host, 'handleQueueingMessage').bind(client)
+    host.handleQueueingMessage = async (data, address, documentName) => {
+      if (host.documentConnectionsEstablished.has(address) || isAuthentication(data)) await queue(data, address, documentName)
+    }
+    let linked = 0
     let open = 0
     const workers: SocketWorkers = new Map()
     host.createConnection = (...args) => {
       const connection = create(...args)
       open += 1
       connection.onClose(() => (open -= 1))
-      this.#adopt(connection, workers, open)
+      this.#adopt(connection, meter, workers, () => (linked += 1))
       return connection
     }
     return {
@@ -126,11 +145,25 @@ export class Sessions {
         // What was on its way when the socket was given up: nothing of it will be acknowledged, so it comes again.
         if (socket.readyState !== WebSocket.OPEN) return
         // Before anybody is let in, since the host prints a stack for each frame that does not decode.
-        if (open > 0 || isReadable(data)) client.handleMessage(data)
-        else socket.close(MALFORMED_CODE, 'malformed' satisfies CloseReason)
+        if (open === 0 && !isReadable(data)) {
+          socket.close(MALFORMED_CODE, 'malformed' satisfies CloseReason)
+          return
+        }
+        const before = linked
+        client.handleMessage(data)
+        // Frames that no link has counted belong to no connection.
+        if (linked === before) meter.stray(data.byteLength)
       },
-      handleClose: (event) => client.handleClose(event),
+      handleClose: (event) => {
+        meter.closed()
+        client.handleClose(event)
+      },
     }
+  }
+
+  /** Ends the connections of the target, and refuses its tokens that were issued until now. */
+  revoke(target: RevokeTarget): void {
+    this.#grants.revoke(target)
   }
 
   /** Counts for health and metrics. */
@@ -168,20 +201,12 @@ export class Sessions {
   #extension(): Extension<Context> {
     return {
       extensionName: 'polylogue',
-      onAuthenticate: async ({ token, documentName, connectionConfig }) => {
+      onAuthenticate: async ({ token, documentName, connectionConfig, request }) => {
         // What would be written now might come after the last commit.
         if (this.#closing) throw refusal('going-away')
-        const agent = agentOfControl(documentName)
-        if (agent === null && !SESSION_NAME.test(documentName)) throw refusal('bad-session-name')
-        let grant: Grant | null
-        try {
-          grant = await this.#options.access(token)
-        } catch (error) {
-          this.#options.report(error, { stage: 'access' })
-          throw refusal('unavailable')
-        }
-        if (grant === null || grant.expiresAt <= this.#options.now()) throw refusal('bad-token')
-        if (!opens(grant, documentName)) throw refusal('forbidden')
+        const grant = await this.#grants.check(token, documentName)
+        if (typeof grant === 'string') throw refusal(grant)
+        this.#meters.get(request)?.authenticated()
         connectionConfig.readOnly = grant.participant.kind === 'viewer'
         return { grant }
       },
@@ -287,20 +312,33 @@ export class Sessions {
 
   // ---- connections --------------------------------------------------------------------------------------------------
 
-  #adopt(connection: Connection, workers: SocketWorkers, open: number): void {
-    const context = connection.context as Context
+  #adopt(connection: Connection, socket: SocketMeter, workers: SocketWorkers, onFrame: () => void): void {
+    const { grant } = connection.context as Context
+    const { name } = connection.document
+    const { meter, objection } = socket.connect(grant.participant, name)
     const link = new Link({
       connection,
       workers,
-      participant: context.grant.participant,
-      room: this.#rooms.get(connection.document.name)?.room ?? null,
+      participant: grant.participant,
+      room: this.#rooms.get(name)?.room ?? null,
+      meter,
       report: this.#options.report,
-      onWorkerMessage: (from, message) => this.#onWorker(from, connection.document.name, message, workers),
-      onClose: (gone) => this.#dispatcher.leave(gone),
+      onFrame,
+      onToken: (from, token) => this.#grants.refresh(from, token),
+      onWorkerMessage: (from, message) => this.#onWorker(from, name, message, workers),
+      onClose: (gone) => {
+        meter.close()
+        this.#grants.release(gone)
+        this.#dispatcher.leave(gone)
+      },
     })
     if (this.#closing) link.refuse('going-away')
-    else if (open > MAX_SESSIONS_PER_SOCKET) link.refuse('overloaded')
-    else if (this.#log.stalled) link.tell({ t: 'stalled', stalled: true })
+    else if (objection !== null) link.refuse(objection)
+    else {
+      this.#grants.hold(link, grant)
+      if (this.#log.stalled) link.tell({ t: 'stalled', stalled: true })
+    }
+    link.open()
   }
 
   #onWorker(link: Link, documentName: string, message: WorkerMessage, workers: SocketWorkers): void {
@@ -387,12 +425,4 @@ export class Sessions {
       this.#options.report(error, { stage: 'unload', session: document.name })
     })
   }
-}
-
-/** A method that an override replaces; throws when this version of the host does not have it. */
-function must<T, K extends keyof T>(target: T, key: K): T[K] {
-  if (typeof target[key] !== 'function') {
-    throw new Error(`This version of @hocuspocus/server has no ${String(key)}: it must be the one that package.json pins.`)
-  }
-  return target[key]
 }

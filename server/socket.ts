@@ -8,6 +8,7 @@
 import type { Socket } from 'node:net'
 import type { WebSocketLike } from '@hocuspocus/server'
 import { WebSocket } from 'ws'
+import type { SocketMeter } from './traffic.ts'
 
 export interface JoinedSocket extends WebSocketLike {
   /** Bytes that wait to be read by the other side. */
@@ -84,5 +85,18 @@ export function joinWrites(ws: WebSocket, stream: Socket): JoinedSocket {
       // A peer that does not answer the close would keep the socket, and what is queued in it, for ever.
       setTimeout(() => ws.terminate(), 5_000).unref()
     },
+  }
+}
+
+/** The socket as the host writes to it: what is not read piles up to a limit, whoever sends it. */
+export function metered(socket: JoinedSocket, meter: SocketMeter): WebSocketLike {
+  return {
+    get readyState() {
+      return socket.readyState
+    },
+    send(data) {
+      if (meter.mayQueue((data as Uint8Array).byteLength)) socket.send(data)
+    },
+    close: (code, reason) => socket.close(code, reason),
   }
 }

@@ -38,6 +38,8 @@ export type CloseReason =
   | 'read-only'
   | 'refused-update'
   | 'overloaded'
+  | 'too-fast'
+  | 'too-many'
   | 'slow-reader'
   | 'unavailable'
   | 'going-away'
@@ -55,8 +57,10 @@ export const CLOSE_REASONS: Readonly<Record<CloseReason, { readonly transient: b
   'too-big': { transient: false, says: 'an update is larger than allowed' },
   malformed: { transient: false, says: 'a frame could not be decoded' },
   'read-only': { transient: false, says: 'this participant may not write' },
-  'refused-update': { transient: false, says: 'it wrote what this participant may not write' },
+  'refused-update': { transient: false, says: 'an update would have written what this participant may not write' },
   overloaded: { transient: true, says: 'the server has more unstored writes than it may hold' },
+  'too-fast': { transient: true, says: 'more was sent than is allowed in so short a time' },
+  'too-many': { transient: true, says: 'this participant or this socket has too many connections' },
   'slow-reader': { transient: true, says: 'the connection did not read what was sent to it' },
   unavailable: { transient: true, says: 'the session cannot be loaded at the moment' },
   'going-away': { transient: true, says: 'the server is shutting down' },

@@ -30,14 +30,85 @@ export const MAX_SESSION_BYTES: number = 64 * 1024 * 1024
  */
 export const MAX_SEGMENT_CHARS = 16_384
 
-/** A socket whose unread output passes this many bytes is closed: nothing else bounds a reader that never reads. */
-export const MAX_UNREAD_BYTES: number = 16 * 1024 * 1024
-
-/** Sessions that one socket may have open at once. An agent's worker multiplexes its sessions over one socket. */
-export const MAX_SESSIONS_PER_SOCKET = 1_000
-
 /** Bytes of accepted but not yet stored updates, over all sessions, above which the server refuses further writes. */
 export const MAX_UNSTORED_BYTES: number = 64 * 1024 * 1024
 
 /** What a session's name must match: it stands in every frame, so it is short; 12 characters by default. */
 export const SESSION_NAME: RegExp = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
+
+/** So much per second in the long run, and so much at once after a pause. */
+export interface Rate {
+  readonly perSecond: number
+  readonly burst: number
+}
+
+/** What one connection, socket or participant may ask of a server. `serve({ limits })` changes single ones. */
+export interface Limits {
+  /** Sockets that one participant may have open. A tab or a worker process has one. */
+  readonly socketsPerParticipant: number
+  /** Sessions that one socket may have open at once. An agent's worker multiplexes its sessions over one socket. */
+  readonly sessionsPerSocket: number
+  /** Times that one socket may have one session open: each gets every update of it. */
+  readonly connectionsPerSession: number
+  /** Frames on one connection. An agent that writes without a pause sends 42 a second and its marks. */
+  readonly connectionFrames: Rate
+  /** Bytes on one connection. The burst is the offline work of weeks. */
+  readonly connectionBytes: Rate
+  /** Frames of one person over all sockets. */
+  readonly personFrames: Rate
+  /** Bytes of one person over all sockets. */
+  readonly personBytes: Rate
+  /** Frames of one agent over all its workers: 200 sessions that stream at once are 10,000 a second. */
+  readonly agentFrames: Rate
+  /** Bytes of one agent over all its workers. */
+  readonly agentBytes: Rate
+  /** Presence messages of one connection that are passed on; of those above, the newest is, when there is room again. */
+  readonly presence: Rate
+  /** Times that one connection may ask for the state of its session, each as dear as the session is large. */
+  readonly states: Rate
+  /** Frames of one socket that belong to none of its connections: to open 1,000 sessions at once takes 3,000. */
+  readonly strayFrames: Rate
+  /** Longest stateless message, in bytes of its frame: the leases of a worker with 1,000 runs are 100 KB. */
+  readonly statelessBytes: number
+  /** Bytes that may wait to be read by one socket, besides one large frame. */
+  readonly unreadBytes: number
+  /** Bytes that may wait to be read by all sockets of one participant. */
+  readonly participantUnreadBytes: number
+  /** Frames of one socket that may wait while its tokens are checked and its sessions are loaded. */
+  readonly waitingFrames: number
+  /** Bytes of the same. */
+  readonly waitingBytes: number
+  /** Sockets that have not shown a token yet; one more closes the oldest of them. */
+  readonly unauthenticatedSockets: number
+  /** Bytes that one socket may send before its first token is found valid. */
+  readonly unauthenticatedBytes: number
+  /** Time for a new socket to show a token, in milliseconds. */
+  readonly authenticateMs: number
+  /** How long a connection stands on an expired token while its client is asked for a fresh one, in milliseconds. */
+  readonly tokenGraceMs: number
+}
+
+/** The defaults. */
+export const LIMITS: Limits = {
+  socketsPerParticipant: 1_000,
+  sessionsPerSocket: 1_000,
+  connectionsPerSession: 8,
+  connectionFrames: { perSecond: 500, burst: 4_000 },
+  connectionBytes: { perSecond: 2 * 1024 * 1024, burst: 32 * 1024 * 1024 },
+  personFrames: { perSecond: 1_000, burst: 8_000 },
+  personBytes: { perSecond: 4 * 1024 * 1024, burst: 64 * 1024 * 1024 },
+  agentFrames: { perSecond: 10_000, burst: 40_000 },
+  agentBytes: { perSecond: 32 * 1024 * 1024, burst: 128 * 1024 * 1024 },
+  presence: { perSecond: 30, burst: 60 },
+  states: { perSecond: 2, burst: 20 },
+  strayFrames: { perSecond: 500, burst: 6_000 },
+  statelessBytes: 256 * 1024,
+  unreadBytes: 16 * 1024 * 1024,
+  participantUnreadBytes: 128 * 1024 * 1024,
+  waitingFrames: 8_000,
+  waitingBytes: 1024 * 1024,
+  unauthenticatedSockets: 256,
+  unauthenticatedBytes: 256 * 1024,
+  authenticateMs: 15_000,
+  tokenGraceMs: 10_000,
+}

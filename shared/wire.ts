@@ -23,7 +23,7 @@ export type ServerMessage =
   | { readonly t: 'marked'; readonly n: number }
   /** The log cannot commit: what is written now is not stored yet. `false`: it can again. */
   | { readonly t: 'stalled'; readonly stalled: boolean }
-  /** The connection is over, and why; for an update that was refused, what was wrong with it and at which place. */
+  /** The connection is over, and why; of a refused update also the rule that it broke, and where. */
   | { readonly t: 'refused'; readonly reason: string; readonly code?: string; readonly path?: string }
   /** The lease of a run, for this worker. */
   | {
@@ -70,14 +70,15 @@ export function readClientMessage(payload: string): ClientMessage | null {
 export function readServerMessage(payload: string): ServerMessage | null {
   const message = parse(payload, SERVER_TYPES)
   if (message === null) return null
-  const { t, n, stalled, reason, run, session, input, generation, leaseMs } = message
+  const { t, n, stalled, reason, code, path, run, session, input, generation, leaseMs } = message
   switch (t) {
     case 'marked':
       return isCount(n) ? { t, n } : null
     case 'stalled':
       return typeof stalled === 'boolean' ? { t, stalled } : null
     case 'refused':
-      return typeof reason === 'string' ? { t, reason } : null
+      if (typeof reason !== 'string') return null
+      return { t, reason, ...(typeof code === 'string' ? { code } : {}), ...(typeof path === 'string' ? { path } : {}) }
     case 'assign':
       if (typeof run !== 'string' || typeof session !== 'string' || typeof input !== 'string') return null
       return isCount(generation) && isCount(leaseMs) ? { t, run, session, input, generation, leaseMs } : null

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import * as encoding from 'lib0/encoding'
 import { expect, test } from 'vitest'
 import * as Y from 'yjs'
-import { MAX_SESSION_BYTES, MAX_UNREAD_BYTES } from '../../shared/limits.ts'
+import { LIMITS, MAX_SESSION_BYTES } from '../../shared/limits.ts'
 import { openLive, texts } from '../support/clients.ts'
 import { RawClient, stateOf, SYNC, TYPE, updateOf } from '../support/raw.ts'
 import { ServerProcess } from '../support/server.ts'
@@ -65,7 +65,7 @@ test('who never reads is closed, and what waits for it is bounded (LIM-1)', asyn
   }
   // 100 MB went to everybody: it was given up at 16 MB, and its socket is gone though it still does not read. Bob reads, but
   // in this busy process; he may be as far behind at times.
-  expect(peak).toBeLessThan(2 * MAX_UNREAD_BYTES + 32 * MB)
+  expect(peak).toBeLessThan(2 * LIMITS.unreadBytes + 32 * MB)
   expect((await server.health()).connections).toBe(3)
   lazy.socket.resume()
   await until(() => lazy.closed, { timeoutMs: 10_000 })
@@ -91,7 +91,7 @@ test('presence of others does not fill the memory for who never reads either (LI
     noisy.received.length = 0
   }
   expect(sent).toBeLessThan(40 * MB)
-  expect((await buffers(server)) - before).toBeLessThan(MAX_UNREAD_BYTES + 12 * MB)
+  expect((await buffers(server)) - before).toBeLessThan(LIMITS.unreadBytes + 12 * MB)
 })
 
 test('who asks for the state again and again without reading is closed (LIM-1)', async () => {

@@ -8,8 +8,8 @@ import * as Y from 'yjs'
 import { Clerk } from '../../server/clerk.ts'
 import { FRAME, SYNC, syncFrame } from '../../server/frames.ts'
 import type { UpdateLog } from '../../server/log.ts'
-import { Room, type Member } from '../../server/room.ts'
-import type { Job, NewJob } from '../../server/store.ts'
+import { Room, type Member, type RefusalDetail } from '../../server/room.ts'
+import type { ClientBinding, Job, NewJob } from '../../server/store.ts'
 import type { Participant } from '../../shared/participant.ts'
 
 export const SESSION = 's'
@@ -17,14 +17,17 @@ export const SESSION = 's'
 /** One connection from the server's side. */
 export class Connection implements Member {
   readonly participant: Participant
+  /** Of an agent: which of its workers this is. */
+  readonly worker: string | null
   readonly address: string = SESSION
   readonly send: (frame: Uint8Array) => void
   ready = false
   readonly #room: Room
 
-  constructor(room: Room, participant: Participant, send: (frame: Uint8Array) => void) {
+  constructor(room: Room, participant: Participant, worker: string | null, send: (frame: Uint8Array) => void) {
     this.#room = room
     this.participant = participant
+    this.worker = worker
     this.send = (frame) => {
       if (room.members.has(this)) send(frame)
     }
@@ -49,16 +52,17 @@ export class Connection implements Member {
       })
       return
     }
-    const reason = this.#room.receive(bytes, this)
-    if (reason !== null) this.refuse(reason)
+    this.#room.receive(bytes, this)
   }
 
-  refuse(reason: string): never {
-    throw new Error(`The server refused an honest peer: ${reason}`)
+  acknowledge(): void {}
+
+  refuse(reason: string, detail?: RefusalDetail): never {
+    throw new Error(`The server refused an honest peer, ${this.participant.id}: ${reason} ${detail?.code} ${detail?.path}`)
   }
 
   close(): void {
-    this.#room.members.delete(this)
+    this.#room.leave(this)
   }
 }
 
@@ -68,15 +72,17 @@ interface Group {
   updates: Uint8Array[]
   jobs: NewJob[]
   ended: string[]
+  bindings: ClientBinding[]
   tasks: (() => void)[]
 }
 
-const emptyGroup = (): Group => ({ updates: [], jobs: [], ended: [], tasks: [] })
+const emptyGroup = (): Group => ({ updates: [], jobs: [], ended: [], bindings: [], tasks: [] })
 
 export class SimServer {
   /** What the disk holds: it survives a crash. */
   readonly stored: Uint8Array[] = []
   readonly jobs: Map<string, SimJob> = new Map()
+  readonly clients: Map<number, string> = new Map()
   document!: Document
   clerk!: Clerk
   #room!: Room
@@ -92,19 +98,20 @@ export class SimServer {
 
   /** True while something is accepted that is not stored. */
   get hasUnstored(): boolean {
-    const { updates, jobs, ended } = this.#group
-    return updates.length + jobs.length + ended.length > 0
+    const { updates, jobs, ended, bindings } = this.#group
+    return updates.length + jobs.length + ended.length + bindings.length > 0
   }
 
-  connect(participant: Participant, send: (frame: Uint8Array) => void): Connection {
-    return new Connection(this.#room, participant, send)
+  connect(participant: Participant, worker: string | null, send: (frame: Uint8Array) => void): Connection {
+    return new Connection(this.#room, participant, worker, send)
   }
 
   /** Stores what has gathered, and releases what waits for it. */
   commit(): void {
-    const { updates, jobs, ended, tasks } = this.#group
+    const { updates, jobs, ended, bindings, tasks } = this.#group
     this.#group = emptyGroup()
     this.stored.push(...updates)
+    for (const { client, participant } of bindings) this.clients.set(client, participant)
     for (const job of jobs) {
       if (!this.jobs.has(job.run)) this.jobs.set(job.run, { ...job, state: 'open', generation: 0, worker: null, expiresAt: 0 })
     }
@@ -145,9 +152,19 @@ export class SimServer {
     const log = {
       unstoredBytes: 0,
       append: (_session: string, update: Uint8Array): unknown => this.#group.updates.push(update),
+      bind: (binding: ClientBinding): unknown => this.#group.bindings.push(binding),
       after: (task: () => void): void => this.#after(task),
     }
-    const room = new Room({ document: this.document, log: log as unknown as UpdateLog, loadedBytes: 0, onStored: () => {} })
+    const room = new Room({
+      document: this.document,
+      log: log as unknown as UpdateLog,
+      loadedBytes: 0,
+      clients: this.clients,
+      report: (error) => {
+        throw error
+      },
+      onStored: () => {},
+    })
     this.#room = room
     this.clerk = new Clerk({
       session: SESSION,

@@ -1,0 +1,20 @@
+/** What the overrides of `sessions.ts` replace in the host, which its public types do not show. */
+import type { Connection } from '@hocuspocus/server'
+
+export interface HostSocket {
+  createConnection: (...args: unknown[]) => Connection
+  handleQueueingMessage: (data: Uint8Array, address: string, documentName: string) => Promise<void>
+  /** Addresses whose authentication is on its way. */
+  readonly documentConnectionsEstablished: ReadonlySet<string>
+}
+export interface HostDocument {
+  broadcastUpdate: (update: Uint8Array) => void
+}
+
+/** A method that an override replaces; throws when this version of the host does not have it. */
+export function must<T, K extends keyof T>(target: T, key: K): T[K] {
+  if (typeof target[key] !== 'function') {
+    throw new Error(`This version of @hocuspocus/server has no ${String(key)}: it must be the one that package.json pins.`)
+  }
+  return target[key]
+}

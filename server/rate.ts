@@ -1,0 +1,44 @@
+/** A token bucket: how much is allowed at once, and how fast that comes back. */
+import type { Rate } from '../shared/limits.ts'
+
+export class Bucket {
+  readonly #rate: Rate
+  readonly #now: () => number
+  #left: number
+  #at: number
+
+  /** @param now milliseconds of any clock that never goes back. */
+  constructor(rate: Rate, now: () => number) {
+    this.#rate = rate
+    this.#now = now
+    this.#left = rate.burst
+    this.#at = now()
+  }
+
+  /** Takes `amount` if there is so much, else nothing. An amount above the burst is never there. */
+  take(amount: number): boolean {
+    this.#refill()
+    if (amount > this.#left) return false
+    this.#left -= amount
+    return true
+  }
+
+  /** Milliseconds until `amount` is there; 0 when it is. */
+  waitMs(amount: number): number {
+    this.#refill()
+    return amount <= this.#left ? 0 : Math.ceil(((amount - this.#left) / this.#rate.perSecond) * 1000)
+  }
+
+  get full(): boolean {
+    this.#refill()
+    return this.#left >= this.#rate.burst
+  }
+
+  #refill(): void {
+    const now = this.#now()
+    // A clock that went back gives nothing and takes nothing.
+    const elapsedMs = Math.max(0, now - this.#at)
+    this.#at = now
+    this.#left = Math.min(this.#rate.burst, this.#left + (elapsedMs / 1000) * this.#rate.perSecond)
+  }
+}
