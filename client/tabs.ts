@@ -58,8 +58,10 @@ export class Tabs {
     const { doc, generation, report, onSuperseded, onGone } = this.#options
     try {
       if (message.t === 'bye') {
+        // One that goes on with a fresh replica is still there to send what it wrote.
+        if (message.moved) return
         this.siblings.delete(message.client)
-        if (!message.moved) onGone(message.client)
+        onGone(message.client)
       } else if (message.generation > generation) onSuperseded(message.generation)
       else if (message.generation < generation) {
         // It does not know yet.

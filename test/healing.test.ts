@@ -1,5 +1,6 @@
 /** A client whose update the server refuses: it heals by itself, and nothing of the user's is lost. */
 import 'fake-indexeddb/auto'
+import { HocuspocusProvider } from '@hocuspocus/provider'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import * as Y from 'yjs'
 import { createAgent } from '../client/agent.ts'
@@ -56,6 +57,15 @@ const sorted = (list: readonly string[]): string[] => list.toSorted((a, b) => (a
 async function seenByBob(url: string, id: string): Promise<string[]> {
   const bob = await openLive({ url, id, as: 'bob' })
   return texts(bob)
+}
+
+/** Entries of the stored `messages`, two of one id counted as two. */
+async function entries(url: string, id: string): Promise<number> {
+  const doc = new Y.Doc()
+  const provider = new HocuspocusProvider({ url, name: id, document: doc, token: await tokenFor('bob') })
+  await until(() => provider.synced)
+  provider.destroy()
+  return doc.getArray('messages').length
 }
 
 /** What is kept aside on the device. */
@@ -228,6 +238,7 @@ describe('a refused update', () => {
     await until(() => texts(one).length === 3 && texts(two).length === 3 && one.status.onServer && two.status.onServer)
     expect(sorted(await seenByBob(server.url, id))).toEqual(['from one', 'from two', 'old'])
     expect(one.view.messages.map(textOf)).toEqual(two.view.messages.map(textOf))
+    expect(await entries(server.url, id)).toBe(3)
     // And they go on telling each other.
     one.send('afterwards')
     two.object('cart').set('items', 1)
