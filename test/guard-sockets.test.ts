@@ -1,7 +1,7 @@
 /** The guard over real sockets, with others watching: they see nothing of what is refused, and go on. */
 import * as Y from 'yjs'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { createAgent, type AgentRun } from '../client/agent.ts'
+import { createAgent } from '../client/agent.ts'
 import { openSession, type OpenSession } from '../client/index.ts'
 import { memoryStore, type Store } from '../server/index.ts'
 import { KEY, rootsOf } from '../shared/layout.ts'
@@ -174,40 +174,62 @@ describe('what cannot be placed yet (GRD-5)', () => {
   })
 })
 
-test('[X2] a worker whose run was ended by the server writes nothing more, and its next run has a fresh replica (GRD-6)', SLOW, async () => {
-  vi.spyOn(console, 'error').mockReturnValue()
+test('[X2] an agent without a known worker waits and is refused, and the run goes on (GRD-6)', SLOW, async () => {
   const server = await serveHere({ route: () => ['bot'] })
-  const runs: AgentRun[] = []
-  const release: (() => void)[] = []
+  let release = (): void => {}
+  const agent = createAgent({
+    url: server.url,
+    name: 'bot',
+    token: () => tokenFor('bot', 'agent'),
+    run: async (run) => {
+      run.write('first words')
+      await new Promise<void>((resolve) => (release = resolve))
+    },
+  })
+  onTestFinished(() => agent.close(0))
+  const ada = await open(server.url, 'ada')
+  ada.send('one')
+  await until(() => ada.view.messages.some(({ role }) => role === 'assistant'), LONG)
+  const zombie = await intrude(server.url, 'bot', 'agent')
+  zombie.send((doc) => rootsOf(doc).tasks.get(0).set(KEY.status, 'complete'))
+  await until(() => refusedWith(zombie.raw), LONG)
+  expect(refusedWith(zombie.raw)).toMatchObject({ code: 'unannounced' })
+  expect(ada.view.runs.map(({ status }) => status)).toEqual(['active'])
+  release()
+  await until(() => ada.view.runs[0]?.status === 'complete', LONG)
+})
+
+test('an agent that was refused loses its run there, and does the next one with a fresh replica (GRD-3, GRD-6)', SLOW, async () => {
+  const server = await serveHere({ route: () => ['bot'], leaseMs: 1_000 })
+  let runs = 0
   const agent = createAgent({
     url: server.url,
     name: 'bot',
     token: () => tokenFor('bot', 'agent'),
     onError: () => {},
     run: async (run) => {
-      runs.push(run)
-      run.write('first words')
-      await new Promise<void>((resolve) => release.push(resolve))
-      run.write(', and more')
+      runs += 1
+      run.write(`answer ${runs}`)
+      if (runs > 1) return
+      run.session.object('plan').set('step', 1)
+      await new Promise<void>((resolve) => run.signal.addEventListener('abort', () => resolve()))
     },
   })
   onTestFinished(() => agent.close(0))
   const ada = await open(server.url, 'ada')
-  const first = ada.send('one')
-  await until(() => ada.view.messages.some(({ role }) => role === 'assistant'), LONG)
-  // Another replica of the same agent, without a lease: what a zombie would send.
-  const zombie = await intrude(server.url, 'bot', 'agent')
-  zombie.send((doc) => rootsOf(doc).tasks.get(0).set(KEY.status, 'complete'))
-  await until(() => refusedWith(zombie.raw), LONG)
-  expect(refusedWith(zombie.raw)).toMatchObject({ code: 'unannounced' })
-  expect(ada.view.runs.find(({ input }) => input === first)?.status).toBe('active')
-  release.shift()?.()
-  await until(() => ada.view.runs.every(({ status }) => status === 'complete'), LONG)
+  // An object that agents may not write.
+  const { send } = await intrude(server.url, 'ada')
+  send((doc) => {
+    rootsOf(doc).objects.push([{ name: 'plan', kind: 'map', writers: ['user'] }])
+    doc.getMap('object:plan').set('step', 0)
+  })
+  await until(() => ada.object('plan').get('step') === 0, LONG)
+  ada.send('one')
+  await until(() => ada.view.runs[0]?.status === 'interrupted', LONG)
   ada.send('two')
-  await until(() => release.length > 0, LONG)
-  release.shift()?.()
-  await until(() => ada.view.runs.length === 2 && ada.view.runs.every(({ status }) => status === 'complete'), LONG)
-  expect(runs).toHaveLength(2)
+  await until(() => ada.view.runs.some(({ status }) => status === 'complete'), LONG)
+  expect(runs).toBe(2)
+  expect(ada.object('plan').get('step')).toBe(0)
 })
 
 /** A store that outlives the server it is given to. */
