@@ -53,7 +53,10 @@ export interface Agent {
 export function createAgent(options: AgentOptions): Agent {
   if (typeof options.run !== 'function') throw new SessionError('bad-argument', 'createAgent needs a function `run`.')
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(options.name)) {
-    throw new SessionError('bad-argument', `An agent's name is 1 to 64 of A-Z a-z 0-9 _ -; it is ${JSON.stringify(options.name)}.`)
+    throw new SessionError(
+      'bad-argument',
+      `An agent's name is 1 to 64 of A-Z a-z 0-9 _ -; it is ${JSON.stringify(options.name)}.`,
+    )
   }
   return new Worker(options)
 }
@@ -286,7 +289,11 @@ class Worker implements Agent {
     const awareness = new Awareness(doc)
     const session = new Session({ id, doc, presence: new Presence(awareness, this.#report), report: this.#report, now: Date.now })
     let origin: unknown = null
-    const writes = new StoredWrites({ doc, isForeign: (from) => from === origin, onStored: (onServer) => session.setStatus({ onServer }) })
+    const writes = new StoredWrites({
+      doc,
+      isForeign: (from) => from === origin,
+      onStored: (onServer) => session.setStatus({ onServer }),
+    })
     let isLive = (): void => {}
     const live = new Promise<void>((resolve) => (isLive = resolve))
     let isRefused = (_error: SessionError): void => {}
@@ -320,7 +327,15 @@ class Worker implements Agent {
       connection.close()
       doc.destroy()
     }
-    return { session, doc, live: ready, stored: () => Promise.race([refused, writes.whenStored()]), close, users: 1, linger: undefined }
+    return {
+      session,
+      doc,
+      live: ready,
+      stored: () => Promise.race([refused, writes.whenStored()]),
+      close,
+      users: 1,
+      linger: undefined,
+    }
   }
 
   /**

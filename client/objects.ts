@@ -56,7 +56,10 @@ export class SharedObject {
   update(fields: Readonly<Record<string, Json | undefined>>): void {
     for (const field of Object.keys(fields)) {
       if (field !== '' && field !== '__proto__' && field.length <= MAX_FIELD_CHARS) continue
-      throw new SessionError('bad-argument', `A field's name is 1 to ${MAX_FIELD_CHARS} characters; it is ${JSON.stringify(field.slice(0, 100))}.`)
+      throw new SessionError(
+        'bad-argument',
+        `A field's name is 1 to ${MAX_FIELD_CHARS} characters; it is ${JSON.stringify(field.slice(0, 100))}.`,
+      )
     }
     this.#doc.transact(() => {
       this.#describe()
@@ -113,14 +116,18 @@ export class SharedObjects {
 
   get(name: string): SharedObject {
     if (!NAME.test(name) || name.length > MAX_NAME_CHARS) {
-      throw new SessionError('bad-argument', `An object's name is 1 to ${MAX_NAME_CHARS} of A-Z a-z 0-9 _ . : -; it is ${JSON.stringify(name)}.`)
+      throw new SessionError(
+        'bad-argument',
+        `An object's name is 1 to ${MAX_NAME_CHARS} of A-Z a-z 0-9 _ . : -; it is ${JSON.stringify(name)}.`,
+      )
     }
     let object = this.#objects.get(name)
     if (object === undefined) {
       object = new SharedObject(name, this.#doc, this.#origin, this.#report)
       this.#objects.set(name, object)
       const type = this.#doc.getMap(objectRoot(name))
-      if (this.#undo === null) this.#undo = new Y.UndoManager(type, { trackedOrigins: new Set([this.#origin]), captureTimeout: 300 })
+      if (this.#undo === null)
+        this.#undo = new Y.UndoManager(type, { trackedOrigins: new Set([this.#origin]), captureTimeout: 300 })
       else this.#undo.addToScope(type)
     }
     return object

@@ -366,4 +366,3 @@ function must<T, K extends keyof T>(target: T, key: K): T[K] {
   }
   return target[key]
 }
-

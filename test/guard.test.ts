@@ -32,7 +32,10 @@ describe('what changes nothing is accepted and not applied (GRD-3)', () => {
     const here = stage()
     const client = here.eve.doc.clientID
     const clock = clockOf(here, client)
-    const structs = [{ ...type(1), o: [424_242, 7] as const }, ...Array.from({ length: clock - 1 }, () => ({ ...json(1), o: [9, 9] as const }))]
+    const structs = [
+      { ...type(1), o: [424_242, 7] as const },
+      ...Array.from({ length: clock - 1 }, () => ({ ...json(1), o: [9, 9] as const })),
+    ]
     const fresh = { ...json({ by: 'eve', at: 1 }), root: ROOT.control, key: 'cancel:m1' }
     expect(here.world.receive(rawUpdate([{ client, clock: 0, structs: [...structs, fresh] }]), eve).ok).toBe(true)
     expect(here.world.roots.control.get('cancel:m1')).toEqual({ by: 'eve', at: 1 })
