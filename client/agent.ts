@@ -3,7 +3,7 @@
  */
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { SessionError, type Report } from '../shared/errors.ts'
+import { CLOSE_REASONS, SessionError, type CloseReason, type Report } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { controlDocument, type LeaseRef, type ServerMessage } from '../shared/wire.ts'
 import { AgentRun } from './agent-run.ts'
@@ -58,6 +58,12 @@ export function createAgent(options: AgentOptions): Agent {
       `An agent's name is 1 to 64 of A-Z a-z 0-9 _ -; it is ${JSON.stringify(options.name)}.`,
     )
   }
+  const { slots = 1, flushEveryMs = 0 } = options
+  if (!Number.isSafeInteger(slots) || slots < 1)
+    throw new SessionError('bad-argument', `slots must be 1 or more; it is ${slots}.`)
+  if (!(flushEveryMs >= 0 && flushEveryMs <= 1_000)) {
+    throw new SessionError('bad-argument', `flushEveryMs must be 0 to 1,000; it is ${flushEveryMs}.`)
+  }
   return new Worker(options)
 }
 
@@ -74,6 +80,8 @@ interface Joined {
   readonly live: Promise<void>
   readonly stored: () => Promise<void>
   readonly close: () => void
+  /** It was refused, or there was no token for it: the next run opens it anew. */
+  failed: boolean
   users: number
   linger: ReturnType<typeof setTimeout> | undefined
 }
@@ -107,7 +115,7 @@ class Worker implements Agent {
     this.#report = options.onError ?? ((error, { stage }) => console.error(`polylogue agent ${options.name}:`, stage, error))
     this.#socket = new Socket(options.url)
     this.#control = this.#connect(controlDocument(options.name), this.#controlDoc, this.#controlAwareness, {
-      onState: (state) => this.#setState(state),
+      onState: (state, reason) => this.#setState(state, reason),
       onMessage: (message) => this.#receive(message),
     })
   }
@@ -148,8 +156,9 @@ class Worker implements Agent {
     else if (message.t === 'lost') this.#lose(message.run, message.generation)
   }
 
-  #setState(state: ConnectionState): void {
+  #setState(state: ConnectionState, reason: CloseReason | null): void {
     this.#state = state
+    if (state === 'refused') this.#report(refusal(this.name, reason), { stage: 'connect' })
     if (state === 'live') {
       this.#control.send({ t: 'worker', worker: this.#worker, slots: this.#options.slots ?? 100, leases: this.#leases() })
     }
@@ -202,7 +211,7 @@ class Worker implements Agent {
         this.#leave(sessionId, joined)
       }
     } catch (error) {
-      this.#report(error, { stage: 'run', run: id })
+      if (!this.#closed) this.#report(error, { stage: 'run', run: id })
     } finally {
       if (this.#held.get(id) === held) this.#held.delete(id)
       this.#tell()
@@ -276,6 +285,11 @@ class Worker implements Agent {
   #leave(id: string, joined: Joined): void {
     joined.users -= 1
     if (joined.users > 0 || this.#closed) return
+    if (joined.failed) {
+      this.#sessions.delete(id)
+      joined.close()
+      return
+    }
     joined.linger = setTimeout(() => {
       if (this.#sessions.get(id) === joined) this.#sessions.delete(id)
       joined.close()
@@ -294,19 +308,18 @@ class Worker implements Agent {
       isForeign: (from) => from === origin,
       onStored: (onServer) => session.setStatus({ onServer }),
     })
-    let isLive = (): void => {}
-    const live = new Promise<void>((resolve) => (isLive = resolve))
-    let isRefused = (_error: SessionError): void => {}
-    const refused = new Promise<never>((_resolve, reject) => (isRefused = reject))
-    refused.catch(() => {})
+    const live = Promise.withResolvers<void>()
+    const refused = Promise.withResolvers<never>()
+    refused.promise.catch(() => {})
     const connection = this.#connect(id, doc, awareness, {
       onState: (state, reason) => {
         session.setStatus({ connection: state, reason })
+        if (state === 'refused') live.reject(refusal(id, reason))
         if (state === 'live') {
           writes.live()
-          isLive()
+          live.resolve()
         } else if (state === 'refused') {
-          isRefused(new SessionError('forbidden', `The server refused the session ${id}: ${String(reason)}.`))
+          refused.reject(refusal(id, reason))
           this.#abandon(id, session)
         }
       },
@@ -319,23 +332,18 @@ class Worker implements Agent {
     const identified = this.#token().then((token) => {
       if (!session.closed) session.identify(participantOf(token))
     })
-    const ready = Promise.race([refused, Promise.all([live, identified]).then(() => {})])
-    ready.catch((error: unknown) => this.#report(error, { stage: 'token' }))
+    const ready = Promise.all([live.promise, identified]).then(() => {})
     const close = (): void => {
       session.destroy()
       writes.destroy()
       connection.close()
       doc.destroy()
     }
-    return {
-      session,
-      doc,
-      live: ready,
-      stored: () => Promise.race([refused, writes.whenStored()]),
-      close,
-      users: 1,
-      linger: undefined,
-    }
+    const stored = (): Promise<void> => Promise.race([refused.promise, writes.whenStored()])
+    const joined: Joined = { session, doc, live: ready, stored, close, failed: false, users: 1, linger: undefined }
+    // Whoever waits for it reports it.
+    ready.catch(() => (joined.failed = true))
+    return joined
   }
 
   /**
@@ -364,4 +372,8 @@ class Worker implements Agent {
     const { token } = this.#options
     return typeof token === 'string' ? token : await token()
   }
+}
+
+function refusal(what: string, reason: CloseReason | null): SessionError {
+  return new SessionError('forbidden', `The server refuses ${what}: ${CLOSE_REASONS[reason ?? 'unavailable'].says}.`)
 }

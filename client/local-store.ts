@@ -72,6 +72,7 @@ export class LocalStore {
       }
     }, LOCAL_STORE)
     options.doc.on('update', store.#onUpdate)
+    if (typeof window !== 'undefined') window.addEventListener('pagehide', store.#onHide)
     return store
   }
 
@@ -103,6 +104,7 @@ export class LocalStore {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#options.doc.off('update', this.#onUpdate)
+    if (typeof window !== 'undefined') window.removeEventListener('pagehide', this.#onHide)
     await this.flush()
     this.#closed = true
     this.#db.close()
@@ -128,6 +130,9 @@ export class LocalStore {
     void this.flush()
   }
 
+  /** What came from the server waits a moment to be written in one go; a page that goes away has no such moment. */
+  readonly #onHide = (): void => void this.flush()
+
   #write(): Promise<boolean> {
     const updates = this.#queue.splice(0)
     const local = this.#localPending
@@ -151,7 +156,11 @@ export class LocalStore {
     if (this.#closed || updates.length === 0) return
     const merged = updates.length === 1 ? (updates[0] as Uint8Array) : Y.mergeUpdates(updates)
     if (this.#rows < FOLD_AT_ROWS) {
-      await this.#db.add('updates', merged)
+      const transaction = this.#db.transaction('updates', 'readwrite')
+      const added = transaction.store.add(merged)
+      // Not when the answer is there: a page that goes away would not live to give that word.
+      transaction.commit()
+      await Promise.all([added, transaction.done])
       this.#rows += 1
       return
     }

@@ -20,14 +20,17 @@ export class SharedObject {
   readonly #map: Y.Map<Json>
   readonly #origin: unknown
   readonly #report: Report
+  /** Throws when nothing may be written. */
+  readonly #check: () => void
   readonly #listeners = new Set<() => void>()
   #value: Readonly<Record<string, Json>> | null = null
 
-  constructor(name: string, doc: Y.Doc, origin: unknown, report: Report) {
+  constructor(name: string, doc: Y.Doc, origin: unknown, report: Report, check: () => void) {
     this.name = name
     this.#doc = doc
     this.#origin = origin
     this.#report = report
+    this.#check = check
     this.#map = doc.getMap<Json>(objectRoot(name))
     this.#map.observe(this.#onChange)
   }
@@ -61,11 +64,13 @@ export class SharedObject {
         `A field's name is 1 to ${MAX_FIELD_CHARS} characters; it is ${JSON.stringify(field.slice(0, 100))}.`,
       )
     }
+    this.#check()
     this.#doc.transact(() => {
       this.#describe()
       for (const [field, value] of Object.entries(fields)) {
         if (value === undefined) this.#map.delete(field)
-        else this.#map.set(field, value)
+        // A copy: what the caller changes later would be changed here, and nowhere else.
+        else this.#map.set(field, structuredClone(value))
       }
     }, this.#origin)
   }
@@ -106,12 +111,15 @@ export class SharedObjects {
   readonly #doc: Y.Doc
   readonly #report: Report
   readonly #objects = new Map<string, SharedObject>()
+  readonly #check: () => void
   readonly #origin = Symbol('objects')
   #undo: Y.UndoManager | null = null
 
-  constructor(doc: Y.Doc, report: Report) {
+  /** @param check throws when nothing may be written. */
+  constructor(doc: Y.Doc, report: Report, check: () => void) {
     this.#doc = doc
     this.#report = report
+    this.#check = check
   }
 
   get(name: string): SharedObject {
@@ -123,7 +131,7 @@ export class SharedObjects {
     }
     let object = this.#objects.get(name)
     if (object === undefined) {
-      object = new SharedObject(name, this.#doc, this.#origin, this.#report)
+      object = new SharedObject(name, this.#doc, this.#origin, this.#report, this.#check)
       this.#objects.set(name, object)
       const type = this.#doc.getMap(objectRoot(name))
       if (this.#undo === null)
@@ -134,10 +142,12 @@ export class SharedObjects {
   }
 
   undo(): boolean {
+    this.#check()
     return (this.#undo?.undo() ?? null) !== null
   }
 
   redo(): boolean {
+    this.#check()
     return (this.#undo?.redo() ?? null) !== null
   }
 

@@ -30,9 +30,12 @@ export interface OpenOptions {
 }
 
 export interface OpenSession extends Session {
-  /** Resolves when the session shows what this device has and can be written to. Rejects when no identity can be had. */
+  /**
+   * Resolves when the session shows what this device has and can be written to, or is closed. Rejects when no identity can be
+   * had.
+   */
   readonly ready: Promise<void>
-  /** Resolves when everything written so far is stored at the server. */
+  /** Resolves when everything written so far is stored at the server. Rejects when the session is closed before. */
   stored(): Promise<void>
   /** Tries at once: after a refusal with a new token, or when the app knows that the network is back. */
   reconnect(): void
@@ -67,9 +70,12 @@ class BrowserSession extends Session implements OpenSession {
   #connection: Connection | null = null
   #store: LocalStore | null = null
   #tabs: Tabs | null = null
+  /** Settled when the replica is open, or cannot be. */
+  #opening: Promise<void> = Promise.resolve()
   /** Notes of earlier replicas on this device whose writes are not confirmed yet. */
   #unstored: readonly string[] = []
   #closing: Promise<void> | null = null
+  readonly #whenClosed = Promise.withResolvers<void>()
 
   constructor(options: OpenOptions) {
     const doc = new Y.Doc()
@@ -86,7 +92,7 @@ class BrowserSession extends Session implements OpenSession {
       isForeign: (origin) => origin === LOCAL_STORE || origin === this.#connection?.origin,
       onStored: (onServer) => this.#onStored(onServer),
     })
-    this.ready = this.#start()
+    this.ready = Promise.race([this.#start(), this.#whenClosed.promise])
     // Whoever does not wait for `ready` still sees the failure in the status and in the report.
     this.ready.catch((error: unknown) => report(error, { stage: 'open' }))
   }
@@ -112,7 +118,7 @@ class BrowserSession extends Session implements OpenSession {
     const me = await this.#identity()
     if (this.closed) return
     const offline = this.#options.offline ?? typeof indexedDB !== 'undefined'
-    if (offline) await this.#openReplica(me)
+    if (offline) await (this.#opening = this.#openReplica(me))
     if (this.closed) return
     this.identify(me)
     this.#connect(me)
@@ -156,7 +162,7 @@ class BrowserSession extends Session implements OpenSession {
       // A browser that gives no storage (private mode, quota) still chats; it says that nothing is on the device.
       this.#report(error, { stage: 'local store' })
     }
-    if (typeof BroadcastChannel !== 'undefined') {
+    if (typeof BroadcastChannel !== 'undefined' && !this.closed) {
       const isShared = (origin: unknown): boolean => origin === LOCAL_STORE || origin === this.#connection?.origin
       this.#tabs = new Tabs(name, this.#doc, isShared, this.#report)
     }
@@ -200,7 +206,8 @@ class BrowserSession extends Session implements OpenSession {
     this.#connection?.close()
     this.#socket?.destroy()
     this.#tabs?.close()
-    await this.ready.catch(() => {})
+    this.#whenClosed.resolve()
+    await this.#opening
     if (this.#store !== null) await release(this.#store)
     this.#awareness.destroy()
     this.#doc.destroy()

@@ -3,6 +3,7 @@
  * reads the server's answers.
  */
 import type * as Y from 'yjs'
+import { SessionError } from '../shared/errors.ts'
 import type { Connection } from './connection.ts'
 
 /** At most one mark in this span; the first goes out at once. */
@@ -21,8 +22,10 @@ export class StoredWrites {
   #written = 0
   #confirmed = 0
   #timer: ReturnType<typeof setTimeout> | undefined
-  #lastMarkAt = 0
-  #waiting: { n: number; resolve: () => void }[] = []
+  /** A mark is to be sent at the end of this turn. */
+  #soon = false
+  #lastMarkAt = Number.NEGATIVE_INFINITY
+  #waiting: { n: number; resolve: () => void; reject: (error: Error) => void }[] = []
 
   constructor(options: StoredOptions) {
     this.#options = options
@@ -55,24 +58,31 @@ export class StoredWrites {
     if (this.stored) this.#options.onStored(true)
   }
 
-  /** Resolves when everything written so far is stored. */
+  /** Resolves when everything written so far is stored; rejects when this is destroyed before. */
   async whenStored(): Promise<void> {
     if (this.stored) return
     const n = this.#written
-    await new Promise<void>((resolve) => this.#waiting.push({ n, resolve }))
+    await new Promise<void>((resolve, reject) => this.#waiting.push({ n, resolve, reject }))
   }
 
   destroy(): void {
     clearTimeout(this.#timer)
     this.#options.doc.off('update', this.#onUpdate)
+    const error = new SessionError('closed', 'The session was closed before everything that was written in it was stored.')
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
   }
 
   readonly #onUpdate = (_update: Uint8Array, origin: unknown): void => {
     if (this.#options.isForeign(origin)) return
     this.#count()
-    const waitMs = this.#lastMarkAt + MARK_EVERY_MS - Date.now()
-    if (waitMs <= 0) queueMicrotask(() => this.#mark())
-    else this.#timer ??= setTimeout(() => this.#mark(), waitMs)
+    if (this.#soon || this.#timer !== undefined) return
+    const waitMs = this.#lastMarkAt + MARK_EVERY_MS - performance.now()
+    if (waitMs > 0) {
+      this.#timer = setTimeout(() => this.#mark(), waitMs)
+      return
+    }
+    this.#soon = true
+    queueMicrotask(() => this.#mark())
   }
 
   #count(): void {
@@ -84,8 +94,9 @@ export class StoredWrites {
   #mark(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#soon = false
     if (this.stored || this.#connection?.settled !== true) return
-    this.#lastMarkAt = Date.now()
+    this.#lastMarkAt = performance.now()
     this.#connection.send({ t: 'mark', n: this.#written })
   }
 }

@@ -1,4 +1,5 @@
 /** Frames of the Hocuspocus protocol that the server writes itself: address, message type, body. */
+import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 
 /** Message types of the Hocuspocus wire. */
@@ -40,4 +41,18 @@ export function statelessFrame(address: string, payload: string): Uint8Array {
   encoding.writeVarUint(encoder, FRAME.stateless)
   encoding.writeVarString(encoder, payload)
   return encoding.toUint8Array(encoder)
+}
+
+/** True when address and type can be read, and of an authentication the token. */
+export function isReadable(frame: Uint8Array): boolean {
+  try {
+    const decoder = decoding.createDecoder(frame)
+    decoding.readVarString(decoder)
+    if (decoding.readVarUint(decoder) !== FRAME.auth) return true
+    decoding.readVarUint(decoder)
+    decoding.readVarString(decoder)
+    return true
+  } catch {
+    return false
+  }
 }

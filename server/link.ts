@@ -2,7 +2,7 @@
  * What the server keeps for one connection, and the loop over its frames. It takes the place of the host's own loop, which
  * awaits hooks between the check and the write; here a frame is decoded, checked, applied and logged in one synchronous step.
  */
-import type { Connection, Document } from '@hocuspocus/server'
+import type { Connection, Document, WebSocketLike } from '@hocuspocus/server'
 import * as decoding from 'lib0/decoding'
 import * as Y from 'yjs'
 import { CLOSE_REASONS, type CloseReason, type Report } from '../shared/errors.ts'
@@ -12,6 +12,7 @@ import { encodeMessage, readClientMessage, type ClientMessage, type ServerMessag
 import { ackFrame, FRAME, statelessFrame, SYNC, syncFrame } from './frames.ts'
 import { applyPresence, presenceClients } from './presence.ts'
 import { isEmptyUpdate, type Member, type RefusalDetail, type Room } from './room.ts'
+import type { JoinedSocket } from './socket.ts'
 
 /** What a worker's connection to a control document may say. */
 export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' }>
@@ -42,12 +43,18 @@ export class Link implements Member {
   readonly #room: Room | null
   readonly #report: Report
   readonly #onWorkerMessage: (link: Link, message: WorkerMessage) => void
-  /** The host's own loop; it still gets the frames of authentication and closing. */
+  /** The host's own loop; it still gets the frames of authentication. */
   readonly #hostReceive: (data: Uint8Array) => void
   #ready = false
   #closed = false
+  /** Size of the state that was asked for last: unread, it may stand beside `MAX_UNREAD_BYTES`, or no long session would open. */
+  #stateBytes = 0
+  /** Bytes of answers that are made but wait for the store. */
+  #waitingBytes = 0
   /** A mark that waits: some update of this connection builds on something that has not come yet. */
   #waitingMark: number | null = null
+  /** Its client learns by marks what is stored: an acknowledgement of each update would be a frame per token for nobody. */
+  #asksByMarks = false
 
   constructor(options: LinkOptions) {
     const { connection, room } = options
@@ -61,6 +68,8 @@ export class Link implements Member {
     this.address = connection.messageAddress
     this.#hostReceive = connection.handleMessage.bind(connection)
     connection.handleMessage = (data) => this.receive(data)
+    // Presence is sent by the host itself, and must not pass the limit either.
+    connection.send = (frame) => this.#write(frame)
     room?.members.add(this)
     connection.onClose(() => {
       this.#closed = true
@@ -90,15 +99,7 @@ export class Link implements Member {
   }
 
   send(frame: Uint8Array): void {
-    if (this.#closed) return
-    const socket = this.#connection.webSocket as { bufferedAmount?: number }
-    if ((socket.bufferedAmount ?? 0) > MAX_UNREAD_BYTES) {
-      // No farewell: a reader that does not read would not get it. The socket goes, and with it what waits in it.
-      this.#connection.webSocket.close(4408, 'slow-reader')
-      this.#connection.close({ code: 4408, reason: 'slow-reader' })
-      return
-    }
-    this.#connection.send(frame)
+    if (!this.#closed) this.#write(frame)
   }
 
   tell(message: ServerMessage): void {
@@ -110,6 +111,19 @@ export class Link implements Member {
     if (this.#closed) return
     this.tell({ t: 'refused', reason, ...detail })
     this.#connection.close({ code: CLOSE_REASONS[reason].transient ? 4205 : REFUSED_CODE, reason })
+  }
+
+  #write(frame: Uint8Array): void {
+    const socket = this.#connection.webSocket as WebSocketLike & Partial<JoinedSocket>
+    if ((socket.bufferedAmount ?? 0) <= MAX_UNREAD_BYTES + this.#stateBytes) socket.send(frame)
+    else this.#giveUp()
+  }
+
+  /** No farewell: a reader that does not read would not get it. The socket goes, and with it what waits in it. */
+  #giveUp(): void {
+    if (this.#closed) return
+    this.#connection.webSocket.close(4408, 'slow-reader')
+    this.#connection.close({ code: 4408, reason: 'slow-reader' })
   }
 
   #dispatch(type: number, decoder: decoding.Decoder, data: Uint8Array): void {
@@ -124,8 +138,10 @@ export class Link implements Member {
       case FRAME.queryAwareness:
         return
       case FRAME.auth:
-      case FRAME.close:
         return this.#hostReceive(data)
+      case FRAME.close:
+        // At once: the host's loop would take turns, and the client may open the session again in its next frame.
+        return this.#connection.close({ code: 1000, reason: 'provider_initiated' })
       default:
         return this.refuse('malformed')
     }
@@ -147,7 +163,12 @@ export class Link implements Member {
   #sendState(stateVector: Uint8Array): void {
     const state = syncFrame(this.address, SYNC.step2, Y.encodeStateAsUpdate(this.#document, stateVector))
     const ask = syncFrame(this.address, SYNC.step1, Y.encodeStateVector(this.#document))
+    this.#stateBytes = state.byteLength
+    // Until it may be sent it is memory that this reader costs: who keeps asking is as bad as who never reads.
+    this.#waitingBytes += state.byteLength
+    if (this.#waitingBytes > MAX_UNREAD_BYTES + state.byteLength) return this.#giveUp()
     this.#after(() => {
+      this.#waitingBytes -= state.byteLength
       this.send(state)
       this.send(ask)
       this.#ready = true
@@ -160,8 +181,10 @@ export class Link implements Member {
   }
 
   acknowledge(): void {
-    const ack = ackFrame(this.address)
-    this.#after(() => this.send(ack))
+    if (!this.#asksByMarks) {
+      const ack = ackFrame(this.address)
+      this.#after(() => this.send(ack))
+    }
     if (this.#waitingMark !== null && this.#room?.isWaiting(this) === false) this.#answerMark(this.#waitingMark)
   }
 
@@ -196,6 +219,7 @@ export class Link implements Member {
     const message = readClientMessage(payload)
     if (message === null) return
     if (message.t !== 'mark') return this.#onWorkerMessage(this, message)
+    this.#asksByMarks = true
     if (this.#room?.isWaiting(this) === true) this.#waitingMark = message.n
     else this.#answerMark(message.n)
   }

@@ -174,6 +174,8 @@ export class Room {
 
   destroy(): void {
     this.document.off('update', this.#onUpdate)
+    for (const held of this.#held.values()) held.destroy()
+    this.#held.clear()
     this.#watcher?.destroy()
   }
 

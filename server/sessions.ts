@@ -17,6 +17,7 @@ import { opens, type Access, type Grant } from './access.ts'
 import { Clerk, type Route } from './clerk.ts'
 import { Compactor, shouldCompact } from './compaction.ts'
 import { Dispatcher } from './dispatch.ts'
+import { isReadable } from './frames.ts'
 import { Link, type SocketWorkers, type WorkerMessage } from './link.ts'
 import { UpdateLog } from './log.ts'
 import { Room } from './room.ts'
@@ -31,6 +32,9 @@ export interface SessionsOptions {
   /** Epoch milliseconds. */
   readonly now: () => number
 }
+
+/** Close code of a socket that begins with frames that do not decode. */
+const MALFORMED_CODE = 4400
 
 interface Context {
   grant: Grant
@@ -57,11 +61,17 @@ export interface AcceptedSocket {
   handleClose(event?: { code: number; reason: string }): void
 }
 
-/** What compaction needs to know of a session. */
+/** What compaction needs to know of a session: what was logged since its snapshot was asked for, and that snapshot's size. */
 interface LogSize {
   updates: number
   bytes: number
   snapshotBytes: number
+}
+
+interface Loaded {
+  readonly room: Room
+  readonly clerk: Clerk
+  readonly size: LogSize
 }
 
 export class Sessions {
@@ -70,16 +80,17 @@ export class Sessions {
   readonly #log: UpdateLog
   readonly #dispatcher: Dispatcher
   readonly #compactor: Compactor
-  readonly #rooms = new Map<string, { room: Room; clerk: Clerk }>()
+  readonly #rooms = new Map<string, Loaded>()
   readonly #loaded = new Map<string, { size: LogSize; clients: ReadonlyMap<number, string> }>()
   /** How many are about to use a document, by name. */
   readonly #holds = new Map<string, number>()
+  #closing = false
 
   constructor(options: SessionsOptions) {
     this.#options = options
     const { store, report } = options
     this.#log = new UpdateLog({ store, report, onStall: this.#onStall })
-    this.#compactor = new Compactor({ store, report })
+    this.#compactor = new Compactor({ store, report, onCompacted: (session, bytes) => this.#onCompacted(session, bytes) })
     this.#dispatcher = new Dispatcher({
       store,
       report,
@@ -110,7 +121,16 @@ export class Sessions {
       this.#adopt(connection, workers, open)
       return connection
     }
-    return client
+    return {
+      handleMessage: (data) => {
+        // What was on its way when the socket was given up: nothing of it will be acknowledged, so it comes again.
+        if (socket.readyState !== WebSocket.OPEN) return
+        // Before anybody is let in, since the host prints a stack for each frame that does not decode.
+        if (open > 0 || isReadable(data)) client.handleMessage(data)
+        else socket.close(MALFORMED_CODE, 'malformed' satisfies CloseReason)
+      },
+      handleClose: (event) => client.handleClose(event),
+    }
   }
 
   /** Counts for health and metrics. */
@@ -128,6 +148,7 @@ export class Sessions {
    * of that was ever acknowledged or shown, and its writers still have it.
    */
   async close(timeoutMs: number): Promise<boolean> {
+    this.#closing = true
     this.#dispatcher.stop()
     const deadline = Date.now() + timeoutMs
     for (const { room } of this.#rooms.values()) for (const member of [...room.members]) member.refuse('going-away')
@@ -148,6 +169,8 @@ export class Sessions {
     return {
       extensionName: 'polylogue',
       onAuthenticate: async ({ token, documentName, connectionConfig }) => {
+        // What would be written now might come after the last commit.
+        if (this.#closing) throw refusal('going-away')
         const agent = agentOfControl(documentName)
         if (agent === null && !SESSION_NAME.test(documentName)) throw refusal('bad-session-name')
         let grant: Grant | null
@@ -185,6 +208,7 @@ export class Sessions {
         if (entry === undefined || !entry.room.document.isDestroyed) return
         entry.room.destroy()
         this.#rooms.delete(documentName)
+        this.#compactIfDue(documentName, entry.size, true)
       },
     }
   }
@@ -232,25 +256,29 @@ export class Sessions {
       addJob: (job) => this.#addJob(job),
       endJob: (run) => this.#endJob(run),
     })
-    this.#rooms.set(name, { room, clerk })
+    this.#rooms.set(name, { room, clerk, size })
     room.watch(clerk)
   }
 
   #onStored(room: Room, size: LogSize, bytes: number): void {
     if (bytes > 0) size.updates += 1
     size.bytes += bytes
-    const due = shouldCompact({
-      updatesSinceSnapshot: size.updates,
-      bytesSinceSnapshot: size.bytes,
-      snapshotBytes: size.snapshotBytes,
-    })
-    if (due) {
-      size.updates = 0
-      size.snapshotBytes += size.bytes
-      size.bytes = 0
-      this.#compactor.request(room.name)
-    }
+    this.#compactIfDue(room.name, size, false)
     if (room.unstored === 0 && room.members.size === 0) this.#unload(room.document)
+  }
+
+  /** A session that nobody uses any more is made small also when it is short. */
+  #compactIfDue(session: string, size: LogSize, idle: boolean): void {
+    const { updates, bytes, snapshotBytes } = size
+    if (!shouldCompact({ updatesSinceSnapshot: updates, bytesSinceSnapshot: bytes, snapshotBytes, idle })) return
+    size.updates = 0
+    size.bytes = 0
+    this.#compactor.request(session)
+  }
+
+  #onCompacted(session: string, snapshotBytes: number): void {
+    const loaded = this.#rooms.get(session)
+    if (loaded !== undefined) loaded.size.snapshotBytes = snapshotBytes
   }
 
   readonly #onStall = (stalled: boolean): void => {
@@ -270,7 +298,9 @@ export class Sessions {
       onWorkerMessage: (from, message) => this.#onWorker(from, connection.document.name, message, workers),
       onClose: (gone) => this.#dispatcher.leave(gone),
     })
-    if (open > MAX_SESSIONS_PER_SOCKET) link.refuse('overloaded')
+    if (this.#closing) link.refuse('going-away')
+    else if (open > MAX_SESSIONS_PER_SOCKET) link.refuse('overloaded')
+    else if (this.#log.stalled) link.tell({ t: 'stalled', stalled: true })
   }
 
   #onWorker(link: Link, documentName: string, message: WorkerMessage, workers: SocketWorkers): void {
@@ -304,7 +334,7 @@ export class Sessions {
   }
 
   /** Does something in a session, loading it where it is not. */
-  async #use<T>(session: string, task: (entry: { room: Room; clerk: Clerk }) => T): Promise<T | undefined> {
+  async #use<T>(session: string, task: (entry: Loaded) => T): Promise<T | undefined> {
     this.#hold(session, 1)
     try {
       const config = { readOnly: false, isAuthenticated: true }
