@@ -229,7 +229,10 @@ export class Connection {
     this.#unsettle()
     this.#setState(this.#options.socket.isOpen ? 'connecting' : 'offline', null)
     // Without a socket there is nothing to do: the provider opens every document when it has one.
-    if (this.#options.socket.isOpen) void this.#provider.onOpen(new Event('open'))
+    if (!this.#options.socket.isOpen) return
+    // Or the provider, in step since the opening before, would not tell of the state that this one brings.
+    this.#provider.synced = false
+    void this.#provider.onOpen(new Event('open'))
   }
 
   #stateless(payload: string): void {

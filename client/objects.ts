@@ -60,7 +60,10 @@ export class SharedObject {
     this.#check()
     for (const field of Object.keys(fields)) {
       if (field !== '' && field !== '__proto__' && field.length <= MAX_FIELD_CHARS) continue
-      throw new SessionError('bad-argument', `A field's name is 1 to ${MAX_FIELD_CHARS} characters; it is ${JSON.stringify(field.slice(0, 100))}.`)
+      throw new SessionError(
+        'bad-argument',
+        `A field's name is 1 to ${MAX_FIELD_CHARS} characters; it is ${JSON.stringify(field.slice(0, 100))}.`,
+      )
     }
     this.#doc.transact(() => {
       this.#describe()

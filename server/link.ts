@@ -255,7 +255,10 @@ export class Link implements Member {
       return bound === undefined ? shown.has(clientId) || !states.has(clientId) : bound === this.participant.id
     }
     try {
-      applyPresence(this.#document.awareness, update, this.participant, owner, { source: 'connection', connection: this.#connection })
+      applyPresence(this.#document.awareness, update, this.participant, owner, {
+        source: 'connection',
+        connection: this.#connection,
+      })
     } catch (error) {
       this.#options.report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
       this.refuse('malformed')

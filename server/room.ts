@@ -117,7 +117,7 @@ export class Room {
 
   /** Tries again what waits: something has come that it may have waited for. */
   retry(): void {
-    for (let moved = true; moved; ) {
+    for (let moved = true; moved;) {
       moved = false
       for (const [member, held] of this.#held) {
         for (const update of held.take()) {
@@ -174,6 +174,8 @@ export class Room {
 
   destroy(): void {
     this.document.off('update', this.#onUpdate)
+    for (const held of this.#held.values()) held.destroy()
+    this.#held.clear()
     this.#watcher?.destroy()
   }
 
@@ -238,7 +240,8 @@ export class Room {
 
   readonly #onUpdate = (update: Uint8Array, origin: unknown, _doc: Y.Doc, transaction: Y.Transaction): void => {
     // The server's own writes are under the id of this copy of the document: bound, so that nobody else can ever use it.
-    if (transaction.local && this.#bindings.get(this.document.clientID) === undefined) this.#bind(this.document.clientID, SERVER_BINDING)
+    if (transaction.local && this.#bindings.get(this.document.clientID) === undefined)
+      this.#bind(this.document.clientID, SERVER_BINDING)
     if (this.#accepting === null) this.#publish([{ update, origin }])
     else this.#accepting.push({ update, origin })
   }

@@ -1,5 +1,5 @@
 /**
- * Who may write what: one row per place of the document (SPEC §3). A place without a row cannot be written by anybody but the
+ * Who may write what: one row per place of the document (SPEC §6). A place without a row cannot be written by anybody but the
  * server, and the server's own places have rows without columns, so that the table shows them too.
  *
  * A path is a root and the way down from it: `[]` an element of an array, `{name}` any key of a map (with a prefix where one

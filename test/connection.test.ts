@@ -6,7 +6,7 @@ import { startAgent } from './support/agent.ts'
 import { ChaosProxy } from './support/chaos-proxy.ts'
 import { openClient, openLive, texts } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
-import { storedTexts } from './support/stored.ts'
+import { storedDocument, storedTexts } from './support/stored.ts'
 import { tokenFor } from './support/tokens.ts'
 import { until } from './support/wait.ts'
 
@@ -65,6 +65,19 @@ describe('a client is in step again by itself (CLI-6)', () => {
     }
     await live(a)
     expect(await storedTexts(store, 's')).toEqual(['message 0', 'message 1', 'message 2'])
+  })
+
+  test('and what was written while it came into step is sent once, in one piece', async () => {
+    const { proxy, url, store } = await behindProxy()
+    proxy.delay(20)
+    const a = await openClient({ url, id: 's' })
+    for (let i = 0; i < 100 && a.status.connection !== 'live'; i++) {
+      a.object('count').set('n', i)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    await a.stored()
+    expect((await storedDocument(store, 's')).getMap('object:count').toJSON()).toEqual(a.object('count').value)
+    expect((await store.read('s')).lastSeq).toBeLessThanOrEqual(2)
   })
 
   test('when a token could not be had at first', async () => {

@@ -14,22 +14,28 @@ const PER_SESSION = 150
 /** Seeds that found a fault once. */
 const KEPT: readonly number[] = []
 
-test(`[X1] ${UPDATES} honest and hostile updates: the oracle agrees with the guard, nothing honest is refused (GRD-4, GRD-8)`, { timeout: 300_000 + UPDATES * 2 }, () => {
-  // Yjs warns of the client ids that hostile updates share.
-  vi.spyOn(console, 'warn').mockReturnValue()
-  vi.spyOn(console, 'error').mockReturnValue()
-  const stats = emptyStats()
-  for (const seed of KEPT) new FuzzSession(seed, stats).run(PER_SESSION)
-  for (let seed = FIRST_SEED; stats.honest + stats.hostile < UPDATES && stats.failures.length === 0; seed++) {
-    new FuzzSession(seed, stats).run(PER_SESSION)
-  }
-  if (stats.failures.length > 0) keep(stats.failures)
-  expect(stats.failures).toEqual([])
-  // Enough of both kinds, and enough that passes for the oracle to have something to judge.
-  expect(Math.min(stats.honest, stats.hostile)).toBeGreaterThan(UPDATES * 0.4)
-  expect(stats.accepted).toBeGreaterThan(UPDATES * 0.005)
-  expect(Object.keys(stats.codes).sort()).toEqual(expect.arrayContaining(['bad-reference', 'foreign-client', 'forbidden', 'malformed', 'missing']))
-})
+test(
+  `[X1] ${UPDATES} honest and hostile updates: the oracle agrees with the guard, nothing honest is refused (GRD-4, GRD-8)`,
+  { timeout: 300_000 + UPDATES * 2 },
+  () => {
+    // Yjs warns of the client ids that hostile updates share.
+    vi.spyOn(console, 'warn').mockReturnValue()
+    vi.spyOn(console, 'error').mockReturnValue()
+    const stats = emptyStats()
+    for (const seed of KEPT) new FuzzSession(seed, stats).run(PER_SESSION)
+    for (let seed = FIRST_SEED; stats.honest + stats.hostile < UPDATES && stats.failures.length === 0; seed++) {
+      new FuzzSession(seed, stats).run(PER_SESSION)
+    }
+    if (stats.failures.length > 0) keep(stats.failures)
+    expect(stats.failures).toEqual([])
+    // Enough of both kinds, and enough that passes for the oracle to have something to judge.
+    expect(Math.min(stats.honest, stats.hostile)).toBeGreaterThan(UPDATES * 0.4)
+    expect(stats.accepted).toBeGreaterThan(UPDATES * 0.005)
+    expect(Object.keys(stats.codes).sort()).toEqual(
+      expect.arrayContaining(['bad-reference', 'foreign-client', 'forbidden', 'malformed', 'missing']),
+    )
+  },
+)
 
 function keep(failures: readonly string[]): void {
   const folder = join(tmpdir(), 'polylogue-fuzz')

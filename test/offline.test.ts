@@ -108,12 +108,17 @@ describe('with no server', () => {
     two.send('from two')
     one.object('cart').set('n', 1)
     await until(() => texts(one).length === 2 && two.object('cart').get('n') === 1)
+    // By now they have told each other all that was before; from here on it is each single write.
+    one.object('cart').set('n', 2)
+    await until(() => two.object('cart').get('n') === 2)
+    two.send('from two again')
+    await until(() => texts(one).length === 3)
     expect(texts(one)).toEqual(texts(two))
     expect(texts(stranger)).toEqual([])
     await net.back(one, two, stranger)
-    await until(() => [one, two].every((tab) => tab.status.onServer && stampedIn(tab) === 2))
+    await until(() => [one, two].every((tab) => tab.status.onServer && stampedIn(tab) === 3))
     expect(await storedTexts(net.store, 's')).toEqual(texts(one))
-    await until(() => texts(stranger).length === 2)
+    await until(() => texts(stranger).length === 3)
     expect(device.reported.filter((error) => String(error) !== 'Error: No network')).toEqual([])
   })
 
@@ -127,7 +132,7 @@ describe('with no server', () => {
       await device.opened.at(-1)?.close()
       const two = await opening
       one.send(`after ${turns}`)
-      expect(two.closed).toBe(true)
+      expect([two.closed, device.channels]).toEqual([true, 1])
     }
     await until(() => one.status.onDevice)
     const last = await net.open(device)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import * as Y from 'yjs'
-import { textOf } from '../shared/message.ts'
+import { textOf, type TextPart } from '../shared/message.ts'
 import { ViewBuilder, type SessionView } from '../shared/view.ts'
 import { documentOf } from './support/document.ts'
 import { behave, scribble } from './support/garbage.ts'
@@ -19,7 +19,11 @@ function fail(error: unknown): never {
 }
 
 function plain(view: SessionView): unknown {
-  for (const message of view.messages) textOf(message)
+  for (const message of view.messages) {
+    expect(typeof textOf(message)).toBe('string')
+    const texts = message.parts.filter(({ type }) => type === 'text' || type === 'reasoning')
+    expect(texts.filter((part) => typeof (part as TextPart).text !== 'string')).toEqual([])
+  }
   return { ...view, participants: [...view.participants] }
 }
 

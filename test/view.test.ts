@@ -212,6 +212,18 @@ describe('order and duplicates (DOC-4)', () => {
     expect(view.view.messages).toEqual([])
   })
 
+  test('an entry that is given another head is another message, and one that loses it is none', () => {
+    const { doc, view } = watch([])
+    const map = writeMessage(doc, 'a', 'text')
+    expect(view.message('a')).toBeDefined()
+    map.set(KEY.head, headOf('b', { role: 'user' }))
+    expect([view.message('a'), view.message('b')]).toMatchObject([undefined, { id: 'b', role: 'user' }])
+    map.set(KEY.head, 'nothing')
+    expect(view.view.messages).toEqual([])
+    map.set(KEY.head, headOf('c'))
+    expect(idsOf(view.view.messages)).toEqual(['c'])
+  })
+
   test('of two runs with one id the first counts, and the other one when that is gone', () => {
     const { doc, view } = watch([])
     const [one, two] = [addRun(doc, 'r', 'q'), addRun(doc, 'r', 'q')]

@@ -128,7 +128,7 @@ export class Check {
   /** Places everything in an order in which each struct comes after what it names. */
   #placeAll(): void {
     let waiting: readonly Pending[] = this.#pending
-    for (let moved = true; moved && waiting.length > 0; ) {
+    for (let moved = true; moved && waiting.length > 0;) {
       moved = false
       for (const pending of waiting) if (this.#placeReady(pending)) moved = true
       waiting = waiting.filter(({ placed, structs }) => placed < structs.length)
@@ -217,7 +217,9 @@ export class Check {
 
   #madeBy(unit: LiveItem | Struct): Container {
     if (unit instanceof Struct) return unit.makes ?? refuse('bad-reference', 'parent')
-    return unit.content instanceof Y.ContentType ? this.#containers.of(unit.content.type as LiveType) : refuse('bad-reference', 'parent')
+    return unit.content instanceof Y.ContentType
+      ? this.#containers.of(unit.content.type as LiveType)
+      : refuse('bad-reference', 'parent')
   }
 
   // ---- whether it may be --------------------------------------------------------------------------------------------
@@ -252,7 +254,8 @@ export class Check {
     if (struct.values !== null) {
       if (is !== 'value' && is !== 'value or map') refuse('bad-shape', path)
       // Values of one key that were set one after the other and deleted travel as one where an undo manager keeps them.
-      if (struct.key !== null && struct.length > 1 && !this.#deletes.has(struct.client, struct.clock, struct.length)) refuse('bad-shape', path)
+      if (struct.key !== null && struct.length > 1 && !this.#deletes.has(struct.client, struct.clock, struct.length))
+        refuse('bad-shape', path)
       for (const value of struct.values) {
         if (child.value?.(value, this.#sender.participant) === false) refuse('bad-value', path)
         if (container.root === ROOT.objects) this.#rights.describe(value, path)

@@ -78,7 +78,8 @@ export class Guard {
   /** Throws when applying an accepted update did not do what was foreseen. */
   confirm(accepted: Accepted): void {
     const { store } = this.#doc
-    if (store.pendingStructs !== null || store.pendingDs !== null) throw new Error('An accepted update has left something pending.')
+    if (store.pendingStructs !== null || store.pendingDs !== null)
+      throw new Error('An accepted update has left something pending.')
     for (const { client, end } of accepted.after) {
       if (Y.getState(store, client) !== end) throw new Error(`An accepted update has not brought client ${client} to ${end}.`)
     }

@@ -29,7 +29,11 @@ export interface Place {
 export function childOf(place: Place | null, key: string | null): Place | null {
   if (place === null) return null
   if (key === null) return place.element
-  return place.keys.get(key) ?? place.prefixes.find(({ prefix }) => key.startsWith(prefix) && key.length > prefix.length)?.place ?? null
+  return (
+    place.keys.get(key) ??
+    place.prefixes.find(({ prefix }) => key.startsWith(prefix) && key.length > prefix.length)?.place ??
+    null
+  )
 }
 
 /** Puts the table into a tree, whose root's keys are the document's roots. Throws where a row has no row above it. */

@@ -80,7 +80,12 @@ export class Container {
   /** Of a message: its run, as soon as it was looked for and found. */
   run: LiveType | null = null
 
-  constructor(place: Place | null, kind: number, parent: Container | null, made: { live?: LiveType | null; struct?: Struct; root?: string }) {
+  constructor(
+    place: Place | null,
+    kind: number,
+    parent: Container | null,
+    made: { live?: LiveType | null; struct?: Struct; root?: string },
+  ) {
     this.place = place
     this.kind = kind
     this.parent = parent

@@ -1,5 +1,6 @@
 /**
- * What every store must do: each MUST and MUST NOT of `server/store.ts`, as a suite that each implementation runs.
+ * What every store must do: each MUST and MUST NOT of `server/store.ts`, as a suite that each implementation runs. Of more
+ * than 400 lines: one list, by what it is about.
  */
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Batch, Job, NewJob, Store } from '../../server/store.ts'
@@ -197,7 +198,8 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
     })
 
     describe('client bindings', () => {
-      const bound = (session: string, client: number, participant: string): Batch => batch({ clients: [{ session, client, participant }] })
+      const bound = (session: string, client: number, participant: string): Batch =>
+        batch({ clients: [{ session, client, participant }] })
 
       test('are kept as they were first written, in the same commit or alone (GRD-2)', async () => {
         expect([...(await store.clients('s'))]).toEqual([])
@@ -205,7 +207,12 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         await store.append(bound('s', 7, ''))
         await store.append(bound('s', 7, 'eve'))
         await store.append(bound('t', 7, 'eve'))
-        expect(await store.clients('s')).toEqual(new Map([[4_294_967_295, 'ada'], [7, '']]))
+        expect(await store.clients('s')).toEqual(
+          new Map([
+            [4_294_967_295, 'ada'],
+            [7, ''],
+          ]),
+        )
         expect(await store.clients('t')).toEqual(new Map([[7, 'eve']]))
         // A binding makes no session of its own.
         expect(await store.sessions()).toEqual(['s'])

@@ -4,7 +4,7 @@ import { setStage } from './stage.ts'
 import { each, until, type Window } from './windows.ts'
 
 // Slow enough to press Cancel in the middle of a step.
-const stage = setStage({ DEMO_TOOL_DELAY_MS: '500' })
+const stage = setStage({ DEMO_TOOL_DELAY_MS: '700' })
 
 async function two(): Promise<[Window, Window]> {
   const link = await stage.newLink()

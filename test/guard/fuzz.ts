@@ -1,7 +1,8 @@
 /**
  * Honest and hostile traffic of one session, from a seed. Honest peers do what the client library does, online and offline;
  * nothing of theirs may be refused. Hostile ones send what Yjs calls, forged structs or damaged bytes make; what passes must be
- * harmless in the eyes of the oracle. At the end all replicas agree, in whatever order the log was delivered.
+ * harmless in the eyes of the oracle. At the end all replicas agree, in whatever order the log was delivered. Of
+ * more than 400 lines: all of it draws from one source of chance.
  */
 import * as Y from 'yjs'
 import type { Sender, Verdict } from '../../server/guard/guard.ts'
@@ -146,7 +147,8 @@ export class FuzzSession {
   /** One tab hands on what another of the same participant has written. */
   #relay(peer: Peer): void {
     const twin = this.#peers.find((other) => other !== peer && other.sender === peer.sender)
-    const sibling = twin ?? this.#peers.find((other) => other !== peer && other.sender.participant.id === peer.sender.participant.id)
+    const sibling =
+      twin ?? this.#peers.find((other) => other !== peer && other.sender.participant.id === peer.sender.participant.id)
     if (sibling === undefined) return
     const online = peer.online
     Y.applyUpdate(peer.doc, Y.encodeStateAsUpdate(sibling.doc, Y.encodeStateVector(peer.doc)), peer)
@@ -160,7 +162,8 @@ export class FuzzSession {
     const dice = random.next()
     if (dice < 0.15) {
       let undo = this.#undo.get(peer)
-      if (undo === undefined) this.#undo.set(peer, (undo = new Y.UndoManager(map, { trackedOrigins: new Set([null]), captureTimeout: 0 })))
+      if (undo === undefined)
+        this.#undo.set(peer, (undo = new Y.UndoManager(map, { trackedOrigins: new Set([null]), captureTimeout: 0 })))
       if (random.is(0.6)) undo.undo()
       else undo.redo()
     } else if (dice < 0.3) {
@@ -349,7 +352,8 @@ export class FuzzSession {
     const random = this.#random
     const dice = random.next()
     if (dice < 0.5) messages.push([this.#message(from)])
-    else if (dice < 0.75) control.set(random.pick(['cancel:m1', 'cancel:m2', KEY.handover]), { action: 'take', at: 1, by: this.#name(from) })
+    else if (dice < 0.75)
+      control.set(random.pick(['cancel:m1', 'cancel:m2', KEY.handover]), { action: 'take', at: 1, by: this.#name(from) })
     else if (random.is(0.5)) objects.push([{ name: random.pick(OBJECTS), kind: 'map', writers: ['user', 'agent', 'support'] }])
     // Of a name that no honest peer uses: whoever says first what an object is decides who may write it.
     else objects.push([{ name: 'other', kind: 'map', writers: [random.pick(['user', 'agent'])] }])
@@ -404,8 +408,10 @@ export class FuzzSession {
     if (random.is(0.03)) type = doc.getMap('elsewhere') as never
     for (let depth = 0; depth < 6 && random.is(0.8); depth++) {
       const below: Y.AbstractType<unknown>[] = []
-      for (let item = type._start; item !== null; item = item.right) if (!item.deleted && item.content instanceof Y.ContentType) below.push(item.content.type as never)
-      for (const item of type._map.values()) if (!item.deleted && item.content instanceof Y.ContentType) below.push(item.content.type as never)
+      for (let item = type._start; item !== null; item = item.right)
+        if (!item.deleted && item.content instanceof Y.ContentType) below.push(item.content.type as never)
+      for (const item of type._map.values())
+        if (!item.deleted && item.content instanceof Y.ContentType) below.push(item.content.type as never)
       if (below.length === 0) return type
       type = random.is(0.4) ? (below.at(-1) as Y.AbstractType<unknown>) : random.pick(below)
     }
@@ -430,7 +436,11 @@ export class FuzzSession {
       const keys = [...Object.values(KEY), ...map.keys(), 'cancel:x', 'field', random.pick(FIELDS)]
       const key = random.pick(random.is(0.5) && map.size > 0 ? [...map.keys()] : keys)
       if (random.is(0.25)) map.delete(key)
-      else map.set(key, random.is(0.2) ? this.#head(from) : random.is(0.3) ? { by: this.#name(from), at: 1, action: 'take' } : this.#value())
+      else
+        map.set(
+          key,
+          random.is(0.2) ? this.#head(from) : random.is(0.3) ? { by: this.#name(from), at: 1, action: 'take' } : this.#value(),
+        )
     }
   }
 
@@ -444,17 +454,28 @@ export class FuzzSession {
       const clock = random.is(0.85) ? known : Math.max(0, known + random.below(7) - 4)
       const structs: RawStruct[] = []
       if (random.is(0.3)) structs.push(...this.#forgedMessage(from, client, clock))
-      for (let count = random.below(4) + (structs.length === 0 ? 1 : 0); count > 0; count--) structs.push(this.#forgedStruct(from, client, clock))
+      for (let count = random.below(4) + (structs.length === 0 ? 1 : 0); count > 0; count--)
+        structs.push(this.#forgedStruct(from, client, clock))
       return { client, clock, structs }
     })
-    const deletes = random.is(0.25) ? [[...this.#unit(), 1 + random.below(3)]].map(([client, clock, length]) => [client, [[clock, length]]]) : []
+    const deletes = random.is(0.25)
+      ? [[...this.#unit(), 1 + random.below(3)]].map(([client, clock, length]) => [client, [[clock, length]]])
+      : []
     return rawUpdate(sections, deletes as never)
   }
 
   #forgedMessage(from: Sender, client: number, clock: number): RawStruct[] {
-    const anchor = this.#random.is(0.5) ? { o: this.#last('messages') } : this.#random.is(0.5) ? { root: 'messages' } : { o: this.#unit() }
+    const anchor = this.#random.is(0.5)
+      ? { o: this.#last('messages') }
+      : this.#random.is(0.5)
+        ? { root: 'messages' }
+        : { o: this.#unit() }
     const first: RawStruct = { ...type(1), ...anchor }
-    return [first, { ...json(this.#head(from)), parent: [client, clock], key: KEY.head }, { ...type(0), parent: [client, clock], key: KEY.parts }]
+    return [
+      first,
+      { ...json(this.#head(from)), parent: [client, clock], key: KEY.head },
+      { ...type(0), parent: [client, clock], key: KEY.parts },
+    ]
   }
 
   #last(root: string): Id {
@@ -469,7 +490,10 @@ export class FuzzSession {
     const [client, structs] = random.pick([...this.#world.doc.store.clients])
     const struct = random.is(0.3) ? structs.at(-1) : random.pick(structs)
     if (struct === undefined) return [client, 0]
-    return [client, struct.id.clock + (random.is(0.5) ? struct.length - 1 : random.below(struct.length + (random.is(0.02) ? 3 : 0)))]
+    return [
+      client,
+      struct.id.clock + (random.is(0.5) ? struct.length - 1 : random.below(struct.length + (random.is(0.02) ? 3 : 0))),
+    ]
   }
 
   #forgedStruct(from: Sender, client: number, clock: number): RawStruct {
@@ -491,7 +515,11 @@ export class FuzzSession {
       case 1:
         return { ...content, o: own }
       case 2:
-        return { ...content, root: random.pick([...this.#world.doc.share.keys(), 'elsewhere']), ...(random.is(0.7) ? { key } : {}) }
+        return {
+          ...content,
+          root: random.pick([...this.#world.doc.share.keys(), 'elsewhere']),
+          ...(random.is(0.7) ? { key } : {}),
+        }
       case 3:
         return { ...content, parent: random.is(0.5) ? own : this.#unit(), ...(random.is(0.7) ? { key } : {}) }
       case 4:
@@ -515,10 +543,11 @@ export class FuzzSession {
       const doc = new Y.Doc({ gc: order !== 'as logged' })
       const log = [...this.#world.log]
       if (order === 'reversed') log.reverse()
-      if (order === 'shuffled') for (let at = log.length - 1; at > 0; at--) {
-        const with_ = this.#random.below(at + 1)
-        ;[log[at], log[with_]] = [log[with_] as Uint8Array, log[at] as Uint8Array]
-      }
+      if (order === 'shuffled')
+        for (let at = log.length - 1; at > 0; at--) {
+          const with_ = this.#random.below(at + 1)
+          ;[log[at], log[with_]] = [log[with_] as Uint8Array, log[at] as Uint8Array]
+        }
       for (const update of log) Y.applyUpdate(doc, update)
       if (contentOf(doc) !== want) this.#fail(`the log ${order} gives another document`)
     }

@@ -39,7 +39,10 @@ export async function codeMutants(folder: string): Promise<Mutant[]> {
       mkdirSync(home)
       for (const [name, original] of texts) writeFileSync(join(home, name), elsewhere(name === file ? mutated : original))
       const module = (await import(pathToFileURL(join(home, 'guard.ts')).href)) as { Guard: typeof Guard }
-      mutants.push({ name: `${file}:${line}: ${text.split('\n')[line - 1]?.trim()}`, make: (doc, bindings) => new module.Guard(doc, bindings) })
+      mutants.push({
+        name: `${file}:${line}: ${text.split('\n')[line - 1]?.trim()}`,
+        make: (doc, bindings) => new module.Guard(doc, bindings),
+      })
     }
   }
   return mutants
@@ -51,6 +54,7 @@ function elsewhere(source: string): string {
 }
 
 const EVERYBODY = 'user agent support'
+const isEverybody = (words = ''): boolean => EVERYBODY.split(' ').every((word) => words.split(' ').includes(word))
 
 /** Every cell of the policy opened to everybody, each in a table of its own. */
 export function policyMutants(): Mutant[] {
@@ -62,7 +66,7 @@ export function policyMutants(): Mutant[] {
   for (const [path, row] of Object.entries(POLICY)) {
     const isRoot = !path.includes('/')
     for (const column of ['add', 'change', 'remove'] as const) {
-      if (isRoot || row[column] === EVERYBODY || (column === 'change' && path.endsWith('[]'))) continue
+      if (isRoot || isEverybody(row[column]) || (column === 'change' && path.endsWith('[]'))) continue
       add(path, `${column} by everybody`, { [column]: EVERYBODY })
     }
     if (row.value !== undefined) add(path, 'any value', { value: () => true })

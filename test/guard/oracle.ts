@@ -27,7 +27,11 @@ const same = (a: unknown, b: unknown): boolean => JSON.stringify(canonical(a)) =
 export function canonical(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonical)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, each]) => [key, canonical(each)]))
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, each]) => [key, canonical(each)]),
+  )
 }
 
 export function fork(doc: Y.Doc): Y.Doc {
@@ -60,7 +64,8 @@ export function judge(doc: Y.Doc, update: Uint8Array, from: Sender, ownerOf: (cl
   if (copy.store.pendingStructs !== null || copy.store.pendingDs !== null) wrong.push('something is pending')
   for (const [client, state] of states(copy)) {
     const owner = ownerOf(client)
-    if (state > (had.get(client) ?? 0) && owner !== undefined && owner !== from.participant.id) wrong.push(`wrote under the client id of ${owner}`)
+    if (state > (had.get(client) ?? 0) && owner !== undefined && owner !== from.participant.id)
+      wrong.push(`wrote under the client id of ${owner}`)
     if (state > (had.get(client) ?? 0) && owner === undefined && had.has(client)) wrong.push("wrote under nobody's client id")
   }
   let after: Snapshot
@@ -71,7 +76,8 @@ export function judge(doc: Y.Doc, update: Uint8Array, from: Sender, ownerOf: (cl
   }
   wrong.push(...after.odd.filter((odd) => !before.odd.includes(odd)))
   const { kind, id } = from.participant
-  if (kind === 'viewer' && (!same([...states(copy)], [...had]) || contentOf(copy) !== contentOf(fork(doc)))) wrong.push('a viewer wrote')
+  if (kind === 'viewer' && (!same([...states(copy)], [...had]) || contentOf(copy) !== contentOf(fork(doc))))
+    wrong.push('a viewer wrote')
 
   const leased = (run: unknown): boolean => {
     const task = [...before.tasks.values()].find((each) => (each['head'] as Json)?.['id'] === run)
@@ -117,16 +123,19 @@ function judgeChangedMessage(was: Json, now: Json, { participant: { id } }: Send
   const head = was['head'] as Json
   const wrong: string[] = []
   if (head['by'] !== id || !leased(head['run'])) wrong.push("another's message, or a closed one, changed")
-  for (const key of new Set([...Object.keys(was), ...Object.keys(now)])) if (key !== 'parts' && !same(was[key], now[key])) wrong.push(`a message's ${key} changed`)
+  for (const key of new Set([...Object.keys(was), ...Object.keys(now)]))
+    if (key !== 'parts' && !same(was[key], now[key])) wrong.push(`a message's ${key} changed`)
   return wrong
 }
 
 function judgeChangedTask(was: Json, now: Json, leased: (run: unknown) => boolean): string[] {
   const wrong = leased((was['head'] as Json)['id']) ? [] : ['a run that is not leased changed']
   for (const key of ['head', 'lease']) if (!same(was[key], now[key])) wrong.push(`a run's ${key} changed`)
-  if (typeof now['status'] !== 'string' || (now['status'] === 'pending' && was['status'] !== 'pending')) wrong.push("a run's status is wrong")
+  if (typeof now['status'] !== 'string' || (now['status'] === 'pending' && was['status'] !== 'pending'))
+    wrong.push("a run's status is wrong")
   const [before, after] = [was['steps'], now['steps']] as Json[][]
-  if (!Array.isArray(after) || (before ?? []).some((step, at) => !same(step['head'], after[at]?.['head']))) wrong.push("a run's steps are gone or changed")
+  if (!Array.isArray(after) || (before ?? []).some((step, at) => !same(step['head'], after[at]?.['head'])))
+    wrong.push("a run's steps are gone or changed")
   return wrong
 }
 
@@ -188,7 +197,8 @@ function inspect(struct: Y.Item | Y.GC, client: number, odd: string[]): void {
   const type = struct.content.type as Y.AbstractType<unknown>
   const isMap = type instanceof Y.Map
   if (isMap ? type._start !== null : type._map.size > 0) odd.push(`hidden content at ${client}:${struct.id.clock}`)
-  if (type instanceof Y.XmlElement || type instanceof Y.XmlText || type instanceof Y.XmlFragment) odd.push(`XML at ${client}:${struct.id.clock}`)
+  if (type instanceof Y.XmlElement || type instanceof Y.XmlText || type instanceof Y.XmlFragment)
+    odd.push(`XML at ${client}:${struct.id.clock}`)
 }
 
 function mapOf(doc: Y.Doc, name: string, odd: string[]): Json {
@@ -203,7 +213,10 @@ function elements(array: Y.Array<unknown>, odd: string[]): Map<string, unknown> 
   for (let item = array._start; item !== null; item = item.right) {
     if (item.deleted) continue
     item.content.getContent().forEach((value: unknown, at) => {
-      found.set(`${item?.id.client}:${(item?.id.clock ?? 0) + at}`, value instanceof Y.AbstractType ? (value.toJSON() as unknown) : value)
+      found.set(
+        `${item?.id.client}:${(item?.id.clock ?? 0) + at}`,
+        value instanceof Y.AbstractType ? (value.toJSON() as unknown) : value,
+      )
     })
   }
   return found

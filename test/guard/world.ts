@@ -124,7 +124,14 @@ export class Peer {
   /** Writes a message whole. */
   post(id: string, text: string, more: Partial<MessageHead> = {}): void {
     const { id: by, kind } = this.sender.participant
-    const writer = new MessageWriter(this.roots.messages, { id, role: kind === 'user' ? 'user' : 'assistant', by, kind, at: 1, ...more })
+    const writer = new MessageWriter(this.roots.messages, {
+      id,
+      role: kind === 'user' ? 'user' : 'assistant',
+      by,
+      kind,
+      at: 1,
+      ...more,
+    })
     writer.add({ type: 'text', text })
     this.doc.transact(() => writer.flush())
   }
@@ -153,7 +160,11 @@ export class Peer {
   }
 
   /** Writes fields of a shared object, and says what it is where nobody has. */
-  object(name: string, fields: Readonly<Record<string, unknown>>, writers: readonly string[] = ['user', 'agent', 'support']): void {
+  object(
+    name: string,
+    fields: Readonly<Record<string, unknown>>,
+    writers: readonly string[] = ['user', 'agent', 'support'],
+  ): void {
     this.doc.transact(() => {
       const known = this.roots.objects.toArray().some((value) => (value as { name?: string }).name === name)
       if (!known) this.roots.objects.push([{ name, kind: 'map', writers }])

@@ -13,8 +13,6 @@ const NETWORK = Symbol('network')
 
 export interface PeerOptions {
   readonly me: Participant
-  /** Of an agent: which of its workers this is. */
-  readonly worker?: string
   readonly clientId: number
   readonly now: () => number
   readonly fail: (error: unknown) => void
@@ -25,12 +23,13 @@ export interface PeerOptions {
 }
 
 export class Peer {
+  /** Of an agent: the worker that it is. */
+  worker: string | null = null
   readonly me: Participant
   readonly doc: Y.Doc = new Y.Doc()
   readonly session: Session
   readonly #awareness: Awareness
   readonly #shufflesUp: boolean
-  readonly #worker: string | null
   #server: Connection | null = null
   /** Frames on their way to the server and back. */
   #up: Uint8Array[] = []
@@ -38,9 +37,8 @@ export class Peer {
   /** The server has asked for what it lacks: from now on every update goes out as it is made. */
   #settled = false
 
-  constructor({ me, worker, clientId, now, fail, shufflesUp, onView }: PeerOptions) {
+  constructor({ me, clientId, now, fail, shufflesUp, onView }: PeerOptions) {
     this.me = me
-    this.#worker = worker ?? null
     this.#shufflesUp = shufflesUp
     this.doc.clientID = clientId
     this.#awareness = new Awareness(this.doc)
@@ -67,7 +65,7 @@ export class Peer {
     const down: Uint8Array[] = []
     this.#down = down
     this.#up = [syncFrame(SESSION, SYNC.step1, Y.encodeStateVector(this.doc))]
-    this.#server = server.connect(this.me, this.#worker, (frame) => void down.push(frame))
+    this.#server = server.connect(this.me, this.worker, (frame) => void down.push(frame))
   }
 
   /** The connection is gone, with what was under way. */

@@ -8,7 +8,7 @@ import * as Y from 'yjs'
 import { Clerk } from '../../server/clerk.ts'
 import { FRAME, SYNC, syncFrame } from '../../server/frames.ts'
 import type { UpdateLog } from '../../server/log.ts'
-import { Room, type Member, type RefusalDetail } from '../../server/room.ts'
+import { Room, type Member } from '../../server/room.ts'
 import type { ClientBinding, Job, NewJob } from '../../server/store.ts'
 import type { Participant } from '../../shared/participant.ts'
 
@@ -17,7 +17,6 @@ export const SESSION = 's'
 /** One connection from the server's side. */
 export class Connection implements Member {
   readonly participant: Participant
-  /** Of an agent: which of its workers this is. */
   readonly worker: string | null
   readonly address: string = SESSION
   readonly send: (frame: Uint8Array) => void
@@ -57,8 +56,8 @@ export class Connection implements Member {
 
   acknowledge(): void {}
 
-  refuse(reason: string, detail?: RefusalDetail): never {
-    throw new Error(`The server refused an honest peer, ${this.participant.id}: ${reason} ${detail?.code} ${detail?.path}`)
+  refuse(reason: string, detail?: unknown): never {
+    throw new Error(`The server refused an honest peer: ${reason} ${JSON.stringify(detail)}`)
   }
 
   close(): void {
@@ -70,22 +69,22 @@ type SimJob = { -readonly [K in keyof Job]: Job[K] }
 
 interface Group {
   updates: Uint8Array[]
+  clients: ClientBinding[]
   jobs: NewJob[]
   ended: string[]
-  bindings: ClientBinding[]
   tasks: (() => void)[]
 }
 
-const emptyGroup = (): Group => ({ updates: [], jobs: [], ended: [], bindings: [], tasks: [] })
+const emptyGroup = (): Group => ({ updates: [], clients: [], jobs: [], ended: [], tasks: [] })
 
 export class SimServer {
   /** What the disk holds: it survives a crash. */
   readonly stored: Uint8Array[] = []
   readonly jobs: Map<string, SimJob> = new Map()
-  readonly clients: Map<number, string> = new Map()
   document!: Document
   clerk!: Clerk
   #room!: Room
+  readonly #clients = new Map<number, string>()
   #group: Group = emptyGroup()
   readonly #now: () => number
   readonly #route: (text: string) => readonly string[]
@@ -98,8 +97,8 @@ export class SimServer {
 
   /** True while something is accepted that is not stored. */
   get hasUnstored(): boolean {
-    const { updates, jobs, ended, bindings } = this.#group
-    return updates.length + jobs.length + ended.length + bindings.length > 0
+    const { updates, clients, jobs, ended } = this.#group
+    return updates.length + clients.length + jobs.length + ended.length > 0
   }
 
   connect(participant: Participant, worker: string | null, send: (frame: Uint8Array) => void): Connection {
@@ -108,10 +107,10 @@ export class SimServer {
 
   /** Stores what has gathered, and releases what waits for it. */
   commit(): void {
-    const { updates, jobs, ended, bindings, tasks } = this.#group
+    const { updates, clients, jobs, ended, tasks } = this.#group
     this.#group = emptyGroup()
     this.stored.push(...updates)
-    for (const { client, participant } of bindings) this.clients.set(client, participant)
+    for (const { client, participant } of clients) this.#clients.set(client, participant)
     for (const job of jobs) {
       if (!this.jobs.has(job.run)) this.jobs.set(job.run, { ...job, state: 'open', generation: 0, worker: null, expiresAt: 0 })
     }
@@ -152,14 +151,14 @@ export class SimServer {
     const log = {
       unstoredBytes: 0,
       append: (_session: string, update: Uint8Array): unknown => this.#group.updates.push(update),
-      bind: (binding: ClientBinding): unknown => this.#group.bindings.push(binding),
+      bind: (binding: ClientBinding): unknown => this.#group.clients.push(binding),
       after: (task: () => void): void => this.#after(task),
     }
     const room = new Room({
       document: this.document,
       log: log as unknown as UpdateLog,
       loadedBytes: 0,
-      clients: this.clients,
+      clients: this.#clients,
       report: (error) => {
         throw error
       },

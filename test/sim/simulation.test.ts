@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { Chance, seeds } from '../support/random.ts'
 import { Simulation } from './simulation.ts'
 
@@ -20,10 +20,20 @@ async function simulate(seed: number, steps: number): Promise<Simulation> {
   return simulation
 }
 
-test('[S1, S6, S8, O2, R1] users, support and agents over a network that shuffles, doubles and loses (DOC-6, ORD-1, RUN-2)', async () => {
-  onTestFinished(() => void vi.restoreAllMocks())
-  for (const seed of seeds(200)) await simulate(seed, 150)
-}, 120_000)
+const SEEDS = seeds(200)
+
+test(
+  '[S1, S6, S8, O2, R1] users, support and agents over a network that shuffles, doubles and loses (DOC-6, ORD-1, RUN-2)',
+  { timeout: 60_000 + SEEDS.length * 200 },
+  async () => {
+    for (const seed of SEEDS) await expect(simulate(seed, 100)).resolves.toBeDefined()
+  },
+)
+
+// A deletion that overtook what replaces it, at a peer and at the server; a run that ended only at a worker that died.
+test.for([37, 25, 52])('a history that has once failed: seed %i', async (seed) => {
+  await expect(simulate(seed, 150)).resolves.toBeDefined()
+})
 
 test('one seed makes one history', async () => {
   const [one, two, other] = [await simulate(7, 150), await simulate(7, 150), await simulate(8, 150)]

@@ -25,7 +25,8 @@ export class Worker {
     this.id = id
     this.written = written
     this.#now = options.now
-    this.peer = new Peer({ ...options, worker: id })
+    this.peer = new Peer(options)
+    this.peer.worker = id
   }
 
   /** Begins a run that has appeared here. Gives what it did, for the record. */

@@ -6,7 +6,7 @@ import { until } from './wait.ts'
 const CLI = new URL('../../server/cli.ts', import.meta.url)
 
 /** Runs it with the tests' secret in the environment, unless `env` says otherwise. */
-export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): Child {
+function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): Child {
   return startChild(CLI, args, { ipc: false, env: { POLYLOGUE_SECRET: SECRET, ...env } })
 }
 

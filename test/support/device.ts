@@ -22,6 +22,8 @@ export interface Tab {
   readonly token?: () => Promise<string>
 }
 
+const REAL_CHANNEL = BroadcastChannel
+
 /** Two devices of one participant would still share the process's `BroadcastChannel`: give each device its own participant. */
 export class Device {
   readonly #page = new EventTarget()
@@ -29,6 +31,7 @@ export class Device {
   readonly #indexedDB: unknown
   #visibilityState = 'visible'
   #listeners = 0
+  #channels = 0
   /** Tabs in the order in which they were opened, the one that is opening included. */
   readonly opened: OpenSession[] = []
   /** What its tabs have reported. */
@@ -46,6 +49,11 @@ export class Device {
   /** Listeners on the page that are still there. */
   get listeners(): number {
     return this.#listeners
+  }
+
+  /** Channels between its tabs that are open. */
+  get channels(): number {
+    return this.#channels
   }
 
   /** Opens a tab; it is closed with the test. Resolves when it can be written to. One at a time, over all devices. */
@@ -89,6 +97,18 @@ export class Device {
         return visibility()
       },
     }
+    const count = (by: number): void => void (this.#channels += by)
+    const Channel = class extends REAL_CHANNEL {
+      constructor(name: string) {
+        super(name)
+        count(1)
+      }
+      override close(): void {
+        super.close()
+        count(-1)
+      }
+    }
+    vi.stubGlobal('BroadcastChannel', Channel)
     const database = { IDBKeyRange, IDBTransaction, IDBDatabase, IDBObjectStore, IDBIndex, IDBCursor, IDBRequest }
     for (const [name, value] of Object.entries({ ...database, indexedDB: this.#indexedDB, document })) vi.stubGlobal(name, value)
     vi.stubGlobal('window', { ...target, localStorage })

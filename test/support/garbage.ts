@@ -77,7 +77,8 @@ function operate(type: Y.AbstractType<unknown>, chance: Chance): void {
       () => type.insertEmbed(at, { image: chance.word() }),
     ])()
   } else if (type instanceof Y.Map) {
-    if (chance.bool(0.8)) type.set(chance.pick(KEYS), anything(chance))
+    if (chance.bool(0.4)) type.set(chance.pick([KEY.head, KEY.stamp, KEY.status]), value(chance))
+    else if (chance.bool(0.7)) type.set(chance.pick(KEYS), anything(chance))
     else type.delete(chance.pick(KEYS))
   } else if (type instanceof Y.Array) {
     const at = chance.int(0, type.length)

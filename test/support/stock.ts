@@ -3,11 +3,13 @@ import { DatabaseSync } from 'node:sqlite'
 import { HocuspocusProvider } from '@hocuspocus/provider'
 import { onTestFinished } from 'vitest'
 import * as Y from 'yjs'
+import type { StockSettings } from '../fixtures/stock-server.ts'
 import { startChild, type Child } from './child.ts'
 import { until } from './wait.ts'
 
 export async function startStock(file: string): Promise<{ readonly child: Child; readonly url: string }> {
-  const child = startChild('stock-server.ts', [JSON.stringify({ file })])
+  const settings: StockSettings = { file }
+  const child = startChild('stock-server.ts', [JSON.stringify(settings)])
   const { url } = await child.said('listening')
   return { child, url: url as string }
 }

@@ -1,0 +1,153 @@
+/** What the guard lets through, and leaves as it is. */
+import * as Y from 'yjs'
+import { describe, expect, test } from 'vitest'
+import { KEY, ROOT } from '../shared/layout.ts'
+import { POLICY } from '../shared/policy.ts'
+import { compile } from '../server/guard/place.ts'
+import { ViewBuilder } from '../shared/view.ts'
+import { ada, bot, eve, other, stage, type Stage } from './guard/attacks.ts'
+import { contentOf } from './guard/oracle.ts'
+import { json, rawUpdate, type } from './guard/raw-update.ts'
+import { Peer, sender, World } from './guard/world.ts'
+
+const head = (id: string, by = 'eve'): unknown => ({ id, role: 'user', by, kind: 'user', at: 1 })
+const clockOf = ({ world }: Stage, client: number): number => Y.getState(world.doc.store, client)
+
+describe('what changes nothing is accepted and not applied (GRD-3)', () => {
+  test("another's update sent again", () => {
+    const here = stage()
+    const update = Y.encodeStateAsUpdate(here.ada.doc)
+    expect(here.world.receive(update, eve)).toMatchObject({ ok: true, update: null })
+    expect(here.world.receive(update, sender('vic', 'viewer'))).toMatchObject({ ok: true, update: null })
+  })
+
+  test('a known struct with a neighbour that does not exist: Yjs would wait for it for ever', () => {
+    const here = stage()
+    const update = rawUpdate([{ client: here.ada.doc.clientID, clock: 0, structs: [{ ...type(1), o: [424_242, 7] }] }])
+    expect(here.world.receive(update, ada)).toMatchObject({ ok: true, update: null })
+    expect(here.world.doc.store.pendingStructs).toBeNull()
+  })
+
+  test('the known part of an update is cut away, whatever it says', () => {
+    const here = stage()
+    const client = here.eve.doc.clientID
+    const clock = clockOf(here, client)
+    const structs = [
+      { ...type(1), o: [424_242, 7] as const },
+      ...Array.from({ length: clock - 1 }, () => ({ ...json(1), o: [9, 9] as const })),
+    ]
+    const fresh = { ...json({ by: 'eve', at: 1 }), root: ROOT.control, key: 'cancel:m1' }
+    expect(here.world.receive(rawUpdate([{ client, clock: 0, structs: [...structs, fresh] }]), eve).ok).toBe(true)
+    expect(here.world.roots.control.get('cancel:m1')).toEqual({ by: 'eve', at: 1 })
+  })
+})
+
+describe('order (GRD-7)', () => {
+  test('a message that claims to be older than others is accepted, and comes last all the same', () => {
+    const here = stage()
+    const first = here.world.roots.messages._start as Y.Item
+    const structs = [
+      { ...type(1), o: [first.id.client, first.id.clock] as const },
+      { ...json(head('past')), parent: [5, 0] as const, key: KEY.head },
+      { ...type(0), parent: [5, 0] as const, key: KEY.parts },
+    ]
+    expect(here.world.receive(rawUpdate([{ client: 5, clock: 0, structs }]), eve).ok).toBe(true)
+    expect(new ViewBuilder(here.world.doc, () => {}).messageIds.at(-1)).toBe('past')
+  })
+
+  test("a message under another's id never takes its place", () => {
+    const here = stage()
+    const view = new ViewBuilder(here.world.doc, () => {})
+    const before = JSON.stringify(view.message('m1'))
+    here.eve.post('m1', 'something else')
+    expect(here.eve.refused).toEqual([])
+    expect(JSON.stringify(view.message('m1'))).toBe(before)
+  })
+
+  test('messages that several wrote offline, each a chain, are merged alike by all', () => {
+    const world = new World([])
+    const peers = Array.from({ length: 6 }, (_, n) => new Peer(world, sender(`p${n}`, 'user'), 100 + ((n * 37) % 6)))
+    for (let round = 0; round < 5; round++) {
+      for (const peer of peers) peer.online = false
+      for (const [n, peer] of peers.entries()) for (let each = 0; each < 4; each++) peer.post(`${round}-${n}-${each}`, 'x')
+      // Some see others' before their own are handed in, and write on behind them.
+      for (const [n, peer] of peers.entries()) {
+        if (n % 2 === 0) {
+          peer.pull()
+          peer.post(`${round}-${n}-last`, 'y')
+        }
+        expect(peer.reconnect()).toMatchObject({ ok: true })
+      }
+    }
+    for (const peer of peers) peer.pull()
+    expect(new Set(peers.map((peer) => contentOf(peer.doc))).size).toBe(1)
+  })
+})
+
+describe('honest traffic that looks odd (GRD-8)', () => {
+  test('values of a key that an undo manager kept travel as one struct', () => {
+    const world = new World([])
+    const peer = new Peer(world, ada)
+    peer.object('cart', { a: 0 })
+    const undo = new Y.UndoManager(peer.doc.getMap('object:cart'), { trackedOrigins: new Set([null]), captureTimeout: 0 })
+    peer.online = false
+    for (let n = 1; n < 6; n++) peer.object('cart', { a: n })
+    undo.undo()
+    undo.undo()
+    undo.redo()
+    expect(peer.reconnect()).toMatchObject({ ok: true })
+    expect(contentOf(world.doc)).toBe(contentOf(peer.doc))
+  })
+
+  test('a cancel that two have set, and the delete set of the one who lost', () => {
+    const world = new World([])
+    const peers = [new Peer(world, ada, 1), new Peer(world, eve, 9)]
+    for (const peer of peers) peer.online = false
+    for (const peer of peers) peer.set(peer.roots.control, 'cancel:x', { by: peer.sender.participant.id, at: 1 })
+    for (const peer of [...peers, ...peers]) expect(peer.reconnect()).toMatchObject({ ok: true })
+    expect(world.roots.control.get('cancel:x')).toEqual({ by: 'eve', at: 1 })
+  })
+
+  test('parts that were written and dropped while offline, and a run that ends in the same update', () => {
+    const here = stage()
+    here.bot.online = false
+    const reply = here.bot.reply('new', 'm1.bot')
+    reply.text('dead attempt')
+    reply.tool('t', { rows: [] })
+    reply.drop(0)
+    reply.text('the answer')
+    here.bot.set(here.bot.run('m1.bot'), KEY.status, 'complete')
+    expect(here.bot.reconnect()).toMatchObject({ ok: true })
+    expect(here.world.run('m1.bot').get(KEY.status)).toBe('complete')
+    expect(JSON.stringify(here.world.message('new'))).toContain('the answer')
+    // From now on it is closed (GRD-6).
+    expect(here.bot.send(Y.encodeStateAsUpdate(here.bot.doc))).toMatchObject({ ok: true, update: null })
+    here.bot.set(here.bot.run('m1.bot'), KEY.status, 'error')
+    expect(here.bot.refused).toMatchObject([{ code: 'forbidden', path: 'tasks/[]/status' }])
+  })
+
+  test('a worker whose process was replaced: the new one writes where the old one began (GRD-6)', () => {
+    const here = stage()
+    here.world.clerk.grant('m1.bot', 'w7', 2)
+    here.bot.step('m1.bot', 'late')
+    expect(here.bot.refused).toMatchObject([{ code: 'forbidden' }])
+    const next = new Peer(here.world, sender('bot', 'agent', 'w7'))
+    next.step('m1.bot', 'taken over')
+    expect(next.refused).toEqual([])
+    expect(other.participant.id).toBe('other')
+    expect(bot.worker).toBe('w1')
+  })
+})
+
+describe('the policy (GRD-1)', () => {
+  test('is a tree: a row has a row above it, and only words that are known', () => {
+    expect(() => compile(POLICY)).not.toThrow()
+    expect(() => compile({ 'a/b': { is: 'map' } })).toThrow('no row above a/b')
+    expect(() => compile({ a: { is: 'map', add: 'everybody' } })).toThrow('a word that is not known: everybody')
+  })
+
+  test('names no place that the server alone writes as anybody else’s', () => {
+    const open = Object.entries(POLICY).filter(([, row]) => row.add ?? row.change ?? row.remove)
+    for (const [path] of open) expect(path).not.toMatch(/^ledger|stamp$|lease$|^tasks\/\[\]$|^tasks\/\[\]\/head$/)
+  })
+})
