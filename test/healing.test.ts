@@ -24,9 +24,10 @@ function refuse(contains: (text: string) => boolean = (text) => text.includes(PO
   const spy = vi.spyOn(Room.prototype, 'receive').mockImplementation(function (this: Room, update, member) {
     if (!state.allow && contains(Buffer.from(update).toString('latin1'))) {
       state.count += 1
-      return 'refused-update'
+      member.refuse('refused-update', { code: 'forbidden', path: 'of the test' })
+      return
     }
-    return receive.call(this, update, member)
+    receive.call(this, update, member)
   })
   onTestFinished(() => spy.mockRestore())
   return state

@@ -223,6 +223,7 @@ describe('storing', () => {
         await inner.append(batch)
       },
       read: (session: string) => inner.read(session),
+      clients: (session: string) => inner.clients(session),
       jobs: () => inner.jobs(),
       extendAll: (ms: number) => inner.extendAll(ms),
       lapsed: () => inner.lapsed(),
