@@ -232,7 +232,6 @@ describe('bad input', () => {
   test('content of the wrong type in every place is left out, and the session opens again (DOC-3, LIM-1)', async () => {
     const faulty = new FaultyStore(memoryStore())
     const server = await serveHere({ store: faulty.store })
-    const eve = await RawClient.join(server.url, 's', await tokenFor('eve'))
     const junk = updateOf((doc) => {
       for (const root of ['messages', 'tasks', 'objects']) {
         doc.getArray(root).push(['text', 7, null, { head: { id: 'x' } }, [1], new Y.Text('t'), new Y.Array(), new Y.Map()])
@@ -248,13 +247,8 @@ describe('bad input', () => {
       for (const key of ['cancel:', 'cancel:x', 'handover', '__proto__']) control.set(key, [key])
       for (const key of ['holder', 'participants', 'version']) doc.getMap<unknown>('ledger').set(key, 'junk')
     })
-    eve.sync('s', SYNC.update, junk)
-    await until(() => eve.frames.some(({ type }) => type === TYPE.ack))
-    eve.socket.close()
-    // Loaded from the store, not found in memory.
-    await until(
-      async () => ((await (await fetch(`http://127.0.0.1:${server.port}/health`)).json()) as { sessions: number }).sessions === 0,
-    )
+    // No connection could bring it; it lies in the store, as something else may have written it there.
+    await faulty.store.append({ entries: [{ session: 's', update: junk }], jobs: [], ended: [] })
     const agent = createAgent({
       url: server.url,
       name: 'assistant',

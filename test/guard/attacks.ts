@@ -84,15 +84,17 @@ const headOf = (from: Sender, id: string, more: Head = {}): Head => {
   return { id, role: kind === 'user' ? 'user' : 'assistant', by, kind, at: 1, ...more }
 }
 
+function write(messages: SessionRoots['messages'], head: Head, parts: readonly unknown[] = [{ type: 'text', text: 'x' }]): void {
+  const writer = new MessageWriter(messages, head as never)
+  for (const part of parts) writer.add(part as never)
+  writer.flush()
+}
+
 /** Posts a message with a head of any kind. */
 const post =
   (head: Head, parts: readonly unknown[] = [{ type: 'text', text: 'x' }]) =>
   (stage: Stage): Uint8Array =>
-    edit(stage, (_doc, { messages }) => {
-      const writer = new MessageWriter(messages, head as never)
-      for (const part of parts) writer.add(part as never)
-      writer.flush()
-    })
+    edit(stage, (_doc, { messages }) => write(messages, head, parts))
 
 const structs = (stage: Stage, structs: readonly RawStruct[], client = FRESH): Uint8Array =>
   rawUpdate([{ client, clock: Y.getState(stage.world.doc.store, client), structs }])
@@ -231,19 +233,19 @@ const FORGERIES: readonly Attack[] = [
   [
     "the victim's client id, next clock",
     eve,
-    (s) => edit(s, (_d, { messages }) => new MessageWriter(messages, headOf(ada, 'f') as never).flush(), s.ada.doc.clientID),
+    (s) => edit(s, (_d, { messages }) => write(messages, headOf(ada, 'f')), s.ada.doc.clientID),
     'foreign-client',
   ],
   [
     "the victim's client id, in my own name",
     eve,
-    (s) => edit(s, (_d, { messages }) => new MessageWriter(messages, headOf(eve, 'f') as never).flush(), s.ada.doc.clientID),
+    (s) => edit(s, (_d, { messages }) => write(messages, headOf(eve, 'f')), s.ada.doc.clientID),
     'foreign-client',
   ],
   [
     "the server's client id",
     eve,
-    (s) => edit(s, (_d, { messages }) => new MessageWriter(messages, headOf(eve, 'f') as never).flush(), s.world.doc.clientID),
+    (s) => edit(s, (_d, { messages }) => write(messages, headOf(eve, 'f')), s.world.doc.clientID),
     'foreign-client',
   ],
   ["nothing but holes on the victim's next clocks", eve, (s) => structs(s, [gc(1000)], s.ada.doc.clientID), 'foreign-client'],
@@ -253,7 +255,7 @@ const FORGERIES: readonly Attack[] = [
     (s) =>
       Y.mergeUpdates([
         post(headOf(eve, 'ok'))(s),
-        edit(s, (_d, { messages }) => new MessageWriter(messages, headOf(ada, 'f') as never).flush(), s.ada.doc.clientID),
+        edit(s, (_d, { messages }) => write(messages, headOf(ada, 'f')), s.ada.doc.clientID),
       ]),
     'foreign-client',
   ],
@@ -1337,6 +1339,93 @@ const KEYS: readonly Attack[] = Object.entries(CELLS).flatMap(([what, { of, has,
   ]
 })
 
+const WRONG_VALUES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  'a part': { [KEY.state]: 5, [KEY.errorText]: {}, [KEY.more]: 'x' },
+  'a run': { [KEY.status]: 'finished', [KEY.waiting]: 5, [KEY.error]: 'x', [KEY.usage]: [] },
+  'a step': { [KEY.status]: 5, [KEY.detail]: 5, [KEY.progress]: 'x' },
+}
+
+/** Values that a place does not hold, by the agent who may write there. */
+const VALUES: readonly Attack[] = Object.entries(WRONG_VALUES).flatMap(([what, values]) =>
+  Object.entries(values).map(([key, wrong]): Attack => [
+    `${key} of ${what} is ${JSON.stringify(wrong)}`,
+    bot,
+    (s) => edit(s, (_d, roots) => CELLS[what]?.of(roots).set(key, wrong)),
+    'bad-value',
+  ]),
+)
+
+/** Sets or deletes a key of a root map after somebody has set it. */
+const flagged =
+  (root: 'control' | 'ledger', key: string, change: (map: Y.Map<unknown>) => void) =>
+  (s: Stage): Uint8Array => {
+    s.world.doc.transact(() => s.world.roots[root].set(key, root === 'control' ? flag('ada') : { state: 'human' }))
+    return edit(s, (_d, roots) => change(roots[root]))
+  }
+
+const MORE: readonly Attack[] = [
+  ...VALUES,
+  [
+    'a live part without a head',
+    bot,
+    (s) => edit(s, (_d, { messages }) => partsOf(entryOf(messages, 'm2')).push([new Y.Map([[KEY.state, 'done']])])),
+    'incomplete',
+  ],
+  [
+    'a live part whose head has no type',
+    bot,
+    (s) => edit(s, (_d, { messages }) => partsOf(entryOf(messages, 'm2')).push([new Y.Map([[KEY.head, {}]])])),
+    'bad-value',
+  ],
+  [
+    'a step whose head has no title',
+    bot,
+    (s) => edit(s, (_d, { tasks }) => stepsOf(entryOf(tasks, 'm1.bot')).push([new Y.Map([[KEY.head, {}]])])),
+    'bad-value',
+  ],
+  [
+    'text for a part that has none, by a user',
+    eve,
+    (s) => {
+      s.bot.reply('tool', 'm1.bot').part({ type: 'step-start' })
+      const parts = s.bot.roots.messages.toArray().at(-1)?.get(KEY.parts) as Y.Array<unknown>
+      s.bot.doc.transact(() => parts.push([new Y.Map([[KEY.head, { type: 'text' }]])]))
+      return edit(s, (_d, { messages }) =>
+        (partsOf(entryOf(messages, 'tool')).get(1) as Y.Map<unknown>).set(KEY.text, new Y.Array()),
+      )
+    },
+    'forbidden',
+  ],
+  [
+    'a status for a step that has none, by a user',
+    eve,
+    (s) => {
+      s.bot.doc.transact(() => stepsOf(s.bot.run('m1.bot')).push([new Y.Map([[KEY.head, { title: 'x' }]])]))
+      return edit(s, (_d, { tasks }) => stepsOf(entryOf(tasks, 'm1.bot')).get(1).set(KEY.status, 'done'))
+    },
+    'forbidden',
+  ],
+  [
+    'a cancel changed by an agent',
+    other,
+    flagged('control', 'cancel:x', (map) => map.set('cancel:x', flag('other'))),
+    'forbidden',
+  ],
+  ['a hand-over taken back', eve, flagged('control', KEY.handover, (map) => map.delete(KEY.handover)), 'forbidden'],
+  ['the holder changed', sam, flagged('ledger', KEY.holder, (map) => map.set(KEY.holder, {})), 'forbidden'],
+  ['the holder deleted', sam, flagged('ledger', KEY.holder, (map) => map.delete(KEY.holder)), 'forbidden'],
+  ['the version changed', eve, (s) => edit(s, (_d, { ledger }) => ledger.set(KEY.version, 2)), 'forbidden'],
+  ['the version deleted', eve, (s) => edit(s, (_d, { ledger }) => ledger.delete(KEY.version)), 'forbidden'],
+  ['the participants replaced', eve, (s) => edit(s, (_d, { ledger }) => ledger.set(KEY.participants, new Y.Map())), 'forbidden'],
+  ['the participants deleted', eve, (s) => edit(s, (_d, { ledger }) => ledger.delete(KEY.participants)), 'forbidden'],
+  [
+    'a participant deleted',
+    eve,
+    (s) => edit(s, (_d, { ledger }) => (ledger.get(KEY.participants) as Y.Map<unknown>).delete('ada')),
+    'forbidden',
+  ],
+]
+
 /** A list of structs that do not merge, and as many that claim to follow its first one. */
 function scanBomb(): Uint8Array {
   const count = 2_000
@@ -1357,6 +1446,6 @@ export const ATTACKS: Readonly<Record<string, readonly Attack[]>> = {
   'under another name [X1]': FORGERIES,
   "another's content, and what is not for users [X1, X2, X3]": EDITS,
   'structs that no replica makes': STRUCTURES,
-  'every key of every map [X1, X2]': KEYS,
+  'every key of every map [X1, X2]': [...KEYS, ...MORE],
   'what waits, costs or is no update': BOMBS,
 }
