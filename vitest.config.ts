@@ -16,6 +16,7 @@ const config: ViteUserConfig = defineConfig({
           exclude: ['test/process/**', 'test/e2e/**'],
           pool: 'forks',
           maxWorkers: '100%',
+          testTimeout: 20_000,
           sequence: { groupOrder: 0 },
         },
       },

@@ -7,28 +7,32 @@ import { parseArgs } from 'node:util'
 import { endAll } from './load/children.ts'
 import { endSystem, measure, startSystem, type Load, type Sample, type SystemName } from './load/round.ts'
 import { median, spread } from './load/statistics.ts'
-import { isMain, type Row } from './report.ts'
+import { isMain, printRows, type Row } from './report.ts'
 
 export interface TokenOptions {
   readonly rounds: number
   readonly load: Load
+  readonly warmUpSeconds?: number
   readonly systems?: readonly SystemName[]
   readonly profileFolder?: string | undefined
 }
 
 const ALL: readonly SystemName[] = ['sse', 'stock', 'polylogue']
 const MEASURES = ['p50', 'p99', 'serverCpu'] as const
-const LABELS = { p50: 'latency p50, ms', p99: 'latency p99, ms', serverCpu: 'server CPU per token, µs' } as const
+const LABELS = { p50: 'latency p50', p99: 'latency p99', serverCpu: 'server CPU' } as const
+
+/** A server is at its pace after some ten thousand tokens: until then much of its code is interpreted. */
+const WARM_UP_SESSIONS = 100
+const WARM_UP_SECONDS = 4
 
 /** Interleaved rounds after one that only warms up. Gives a row per measure: Polylogue's ratio to stock. */
-export async function benchToken({ rounds, load, systems = ALL, profileFolder }: TokenOptions): Promise<Row[]> {
-  const running = await Promise.all(systems.map((name) => startSystem(name, profileFolder)))
+export async function benchToken(options: TokenOptions): Promise<Row[]> {
+  const { rounds, load, systems = ALL, warmUpSeconds = WARM_UP_SECONDS, profileFolder } = options
+  const running = await Promise.all(systems.map((name) => startSystem(name, { profileFolder })))
   const samples = new Map<SystemName, Sample[]>(systems.map((name) => [name, []]))
-  for (let round = 0; round <= rounds; round++) {
-    for (const system of running) {
-      const sample = await measure(system, round === 0 ? { ...load, seconds: Math.min(load.seconds, 2) } : load)
-      if (round > 0) samples.get(system.name)?.push(sample)
-    }
+  for (const system of running) await measure(system, { ...load, sessions: WARM_UP_SESSIONS, seconds: warmUpSeconds })
+  for (let round = 0; round < rounds; round++) {
+    for (const system of running) samples.get(system.name)?.push(await measure(system, load))
   }
   await Promise.all(running.map(endSystem))
   print(samples, load)
@@ -36,12 +40,22 @@ export async function benchToken({ rounds, load, systems = ALL, profileFolder }:
 }
 
 function print(samples: ReadonlyMap<SystemName, readonly Sample[]>, { sessions, tokensPerSecond }: Load): void {
-  console.log(`\nA token's way, ${sessions} sessions × ${tokensPerSecond} tokens/s; median of the rounds (least–most)`)
+  console.log(`\nA token's way, ${sessions} sessions × ${tokensPerSecond} tokens/s: median of the rounds (least–most)`)
+  console.log(
+    `${''.padEnd(12)}${'p50, ms'.padEnd(20)}${'p99, ms'.padEnd(20)}${'CPU per token, µs: server'.padEnd(28)}agent  viewer`,
+  )
   for (const [name, of] of samples) {
-    const columns = MEASURES.map((key) => `${key} ${spread(of.map((sample) => sample[key])).padEnd(20)}`)
+    const column = (key: keyof Sample, digits: number): string =>
+      spread(
+        of.map((sample) => sample[key]),
+        digits,
+      )
+    const middle = (key: keyof Sample): string => median(of.map((sample) => sample[key])).toFixed(0)
+    const columns = column('p50', 2).padEnd(20) + column('p99', 2).padEnd(20) + column('serverCpu', 0).padEnd(28)
     const lost = of.reduce((sum, sample) => sum + sample.lost, 0)
-    const rest = `agent ${median(of.map((sample) => sample.agentCpu)).toFixed(0)} µs  viewer ${median(of.map((sample) => sample.viewerCpu)).toFixed(0)} µs`
-    console.log(`  ${name.padEnd(10)} ${columns.join(' ')} ${rest}${lost > 0 ? `  LOST ${lost}` : ''}`)
+    console.log(
+      `  ${name.padEnd(10)}${columns}${middle('agentCpu').padEnd(7)}${middle('viewerCpu')}${lost > 0 ? `   LOST ${lost}` : ''}`,
+    )
   }
 }
 
@@ -72,7 +86,7 @@ if (isMain(import.meta.url)) {
       systems: values.systems.split(',') as SystemName[],
       profileFolder: values.profile,
     })
-    for (const { what, shown } of rows) console.log(`  ${what}: ${shown}`)
+    printRows(rows)
   } finally {
     await endAll()
   }

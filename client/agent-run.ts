@@ -13,7 +13,7 @@ import { newId } from '../shared/ids.ts'
 import { arrayAt, KEY, recordAt, rootsOf } from '../shared/layout.ts'
 import type { Message } from '../shared/message.ts'
 import { MessageWriter, type LivePart } from '../shared/part-writer.ts'
-import { hasEnded, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus, type StepStatus } from '../shared/run.ts'
+import { hasEnded, isRunStatus, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus, type StepStatus } from '../shared/run.ts'
 import { UIStreamFold, type UIStreamChunk } from '../shared/ui-stream.ts'
 import { Flusher } from './flusher.ts'
 import type { Session } from './session.ts'
@@ -60,10 +60,11 @@ export class AgentRun {
     this.id = parts.run.id
     this.session = parts.session
     this.input = parts.input
-    const map = [...rootsOf(parts.doc).tasks].find((entry) => recordAt(entry, KEY.head)?.['id'] === this.id)
+    const isIt = (entry: unknown): boolean => entry instanceof Y.Map && recordAt(entry, KEY.head)?.['id'] === this.id
+    const map = [...rootsOf(parts.doc).tasks].find(isIt)
     if (map === undefined) throw new SessionError('not-found', `There is no run ${this.id} in the session ${this.session.id}.`)
     this.#map = map
-    this.#flusher = new Flusher(() => this.#transact(() => this.#writer?.flush()), parts.flushEveryMs)
+    this.#flusher = new Flusher(() => this.#flush(), parts.flushEveryMs)
     this.#unsubscribe = this.session.subscribe(() => this.#look(), `run:${this.id}`)
   }
 
@@ -73,7 +74,8 @@ export class AgentRun {
   }
 
   get status(): RunStatus {
-    return this.#map.get(KEY.status) as RunStatus
+    const status = this.#map.get(KEY.status)
+    return isRunStatus(status) ? status : 'pending'
   }
 
   /** True once the run has ended or is not this worker's any more: nothing that is written then has an effect. */
@@ -123,18 +125,18 @@ export class AgentRun {
   }
 
   /**
-   * Folds an AI SDK UI message stream (`toUIMessageStream()`) into the reply until it ends. Throws what the stream throws,
-   * and an `Error` for an `error` chunk; the text that has come stays.
+   * Folds an AI SDK UI message stream (`toUIMessageStream()`) into the reply until it ends, or until the run does: the stream
+   * is then cancelled and not waited for. Throws what the stream throws, and an `Error` for an `error` chunk; the text that has
+   * come stays.
    */
   async pipe(stream: AsyncIterable<UIStreamChunk> | ReadableStream<UIStreamChunk>): Promise<void> {
     const fold = new UIStreamFold(this.#reply())
-    this.#text = null
+    this.#closeText()
     this.#folds.push(fold)
-    for await (const chunk of stream as AsyncIterable<UIStreamChunk>) {
-      if (this.#over) break
+    await this.#consume(stream as AsyncIterable<UIStreamChunk>, (chunk) => {
       fold.apply(chunk)
       this.#flusher.request()
-    }
+    })
     this.#flusher.now()
     if (fold.end.error !== undefined && !this.#abort.signal.aborted) throw new Error(fold.end.error)
     fold.close('The stream ended before the tool had a result.')
@@ -191,6 +193,22 @@ export class AgentRun {
     this.#stop(new SessionError('cancelled', `The lease of the run ${this.id} is lost.`))
   }
 
+  /** Gives each chunk to `take` until the stream or the run is over. A model may be silent for long: the end is not its next word. */
+  async #consume(stream: AsyncIterable<UIStreamChunk>, take: (chunk: UIStreamChunk) => void): Promise<void> {
+    const chunks = stream[Symbol.asyncIterator]()
+    const aborted = this.#aborted().catch(() => null)
+    while (!this.#over) {
+      const next = chunks.next()
+      // A failure that comes after the end is nobody's any more.
+      next.catch(() => {})
+      const result = await Promise.race([next, aborted])
+      if (result === null || this.#over) break
+      if (result.done === true) return
+      take(result.value)
+    }
+    void chunks.return?.().catch(() => {})
+  }
+
   #look(): void {
     if (this.#over) return
     if (hasEnded(this.status)) {
@@ -206,7 +224,7 @@ export class AgentRun {
     this.#over = true
     this.#flusher.stop()
     const errorText = event === 'complete' ? 'The tool gave no result.' : `The run ended: ${end}.`
-    if (this.#text !== null) this.#reply().set(this.#text, 'state', 'done')
+    this.#closeText()
     for (const fold of this.#folds) fold.close(errorText)
     this.#transact(() => {
       this.#writer?.flush()
@@ -244,6 +262,16 @@ export class AgentRun {
       if (this.#writer?.hasWrites === true) this.#writer.flush()
       change()
     })
+  }
+
+  /** What was written by `write` is done: what comes after it is another part. */
+  #closeText(): void {
+    if (this.#text !== null) this.#reply().set(this.#text, 'state', 'done')
+    this.#text = null
+  }
+
+  #flush(): void {
+    if (!this.#over) this.#transact(() => this.#writer?.flush())
   }
 
   #transact(change: () => void): void {

@@ -3,7 +3,7 @@
  */
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { SessionError, type Report } from '../shared/errors.ts'
+import { CLOSE_REASONS, SessionError, type CloseReason, type Report } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { controlDocument, type LeaseRef, type ServerMessage } from '../shared/wire.ts'
 import { AgentRun } from './agent-run.ts'
@@ -53,7 +53,16 @@ export interface Agent {
 export function createAgent(options: AgentOptions): Agent {
   if (typeof options.run !== 'function') throw new SessionError('bad-argument', 'createAgent needs a function `run`.')
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(options.name)) {
-    throw new SessionError('bad-argument', `An agent's name is 1 to 64 of A-Z a-z 0-9 _ -; it is ${JSON.stringify(options.name)}.`)
+    throw new SessionError(
+      'bad-argument',
+      `An agent's name is 1 to 64 of A-Z a-z 0-9 _ -; it is ${JSON.stringify(options.name)}.`,
+    )
+  }
+  const { slots = 1, flushEveryMs = 0 } = options
+  if (!Number.isSafeInteger(slots) || slots < 1)
+    throw new SessionError('bad-argument', `slots must be 1 or more; it is ${slots}.`)
+  if (!(flushEveryMs >= 0 && flushEveryMs <= 1_000)) {
+    throw new SessionError('bad-argument', `flushEveryMs must be 0 to 1,000; it is ${flushEveryMs}.`)
   }
   return new Worker(options)
 }
@@ -71,6 +80,8 @@ interface Joined {
   readonly live: Promise<void>
   readonly stored: () => Promise<void>
   readonly close: () => void
+  /** It was refused, or there was no token for it: the next run opens it anew. */
+  failed: boolean
   users: number
   linger: ReturnType<typeof setTimeout> | undefined
 }
@@ -104,7 +115,7 @@ class Worker implements Agent {
     this.#report = options.onError ?? ((error, { stage }) => console.error(`polylogue agent ${options.name}:`, stage, error))
     this.#socket = new Socket(options.url)
     this.#control = this.#connect(controlDocument(options.name), this.#controlDoc, this.#controlAwareness, {
-      onState: (state) => this.#setState(state),
+      onState: (state, reason) => this.#setState(state, reason),
       onMessage: (message) => this.#receive(message),
     })
   }
@@ -145,8 +156,9 @@ class Worker implements Agent {
     else if (message.t === 'lost') this.#lose(message.run, message.generation)
   }
 
-  #setState(state: ConnectionState): void {
+  #setState(state: ConnectionState, reason: CloseReason | null): void {
     this.#state = state
+    if (state === 'refused') this.#report(refusal(this.name, reason), { stage: 'connect' })
     if (state === 'live') {
       this.#control.send({ t: 'worker', worker: this.#worker, slots: this.#options.slots ?? 100, leases: this.#leases() })
     }
@@ -199,7 +211,7 @@ class Worker implements Agent {
         this.#leave(sessionId, joined)
       }
     } catch (error) {
-      this.#report(error, { stage: 'run', run: id })
+      if (!this.#closed) this.#report(error, { stage: 'run', run: id })
     } finally {
       if (this.#held.get(id) === held) this.#held.delete(id)
       this.#tell()
@@ -273,6 +285,11 @@ class Worker implements Agent {
   #leave(id: string, joined: Joined): void {
     joined.users -= 1
     if (joined.users > 0 || this.#closed) return
+    if (joined.failed) {
+      if (this.#sessions.get(id) === joined) this.#sessions.delete(id)
+      joined.close()
+      return
+    }
     joined.linger = setTimeout(() => {
       if (this.#sessions.get(id) === joined) this.#sessions.delete(id)
       joined.close()
@@ -286,16 +303,22 @@ class Worker implements Agent {
     const awareness = new Awareness(doc)
     const session = new Session({ id, doc, presence: new Presence(awareness, this.#report), report: this.#report, now: Date.now })
     let origin: unknown = null
-    const writes = new StoredWrites({ doc, isForeign: (from) => from === origin, onStored: (onServer) => session.setStatus({ onServer }) })
-    let isLive = (): void => {}
-    const live = new Promise<void>((resolve) => (isLive = resolve))
+    const writes = new StoredWrites({
+      doc,
+      isForeign: (from) => from === origin,
+      onStored: (onServer) => session.setStatus({ onServer }),
+    })
+    const live = Promise.withResolvers<void>()
     const connection = this.#connect(id, doc, awareness, {
       onState: (state, reason) => {
         session.setStatus({ connection: state, reason })
-        if (state === 'refused') this.#refused(id, session)
-        else if (state === 'live') {
+        if (state === 'refused') {
+          live.reject(refusal(id, reason))
+          this.#refused(id, session)
+        }
+        if (state === 'live') {
           writes.live()
-          isLive()
+          live.resolve()
         }
       },
       onMessage: (message) => {
@@ -307,18 +330,18 @@ class Worker implements Agent {
     const identified = this.#token().then((token) => {
       if (!session.closed) session.identify(participantOf(token))
     })
-    const ready = Promise.all([live, identified]).then(() => {})
-    ready.catch((error: unknown) => this.#report(error, { stage: 'token' }))
-    let isOver = (): void => {}
-    const over = new Promise<void>((resolve) => (isOver = resolve))
+    const ready = Promise.all([live.promise, identified]).then(() => {})
     const close = (): void => {
-      isOver()
       session.destroy()
       writes.destroy()
       connection.close()
       doc.destroy()
     }
-    return { session, doc, live: ready, stored: () => Promise.race([writes.whenStored(), over]), close, users: 1, linger: undefined }
+    const stored = (): Promise<void> => writes.whenStored()
+    const joined: Joined = { session, doc, live: ready, stored, close, failed: false, users: 1, linger: undefined }
+    // Whoever waits for it reports it.
+    ready.catch(() => (joined.failed = true))
+    return joined
   }
 
   /** The server will not have this replica: its runs are over here, and the next one begins with a fresh one. */
@@ -326,14 +349,13 @@ class Worker implements Agent {
     const joined = this.#sessions.get(id)
     if (joined?.session !== session) return
     this.#sessions.delete(id)
-    // Not within the connection's own event.
-    queueMicrotask(() => joined.close())
-    this.#report(new SessionError('closed', `The session ${id} was refused: ${session.status.reason}.`), { stage: 'session', session: id })
     for (const held of this.#held.values()) {
       if (held.run?.session !== session) continue
       held.lost = true
       held.run.lose()
     }
+    // Not within the connection's own event. Whoever waits until all is stored is told, too.
+    queueMicrotask(() => joined.close())
   }
 
   #connect(
@@ -349,4 +371,8 @@ class Worker implements Agent {
     const { token } = this.#options
     return typeof token === 'string' ? token : await token()
   }
+}
+
+function refusal(what: string, reason: CloseReason | null): SessionError {
+  return new SessionError('forbidden', `The server refuses ${what}: ${CLOSE_REASONS[reason ?? 'unavailable'].says}.`)
 }

@@ -3,7 +3,8 @@
  *
  * - Updates are sent only once the first exchange is over; what is written before that travels in it. The provider itself
  *   queues every offline update one by one and sends them twice.
- * - A document that the server closed, or could not load, is attached again with back-off; the provider leaves it dead.
+ * - A document that the server closed, or could not load, or for which no token could be had, is opened again with back-off;
+ *   the provider leaves it dead.
  * - "Stored" is known from the server's answer to a mark that was sent behind the updates, not from the provider's counter,
  *   which turns to zero with one of fifty edits stored.
  */
@@ -12,7 +13,7 @@ import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
-import { CLOSE_REASONS, readCloseReason, type CloseReason, type Report } from '../shared/errors.ts'
+import { CLOSE_REASONS, readCloseReason, SessionError, type CloseReason, type Report } from '../shared/errors.ts'
 import { encodeMessage, readServerMessage, type ClientMessage, type ServerMessage } from '../shared/wire.ts'
 import type { Socket } from './socket.ts'
 
@@ -25,6 +26,10 @@ export interface ConnectionOptions {
   readonly name: string
   readonly doc: Y.Doc
   readonly awareness: Awareness
+  /**
+   * Fetches the token of one connection. A `SessionError` that it throws refuses the connection (`forbidden` as such, others
+   * as `bad-token`); anything else is tried again.
+   */
   readonly token: () => Promise<string>
   readonly onState: (state: ConnectionState, reason: CloseReason | null) => void
   readonly onMessage: (message: ServerMessage) => void
@@ -55,21 +60,23 @@ export class Connection {
   #pausing = false
   #tokenTries = 0
   #closed = false
+  /** Why the last token could not be had; null when the server has decided. */
+  #tokenFailure: CloseReason | null = null
   readonly #offProbe: () => void
 
   constructor(options: ConnectionOptions) {
     this.#options = options
-    const { socket, name, doc, awareness, token } = options
+    const { socket, name, doc, awareness } = options
     this.#provider = new HocuspocusProvider({
       websocketProvider: socket.provider,
       name,
       document: doc,
       awareness,
-      token,
+      token: () => this.#token(),
       onStatus: ({ status }) => this.#socketStatus(String(status)),
       onMessage: ({ message }) => this.#peek(message as unknown as { decoder: decoding.Decoder }),
       onSynced: () => this.#synced(),
-      onAuthenticationFailed: ({ reason }) => this.#denied(readCloseReason(reason)),
+      onAuthenticationFailed: ({ reason }) => this.#denied(this.#tokenFailure ?? readCloseReason(reason)),
       onClose: ({ event }) => this.#documentClosed(event.code, event.reason),
       onStateless: ({ payload }) => this.#stateless(payload),
     } as HocuspocusProviderConfiguration)
@@ -101,11 +108,11 @@ export class Connection {
     return true
   }
 
-  /** Tries again after a refusal, for example with a new token. */
+  /** Tries again after a refusal, for example with a new token; checks a connection that claims to stand. */
   reconnect(): void {
     if (this.#closed) return
     this.#retries = 0
-    this.#attachAgain()
+    if (this.#state !== 'live') this.#openAgain()
     this.#options.socket.wake()
   }
 
@@ -116,7 +123,21 @@ export class Connection {
     clearTimeout(this.#retry)
     this.#offProbe()
     this.#options.doc.off('update', this.#onUpdate)
+    // The CLOSE of a document that the server has not opened would wait there, and end the next opening.
+    if (!this.#provider.isAuthenticated) this.#provider.send = () => {}
     this.#provider.destroy()
+  }
+
+  async #token(): Promise<string> {
+    this.#tokenFailure = null
+    try {
+      return await this.#options.token()
+    } catch (error) {
+      const isFinal = error instanceof SessionError
+      this.#tokenFailure = !isFinal ? 'unavailable' : error.code === 'forbidden' ? 'forbidden' : 'bad-token'
+      if (!this.#closed) this.#options.report(error, { stage: 'token' })
+      throw error
+    }
   }
 
   readonly #onUpdate = (update: Uint8Array, origin: unknown): void => {
@@ -196,22 +217,27 @@ export class Connection {
     clearTimeout(this.#retry)
     this.#pausing = true
     const pauseMs = Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** this.#retries++)
-    this.#retry = setTimeout(() => this.#attachAgain(), pauseMs * (0.5 + Math.random() / 2))
+    this.#retry = setTimeout(() => this.#openAgain(), pauseMs * (0.5 + Math.random() / 2))
   }
 
-  #attachAgain(): void {
+  /** Token and first sync message again. Not by `detach` and `attach`: the CLOSE that they send would end what they begin. */
+  #openAgain(): void {
     if (this.#closed) return
     clearTimeout(this.#retry)
     this.#pausing = false
     this.#unsettle()
-    this.#provider.detach()
     this.#setState(this.#options.socket.isOpen ? 'connecting' : 'offline', null)
-    this.#provider.attach()
+    // Without a socket there is nothing to do: the provider opens every document when it has one.
+    if (!this.#options.socket.isOpen) return
+    // Or the provider, in step since the opening before, would not tell of the state that this one brings.
+    this.#provider.synced = false
+    void this.#provider.onOpen(new Event('open'))
   }
 
   #stateless(payload: string): void {
     const message = readServerMessage(payload)
-    if (message === null) return
+    // Before this opening has settled, `marked` answers a mark from before the last one, whose updates may be refused.
+    if (message === null || (message.t === 'marked' && !this.#settled)) return
     try {
       this.#options.onMessage(message)
     } catch (error) {

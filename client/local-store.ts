@@ -6,8 +6,11 @@ import { openDB, deleteDB, type DBSchema, type IDBPDatabase } from 'idb'
 import * as Y from 'yjs'
 import type { Report } from '../shared/errors.ts'
 
+/** An update; those of replicas that took the place of refused ones bear their generation. */
+type Row = Uint8Array | { readonly generation: number; readonly update: Uint8Array }
+
 interface Schema extends DBSchema {
-  updates: { key: number; value: Uint8Array }
+  updates: { key: number; value: Row }
   meta: { key: string; value: unknown }
 }
 
@@ -20,6 +23,7 @@ const RETRY_MS = 3_000
 const UNSTORED = 'unstored:'
 const QUARANTINE = 'quarantine:'
 const GENERATION = 'generation'
+const LEFTOVERS = 'leftovers'
 
 /** Origin of the transactions that apply what was read from the device. */
 export const LOCAL_STORE: unique symbol = Symbol('local store')
@@ -90,19 +94,12 @@ export class LocalStore {
       },
     })
     const store = new LocalStore(options, db)
-    store.#generation = await generationIn(db)
+    store.#generation = Number((await db.get('meta', GENERATION)) ?? 0)
     const updates = await db.getAll('updates')
     store.#rows = updates.length
-    options.doc.transact(() => {
-      for (const update of updates) {
-        try {
-          Y.applyUpdate(options.doc, update, LOCAL_STORE)
-        } catch (error) {
-          options.report(error, { stage: 'local store' })
-        }
-      }
-    }, LOCAL_STORE)
+    store.#apply(updates, options.doc)
     options.doc.on('update', store.#onUpdate)
+    if (typeof window !== 'undefined') window.addEventListener('pagehide', store.#onHide)
     return store
   }
 
@@ -112,8 +109,30 @@ export class LocalStore {
 
   /** Replicas that were refused, and of which not everything has found its place again. */
   async kept(): Promise<KeptReplica[]> {
-    const keys = (await this.#db.getAllKeys('meta')).filter((key) => key.startsWith(QUARANTINE))
-    return (await Promise.all(keys.map((key) => this.#db.get('meta', key)))).filter((row) => row !== undefined) as KeptReplica[]
+    const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
+    const meta = transaction.objectStore('meta')
+    const kept: KeptReplica[] = []
+    for (const key of await meta.getAllKeys()) {
+      if (key.startsWith(QUARANTINE) && key !== QUARANTINE + LEFTOVERS) kept.push((await meta.get(key)) as KeptReplica)
+    }
+    // What a tab wrote into a refused replica after another one had replaced it. It builds on the replicas that are kept.
+    const rows = transaction.objectStore('updates')
+    const known = (await meta.get(QUARANTINE + LEFTOVERS)) as KeptReplica | undefined
+    const updates = known === undefined ? [] : [known.update]
+    for (const key of await rows.getAllKeys()) {
+      const row = await rows.get(key)
+      if (row === undefined || generationOf(row) === this.#generation) continue
+      updates.push(updateOf(row))
+      await rows.delete(key)
+    }
+    if (updates.length > 0) {
+      const update = Y.mergeUpdates([...kept.map((replica) => replica.update), ...updates])
+      const rejected = [...kept, ...(known === undefined ? [] : [known])].flatMap((replica) => replica.rejected)
+      kept.push({ key: LEFTOVERS, update, rejected, code: null, path: null })
+      await meta.put(kept.at(-1), QUARANTINE + LEFTOVERS)
+    }
+    await transaction.done
+    return kept
   }
 
   keep(kept: KeptReplica): void {
@@ -167,6 +186,7 @@ export class LocalStore {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#doc.off('update', this.#onUpdate)
+    if (typeof window !== 'undefined') window.removeEventListener('pagehide', this.#onHide)
     await this.flush()
     this.#closed = true
     this.#db.close()
@@ -192,6 +212,9 @@ export class LocalStore {
     if (this.#localPending === 1) this.#options.onSaved(false)
     void this.flush()
   }
+
+  /** What came from the server waits a moment to be written in one go; a page that goes away has no such moment. */
+  readonly #onHide = (): void => void this.flush()
 
   #later(work: Promise<unknown>): void {
     work.catch((error: unknown) => this.#options.report(error, { stage: 'local store' }))
@@ -228,25 +251,53 @@ export class LocalStore {
     const merged = updates.length === 1 ? (updates[0] as Uint8Array) : Y.mergeUpdates(updates)
     const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
     const rows = transaction.objectStore('updates')
-    if (((await transaction.objectStore('meta').get(GENERATION)) ?? 0) !== this.#generation) {
-      // The rows are another replica's by now. What is written here goes aside until this tab has a fresh one too.
-      const kept = keptReplica(this.#doc)
-      await transaction.objectStore('meta').put(kept, QUARANTINE + kept.key)
-      await transaction.done
-      this.#options.onSuperseded?.()
+    const stored = transaction.objectStore('meta').get(GENERATION)
+    if (this.#rows < FOLD_AT_ROWS) {
+      const added = rows.add(this.#tagged(merged))
+      // Not when the answers are there: a page that goes away would not live to give that word.
+      transaction.commit()
+      await Promise.all([added, transaction.done])
+      this.#rows += 1
+      if (((await stored) ?? 0) !== this.#generation) await this.#setAside(await added)
       return
     }
-    if (this.#rows < FOLD_AT_ROWS) {
-      await rows.add(merged)
-      this.#rows += 1
-    } else {
-      // Another tab may have added rows that this one has not seen: they are read in before the rows are replaced.
-      for (const row of await rows.getAll()) Y.applyUpdate(this.#doc, row, LOCAL_STORE)
-      await rows.clear()
-      await rows.add(Y.encodeStateAsUpdate(this.#doc))
-      this.#rows = 1
-    }
+    if (((await stored) ?? 0) !== this.#generation) return await this.#setAside(null)
+    // Another tab may have added rows that this one has not seen: they are read in before the rows are replaced.
+    const others = this.#apply(await rows.getAll(), this.#doc)
+    await rows.clear()
+    for (const other of others) await rows.add(other)
+    await rows.add(this.#tagged(Y.encodeStateAsUpdate(this.#doc)))
     await transaction.done
+    this.#rows = 1 + others.length
+  }
+
+  /** The rows are another replica's by now. What is written here goes aside until this tab has a fresh one too. */
+  async #setAside(row: number | null): Promise<void> {
+    const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
+    const kept = keptReplica(this.#doc)
+    void transaction.objectStore('meta').put(kept, QUARANTINE + kept.key)
+    if (row !== null) void transaction.objectStore('updates').delete(row)
+    await transaction.done
+    this.#options.onSuperseded?.()
+  }
+
+  #tagged(update: Uint8Array): Row {
+    return this.#generation === 0 ? update : { generation: this.#generation, update }
+  }
+
+  /** Puts the rows of the present generation into a document; gives the others. */
+  #apply(rows: readonly Row[], doc: Y.Doc): Row[] {
+    doc.transact(() => {
+      for (const row of rows) {
+        if (generationOf(row) !== this.#generation) continue
+        try {
+          Y.applyUpdate(doc, updateOf(row), LOCAL_STORE)
+        } catch (error) {
+          this.#options.report(error, { stage: 'local store' })
+        }
+      }
+    }, LOCAL_STORE)
+    return rows.filter((row) => generationOf(row) !== this.#generation)
   }
 
   async #replace({ generation, old, kept }: Move): Promise<void> {
@@ -254,18 +305,20 @@ export class LocalStore {
     const rows = transaction.objectStore('updates')
     const meta = transaction.objectStore('meta')
     const stored = Number((await meta.get(GENERATION)) ?? 0)
-    // Another tab may have been first: what is there is of the fresh replica then.
-    const target = stored < generation ? old : this.#doc
-    for (const row of await rows.getAll()) Y.applyUpdate(target, row, LOCAL_STORE)
-    if (stored < generation) await rows.clear()
+    const isFirst = stored < generation
+    const before = await rows.getAll()
+    this.#generation = isFirst ? this.#generation : stored
+    // Another tab may have been first: what is there is of the fresh replica then, or waits for `kept`.
+    this.#apply(before, isFirst ? old : this.#doc)
+    this.#generation = Math.max(stored, generation)
+    if (isFirst) await rows.clear()
     await meta.put({ ...kept, update: Y.encodeStateAsUpdate(old) }, QUARANTINE + kept.key)
-    await rows.add(Y.encodeStateAsUpdate(this.#doc))
-    await meta.put(Math.max(stored, generation), GENERATION)
+    await rows.add(this.#tagged(Y.encodeStateAsUpdate(this.#doc)))
+    await meta.put(this.#generation, GENERATION)
     await meta.delete(UNSTORED + kept.key)
     await meta.put(true, UNSTORED + this.#doc.clientID)
     this.#rows = await rows.count()
     await transaction.done
-    this.#generation = Math.max(stored, generation)
   }
 }
 
@@ -275,6 +328,10 @@ export function keptReplica(doc: Y.Doc, why: Partial<Pick<KeptReplica, 'rejected
   return { key: String(doc.clientID), update: Y.encodeStateAsUpdate(doc), rejected, code, path }
 }
 
-async function generationIn(db: IDBPDatabase<Schema>): Promise<number> {
-  return Number((await db.get('meta', GENERATION)) ?? 0)
+function generationOf(row: Row): number {
+  return row instanceof Uint8Array ? 0 : row.generation
+}
+
+function updateOf(row: Row): Uint8Array {
+  return row instanceof Uint8Array ? row : row.update
 }

@@ -20,14 +20,17 @@ export class SharedObject {
   #map: Y.Map<Json>
   readonly #origin: unknown
   readonly #report: Report
+  /** Throws when nothing may be written. */
+  readonly #check: () => void
   readonly #listeners = new Set<() => void>()
   #value: Readonly<Record<string, Json>> | null = null
 
-  constructor(name: string, doc: Y.Doc, origin: unknown, report: Report) {
+  constructor(name: string, doc: Y.Doc, origin: unknown, report: Report, check: () => void) {
     this.name = name
     this.#doc = doc
     this.#origin = origin
     this.#report = report
+    this.#check = check
     this.#map = doc.getMap<Json>(objectRoot(name))
     this.#map.observe(this.#onChange)
   }
@@ -51,11 +54,13 @@ export class SharedObject {
 
   /** Sets several fields in one step, for others and for undo; `undefined` deletes one. */
   update(fields: Readonly<Record<string, Json | undefined>>): void {
+    this.#check()
     this.#doc.transact(() => {
       this.#describe()
       for (const [field, value] of Object.entries(fields)) {
         if (value === undefined) this.#map.delete(field)
-        else this.#map.set(field, value)
+        // A copy: what the caller changes later would be changed here, and nowhere else.
+        else this.#map.set(field, structuredClone(value))
       }
     }, this.#origin)
   }
@@ -105,21 +110,27 @@ export class SharedObjects {
   #doc: Y.Doc
   readonly #report: Report
   readonly #objects = new Map<string, SharedObject>()
+  readonly #check: () => void
   readonly #origin = Symbol('objects')
   #undo: Y.UndoManager | null = null
 
-  constructor(doc: Y.Doc, report: Report) {
+  /** @param check throws when nothing may be written. */
+  constructor(doc: Y.Doc, report: Report, check: () => void) {
     this.#doc = doc
     this.#report = report
+    this.#check = check
   }
 
   get(name: string): SharedObject {
     if (!NAME.test(name) || name.length > MAX_NAME_CHARS) {
-      throw new SessionError('bad-argument', `An object's name is 1 to ${MAX_NAME_CHARS} of A-Z a-z 0-9 _ . : -; it is ${JSON.stringify(name)}.`)
+      throw new SessionError(
+        'bad-argument',
+        `An object's name is 1 to ${MAX_NAME_CHARS} of A-Z a-z 0-9 _ . : -; it is ${JSON.stringify(name)}.`,
+      )
     }
     let object = this.#objects.get(name)
     if (object === undefined) {
-      object = new SharedObject(name, this.#doc, this.#origin, this.#report)
+      object = new SharedObject(name, this.#doc, this.#origin, this.#report, this.#check)
       this.#objects.set(name, object)
       this.#addToUndo(name)
     }
@@ -127,10 +138,12 @@ export class SharedObjects {
   }
 
   undo(): boolean {
+    this.#check()
     return (this.#undo?.undo() ?? null) !== null
   }
 
   redo(): boolean {
+    this.#check()
     return (this.#undo?.redo() ?? null) !== null
   }
 
@@ -147,7 +160,8 @@ export class SharedObjects {
 
   #addToUndo(name: string): void {
     const type = this.#doc.getMap(objectRoot(name))
-    if (this.#undo === null) this.#undo = new Y.UndoManager(type, { trackedOrigins: new Set([this.#origin]), captureTimeout: 300 })
+    if (this.#undo === null)
+      this.#undo = new Y.UndoManager(type, { trackedOrigins: new Set([this.#origin]), captureTimeout: 300 })
     else this.#undo.addToScope(type)
   }
 

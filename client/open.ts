@@ -32,9 +32,12 @@ export interface OpenOptions {
 }
 
 export interface OpenSession extends Session {
-  /** Resolves when the session shows what this device has and can be written to. Rejects when no identity can be had. */
+  /**
+   * Resolves when the session shows what this device has and can be written to, or is closed. Rejects when no identity can be
+   * had.
+   */
   readonly ready: Promise<void>
-  /** Resolves when everything written so far is stored at the server. */
+  /** Resolves when everything written so far is stored at the server. Rejects when the session is closed before. */
   stored(): Promise<void>
   /**
    * What the server has refused and will not get by itself: messages that were sent again and refused again, and fields of
@@ -81,6 +84,8 @@ class BrowserSession extends Session implements OpenSession {
   /** Name of what this browser shares about the session: its database and its channel. */
   #shared = ''
   #generation = 0
+  /** Settled when the replica is open, or cannot be. */
+  #opening: Promise<void> = Promise.resolve()
   /** Notes of earlier replicas on this device whose writes are not confirmed yet. */
   #unstored: readonly string[] = []
   #refused: RefusedWrites | null = null
@@ -95,6 +100,7 @@ class BrowserSession extends Session implements OpenSession {
   #others = new Set<number>()
   #recalled = false
   #closing: Promise<void> | null = null
+  readonly #whenClosed = Promise.withResolvers<void>()
 
   constructor(options: OpenOptions) {
     const replica = newReplica()
@@ -109,7 +115,7 @@ class BrowserSession extends Session implements OpenSession {
       isForeign: (origin) => this.#isShared(origin),
       onStored: (onServer) => this.#onStored(onServer),
     })
-    this.ready = this.#start()
+    this.ready = Promise.race([this.#start(), this.#whenClosed.promise])
     // Whoever does not wait for `ready` still sees the failure in the status and in the report.
     this.ready.catch((error: unknown) => report(error, { stage: 'open' }))
   }
@@ -154,7 +160,7 @@ class BrowserSession extends Session implements OpenSession {
     const me = await this.#identity()
     if (this.closed) return
     const offline = this.#options.offline ?? typeof indexedDB !== 'undefined'
-    if (offline) await this.#openReplica(me)
+    if (offline) await (this.#opening = this.#openReplica(me))
     if (this.closed) return
     this.identify(me)
     this.#socket = new Socket(this.#options.url)
@@ -209,7 +215,7 @@ class BrowserSession extends Session implements OpenSession {
       // A browser that gives no storage (private mode, quota) still chats; it says that nothing is on the device.
       this.#report(error, { stage: 'local store' })
     }
-    this.#openTabs()
+    if (!this.closed) this.#openTabs()
   }
 
   #openTabs(): void {
@@ -371,7 +377,8 @@ class BrowserSession extends Session implements OpenSession {
     this.#connection?.close()
     this.#socket?.destroy()
     this.#tabs?.close(false)
-    await this.ready.catch(() => {})
+    this.#whenClosed.resolve()
+    await this.#opening
     if (this.#store !== null) await release(this.#store)
     this.#quarantine.clear()
     this.#replica.awareness.destroy()

@@ -52,7 +52,11 @@ export function useSession(): OpenSession {
 function useTopic<T>(topic: Topic | 'status', read: (session: OpenSession) => T): T {
   const session = useSession()
   const subscribe = useCallback((onChange: () => void) => session.subscribe(onChange, topic), [session, topic])
-  return useSyncExternalStore(subscribe, () => read(session), () => read(session))
+  return useSyncExternalStore(
+    subscribe,
+    () => read(session),
+    () => read(session),
+  )
 }
 
 /** Ids of all messages in order; re-renders when one comes, goes or is placed, never for a token. */
@@ -96,7 +100,11 @@ export function useParticipants(): ReadonlyMap<string, Participant> {
 export function usePresence(): readonly PresentParticipant[] {
   const { presence } = useSession()
   const subscribe = useCallback((onChange: () => void) => presence.subscribe(onChange), [presence])
-  return useSyncExternalStore(subscribe, () => presence.others, () => presence.others)
+  return useSyncExternalStore(
+    subscribe,
+    () => presence.others,
+    () => presence.others,
+  )
 }
 
 /** A shared object's fields, and the function that changes them (`undefined` deletes a field). */
@@ -106,7 +114,11 @@ export function useObject(
   const session = useSession()
   const object = useMemo(() => session.object(name), [session, name])
   const subscribe = useCallback((onChange: () => void) => object.subscribe(onChange), [object])
-  const value = useSyncExternalStore(subscribe, () => object.value, () => object.value)
+  const value = useSyncExternalStore(
+    subscribe,
+    () => object.value,
+    () => object.value,
+  )
   const update = useCallback((fields: Readonly<Record<string, Json | undefined>>) => object.update(fields), [object])
   return [value, update]
 }

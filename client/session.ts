@@ -82,7 +82,7 @@ export class Session {
     this.#report = parts.report
     this.#now = parts.now
     this.#view = new ViewBuilder(parts.doc, parts.report)
-    this.#objects = new SharedObjects(parts.doc, parts.report)
+    this.#objects = new SharedObjects(parts.doc, parts.report, () => void this.#writer())
   }
 
   /** Who this client is; null until `ready`. */
@@ -137,7 +137,7 @@ export class Session {
   send(content: string | readonly (TextPart | OtherPart)[], options: SendOptions = {}): string {
     const me = this.#writer()
     const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
-    const chars = JSON.stringify(parts).length
+    const chars = typeof content === 'string' ? content.length : JSON.stringify(parts).length
     if (parts.length === 0 || (typeof content === 'string' && content.trim() === '')) {
       throw new SessionError('bad-argument', 'A message needs some text or a part.')
     }
@@ -149,7 +149,7 @@ export class Session {
       role: me.kind === 'user' ? 'user' : 'assistant',
       by: me.id,
       kind: me.kind,
-      at: this.#now(),
+      at: this.#nextAt(),
       ...(options.to === undefined ? {} : { to: [...options.to] }),
       ...(options.lane === undefined ? {} : { lane: options.lane }),
       ...(options.parent === undefined ? {} : { parent: options.parent }),
@@ -174,7 +174,7 @@ export class Session {
     return targets
   }
 
-  /** A shared object by name: a map of JSON values, made by its first write. */
+  /** A shared object by name: a map of JSON values, made by its first write. Writing to it throws as `send` does. */
   object(name: string): SharedObject {
     return this.#objects.get(name)
   }
@@ -285,6 +285,12 @@ export class Session {
     if (this.#me === null) throw new SessionError('closed', 'The session is not ready yet: wait for `session.ready`.')
     if (this.#me.kind === 'viewer') throw new SessionError('forbidden', 'A viewer cannot write.')
     return this.#me
+  }
+
+  /** The time, or a moment after the last message that waits for its place: of two of one millisecond the first stays first. */
+  #nextAt(): number {
+    const last = this.message(this.messageIds.at(-1) ?? '')?.metadata
+    return last === undefined || last.seq !== undefined ? this.#now() : Math.max(this.#now(), last.at + 1)
   }
 
   #handover(action: HandoverAction, reason?: string): void {

@@ -24,6 +24,12 @@ export class Socket {
       maxDelay: RETRY_LONGEST_MS,
       onMessage: () => this.#alive(),
     })
+    // The provider would keep frames for the next socket. Everything is told anew when that opens, and a CLOSE from before
+    // would end what it opens.
+    const send = this.provider.send.bind(this.provider)
+    this.provider.send = (frame) => {
+      if (this.isOpen) send(frame)
+    }
     this.#listenToPage()
   }
 
@@ -32,7 +38,7 @@ export class Socket {
   }
 
   send(frame: Uint8Array): void {
-    if (this.isOpen) this.provider.send(frame)
+    this.provider.send(frame)
   }
 
   /** Registers what sends a frame that the server answers; used to find out whether the connection still lives. */

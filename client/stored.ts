@@ -3,6 +3,7 @@
  * reads the server's answers.
  */
 import type * as Y from 'yjs'
+import { SessionError } from '../shared/errors.ts'
 import type { Connection } from './connection.ts'
 
 /** At most one mark in this span; the first goes out at once. */
@@ -22,8 +23,11 @@ export class StoredWrites {
   #written = 0
   #confirmed = 0
   #timer: ReturnType<typeof setTimeout> | undefined
-  #lastMarkAt = 0
-  #waiting: { n: number; resolve: () => void }[] = []
+  /** A mark is to be sent at the end of this turn. */
+  #soon = false
+  #isOver = false
+  #lastMarkAt = Number.NEGATIVE_INFINITY
+  #waiting: { n: number; resolve: () => void; reject: (error: Error) => void }[] = []
 
   constructor(options: StoredOptions) {
     this.#options = options
@@ -65,24 +69,32 @@ export class StoredWrites {
     if (this.stored) this.#options.onStored(true)
   }
 
-  /** Resolves when everything written so far is stored. */
+  /** Resolves when everything written so far is stored; rejects when this is destroyed before. */
   async whenStored(): Promise<void> {
     if (this.stored) return
+    if (this.#isOver) throw closed()
     const n = this.#written
-    await new Promise<void>((resolve) => this.#waiting.push({ n, resolve }))
+    await new Promise<void>((resolve, reject) => this.#waiting.push({ n, resolve, reject }))
   }
 
   destroy(): void {
     clearTimeout(this.#timer)
     this.#doc.off('update', this.#onUpdate)
+    this.#isOver = true
+    for (const { reject } of this.#waiting.splice(0)) reject(closed())
   }
 
   readonly #onUpdate = (_update: Uint8Array, origin: unknown): void => {
     if (this.#options.isForeign(origin)) return
     this.#count()
-    const waitMs = this.#lastMarkAt + MARK_EVERY_MS - Date.now()
-    if (waitMs <= 0) queueMicrotask(() => this.#mark())
-    else this.#timer ??= setTimeout(() => this.#mark(), waitMs)
+    if (this.#soon || this.#timer !== undefined) return
+    const waitMs = this.#lastMarkAt + MARK_EVERY_MS - performance.now()
+    if (waitMs > 0) {
+      this.#timer = setTimeout(() => this.#mark(), waitMs)
+      return
+    }
+    this.#soon = true
+    queueMicrotask(() => this.#mark())
   }
 
   #count(): void {
@@ -94,8 +106,13 @@ export class StoredWrites {
   #mark(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#soon = false
     if (this.stored || this.#connection?.settled !== true) return
-    this.#lastMarkAt = Date.now()
+    this.#lastMarkAt = performance.now()
     this.#connection.send({ t: 'mark', n: this.#written })
   }
+}
+
+function closed(): SessionError {
+  return new SessionError('closed', 'The session was closed before everything that was written in it was stored.')
 }

@@ -1,15 +1,15 @@
 /**
  * The demo: an electronics shop whose support chat is a Polylogue session. `npm start` builds what is needed and runs this.
  *
- * One server for pages and sessions, and three agents, each in a process of its own. See `server/settings.ts` for the
+ * One server for pages and sessions, and three agents, each in a process of its own. See `site/settings.ts` for the
  * environment variables.
  */
 import { join } from 'node:path'
 import { serve, sqliteStore, type RunningServer } from 'polylogue/server'
-import { startAgents, type Agents } from './server/agents.ts'
-import { watchStore } from './server/desk.ts'
-import { addPages } from './server/pages.ts'
-import { readSettings, signingSecret, type Settings } from './server/settings.ts'
+import { AgentFailed, startAgents, type Agents } from './site/agents.ts'
+import { watchStore } from './site/desk.ts'
+import { addPages } from './site/pages.ts'
+import { readSettings, signingSecret, type Settings } from './site/settings.ts'
 import { openShop } from './shop/database.ts'
 import { AGENTS, route } from './shop/routing.ts'
 
@@ -42,30 +42,36 @@ function inUrl(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
+function explain(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return `The port is taken (${message}). Stop what uses it, or choose another: PORT=8788 npm start`
+  if (code === 'EACCES') return `Not allowed: ${message}`
+  if (error instanceof RangeError || error instanceof AgentFailed) return message
+  return String(error instanceof Error ? error.stack : error)
+}
+
 try {
   const settings = readSettings()
   const { server, agents } = await start(settings)
   let stopping = false
-  const stop = async (): Promise<void> => {
+  const stop = async (exitCode: number): Promise<void> => {
     if (stopping) return
     stopping = true
     // Agents first: they mark what they were at as interrupted, and the server stores it.
     await agents.stop()
     await server.close()
-    process.exit(0)
+    process.exit(exitCode)
   }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop())
-  await agents.ready
-  const address = `http://${isAny(settings.host) ? 'localhost' : inUrl(settings.host)}:${server.port}`
-  console.log(`Polylogue demo: ${address}  (open the link twice: two windows, one session; support desk: ${address}/desk)`)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(0))
+  try {
+    await agents.ready
+    const address = `http://${isAny(settings.host) ? 'localhost' : inUrl(settings.host)}:${server.port}`
+    console.log(`Polylogue demo: ${address}  (open the link twice: two windows, one session; support desk: ${address}/desk)`)
+  } catch (error) {
+    console.error(explain(error))
+    await stop(1)
+  }
 } catch (error) {
   console.error(explain(error))
   process.exit(1)
-}
-
-function explain(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') return `The port is taken (${message}). Stop what uses it, or choose another: PORT=8788 npm start`
-  if (code === 'EACCES') return `Not allowed: ${message}`
-  return error instanceof RangeError ? message : String(error instanceof Error ? error.stack : error)
 }

@@ -35,7 +35,14 @@ function serviceWorker(): Plugin {
 const config: UserConfig = defineConfig({
   root: here('.'),
   plugins: [react(), serviceWorker()],
-  build: { outDir: 'dist', emptyOutDir: true, target: 'es2022', assetsInlineLimit: 0, reportCompressedSize: false },
+  build: {
+    outDir: 'dist',
+    emptyOutDir: true,
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    reportCompressedSize: false,
+    chunkSizeWarningLimit: 600,
+  },
 })
 
 export default config

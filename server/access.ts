@@ -84,9 +84,7 @@ function readGrant(payload: JWTPayload): Grant | null {
 export function opens(grant: Grant, documentName: string): boolean {
   const agent = agentOfControl(documentName)
   if (agent !== null) return grant.participant.kind === 'agent' && grant.participant.id === agent
-  return grant.sessions.some((name) =>
-    name.endsWith('*') ? documentName.startsWith(name.slice(0, -1)) : name === documentName,
-  )
+  return grant.sessions.some((name) => (name.endsWith('*') ? documentName.startsWith(name.slice(0, -1)) : name === documentName))
 }
 
 export interface TokenClaims {

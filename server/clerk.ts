@@ -45,7 +45,7 @@ export interface ClerkOptions {
 }
 
 /** Origin of the clerk's own transactions. */
-export const CLERK: unique symbol = Symbol('clerk')
+const CLERK: unique symbol = Symbol('clerk')
 
 export class Clerk implements Watcher {
   readonly #options: ClerkOptions
@@ -55,8 +55,8 @@ export class Clerk implements Watcher {
   readonly #known = new Set<string>()
   #lastSeq = 0
   #newMessages: { map: Y.Map<unknown>; head: MessageHead; from: Participant }[] = []
-  #handovers: { from: Participant }[] = []
-  #ended: string[] = []
+  #requests: { from: Participant; handover: boolean }[] = []
+  readonly #ended = new Set<string>()
   #controlChanged = true
 
   constructor(options: ClerkOptions) {
@@ -77,21 +77,26 @@ export class Clerk implements Watcher {
   }
 
   settle(): void {
-    if (!this.#controlChanged && this.#newMessages.length + this.#handovers.length + this.#ended.length === 0) return
+    if (!this.#controlChanged && this.#newMessages.length + this.#requests.length + this.#ended.size === 0) return
     const messages = this.#newMessages.splice(0).sort((a, b) => a.head.at - b.head.at)
-    const handovers = this.#handovers.splice(0)
+    const requests = this.#requests.splice(0)
     const controlChanged = this.#controlChanged
     this.#controlChanged = false
     this.#doc.transact(() => {
       // A hand-over first: a message that came with it is for whoever holds the session then.
-      for (const { from } of handovers) this.#decideHolder(from)
+      for (const { from, handover } of requests) {
+        // Also who only ever cancels: people want to see by whom.
+        this.#introduce(from)
+        if (handover) this.#decideHolder(from)
+      }
       for (const { map, head, from } of messages) {
         this.#stamp(map, head, from)
         this.#ask(map, head, from)
       }
       if (controlChanged || messages.length > 0) this.#cancelUnclaimed()
     }, CLERK)
-    for (const run of this.#ended.splice(0)) this.#options.endJob(run)
+    for (const run of this.#ended) this.#options.endJob(run)
+    this.#ended.clear()
   }
 
   /** Writes that a worker has the run now. */
@@ -108,7 +113,7 @@ export class Clerk implements Watcher {
     const map = this.#runs.get(run)
     const value = map === undefined ? undefined : readRun(map, (id, input) => cancelOf(this.#roots.control, id, input))
     if (map === undefined || value === undefined || hasEnded(value.status)) {
-      this.#ended.push(run)
+      this.#ended.add(run)
     } else if (value.status === 'pending' && value.cancel === undefined) {
       return false
     } else {
@@ -139,19 +144,19 @@ export class Clerk implements Watcher {
       else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.status)) {
         const run = recordAt(event.target as unknown as Y.Map<unknown>, KEY.head)?.['id']
         const status = (event.target as unknown as Y.Map<unknown>).get(KEY.status)
-        if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.push(run)
+        if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.add(run)
       }
     }
   }
 
   readonly #onControl = (event: Y.YMapEvent<unknown>, transaction: Y.Transaction): void => {
     this.#controlChanged = true
-    if (!event.keysChanged.has(KEY.handover)) return
     const from = this.#options.participantOf(transaction.origin)
-    if (from !== null) this.#handovers.push({ from })
+    if (from !== null) this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
   }
 
-  #learnMessage(map: Y.Map<unknown>): void {
+  #learnMessage(map: unknown): void {
+    if (!(map instanceof Y.Map)) return
     const head = readMessageHead(map)
     const stamp = readStamp(map)
     if (head === undefined || stamp === undefined) return
@@ -161,6 +166,7 @@ export class Clerk implements Watcher {
 
   #learnRuns(): void {
     for (const map of this.#roots.tasks) {
+      if (!(map instanceof Y.Map)) continue
       const id = recordAt(map, KEY.head)?.['id']
       if (typeof id === 'string' && !this.#runs.has(id)) this.#runs.set(id, map)
     }
@@ -231,6 +237,9 @@ export class Clerk implements Watcher {
     const end = RUN_TABLE[status][event]
     if (end === null) return
     map.set(KEY.status, end)
+    // Noted here as well: of a run that is made and ended in one transaction there is no event.
+    const id = recordAt(map, KEY.head)?.['id']
+    if (typeof id === 'string') this.#ended.add(id)
     if (!(end in STEP_AT_END)) return
     for (const step of arrayAt(map, KEY.steps)?.toArray() ?? []) {
       if (step instanceof Y.Map && (step.get(KEY.status) ?? 'running') === 'running') {

@@ -11,6 +11,8 @@ import type { Job, NewJob, Store } from './store.ts'
 export const LEASE_MS = 10_000
 /** How often lapsed leases are looked for. */
 const SWEEP_MS = 1_000
+/** Pause before a lapsed run is looked at again whose session did not load: a damaged one stays so. */
+const RETRY_LAPSE_MS = 10_000
 
 /** A worker's connection to the control document of its agent. */
 export interface WorkerLink {
@@ -44,6 +46,10 @@ export class Dispatcher {
   readonly #assigning = new Set<string>()
   #sweeper: NodeJS.Timeout | null = null
   #sweeping = false
+  /** Since the last sweep the store could not take down that a worker lives, or give a job to one. */
+  #storeFailed = false
+  /** Runs that could not be ended, since their session does not load, and when that is tried again. */
+  readonly #retryAt = new Map<string, number>()
 
   constructor(options: DispatcherOptions) {
     this.#options = options
@@ -73,7 +79,7 @@ export class Dispatcher {
   ended(run: string): void {
     this.#open.delete(run)
     for (const worker of this.#workers.values()) worker.runs.delete(run)
-    for (const agent of new Set([...this.#open.values()].map((job) => job.agent))) this.#assign(agent)
+    this.#assignAll()
   }
 
   /** A worker is there, for the first time or again, and says which leases it holds. */
@@ -96,13 +102,19 @@ export class Dispatcher {
     const { store, leaseMs, report } = this.#options
     for (const { run, generation } of leases) {
       try {
+        await this.#makeUp()
         if (await store.renew(run, generation, leaseMs)) worker?.runs.add(run)
         else link.tell({ t: 'lost', run, generation })
       } catch (error) {
         // Not an answer: the worker keeps its lease until the store says otherwise.
+        this.#storeFailed = true
         report(error, { stage: 'renew', run })
       }
     }
+  }
+
+  #assignAll(): void {
+    for (const agent of new Set([...this.#open.values()].map((job) => job.agent))) this.#assign(agent)
   }
 
   #assign(agent: string): void {
@@ -141,6 +153,7 @@ export class Dispatcher {
       worker.link.tell({ t: 'assign', run, session, input, generation, leaseMs })
     } catch (error) {
       worker.runs.delete(job.run)
+      this.#storeFailed = true
       report(error, { stage: 'assign', run: job.run })
     } finally {
       this.#assigning.delete(job.run)
@@ -152,15 +165,29 @@ export class Dispatcher {
     this.#sweeping = true
     const { store, report } = this.#options
     try {
+      await this.#makeUp()
       for (const job of await store.lapsed()) {
+        if ((this.#retryAt.get(job.run) ?? 0) > performance.now()) continue
+        this.#retryAt.delete(job.run)
         // One session that cannot be loaded must not keep the others' runs alive.
-        await this.#lapse(job).catch((error: unknown) => report(error, { stage: 'lapse', run: job.run }))
+        await this.#lapse(job).catch((error: unknown) => {
+          this.#retryAt.set(job.run, performance.now() + RETRY_LAPSE_MS)
+          report(error, { stage: 'lapse', run: job.run })
+        })
       }
     } catch (error) {
       report(error, { stage: 'sweep' })
     } finally {
       this.#sweeping = false
     }
+  }
+
+  /** After the store has failed, as after a start: time in which nobody could renew must not end anybody's run. */
+  async #makeUp(): Promise<void> {
+    if (!this.#storeFailed) return
+    await this.#options.store.extendAll(this.#options.leaseMs)
+    this.#storeFailed = false
+    this.#assignAll()
   }
 
   async #lapse(job: Job): Promise<void> {

@@ -3,7 +3,16 @@ import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 
 /** Message types of the Hocuspocus wire. */
-export const FRAME = { sync: 0, awareness: 1, auth: 2, queryAwareness: 3, syncReply: 4, stateless: 5, close: 7, syncStatus: 8 } as const
+export const FRAME = {
+  sync: 0,
+  awareness: 1,
+  auth: 2,
+  queryAwareness: 3,
+  syncReply: 4,
+  stateless: 5,
+  close: 7,
+  syncStatus: 8,
+} as const
 
 /** Sub-types of a sync frame, as in y-protocols. */
 export const SYNC = { step1: 0, step2: 1, update: 2 } as const
@@ -47,4 +56,18 @@ export function isAuthentication(frame: Uint8Array): boolean {
   const decoder = decoding.createDecoder(frame)
   decoding.readVarString(decoder)
   return decoding.readVarUint(decoder) === FRAME.auth
+}
+
+/** True when address and type can be read, and of an authentication the token. */
+export function isReadable(frame: Uint8Array): boolean {
+  try {
+    const decoder = decoding.createDecoder(frame)
+    decoding.readVarString(decoder)
+    if (decoding.readVarUint(decoder) !== FRAME.auth) return true
+    decoding.readVarUint(decoder)
+    decoding.readVarString(decoder)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -44,15 +44,13 @@ export class Link implements Member {
   readonly #document: Document
   readonly #room: Room | null
   readonly #options: LinkOptions
-  /** The host's own loop; it still gets the frames of authentication and closing. */
-  readonly #hostReceive: (data: Uint8Array) => void
   #ready = false
   #closed = false
   /** Why it was refused before it stood; null otherwise. */
   #objection: CloseReason | null = null
   #isOpen = false
   /** The client has closed the connection while it was being put together. */
-  #left: Uint8Array | null = null
+  #isLeft = false
   /** An answer to a question for the state waits to be sent. */
   #answering = false
   /** The newest presence message of those that came too fast. */
@@ -60,6 +58,8 @@ export class Link implements Member {
   #presenceTimer: NodeJS.Timeout | undefined
   /** A mark that waits: some update of this connection builds on one that has not come yet. */
   #waitingMark: number | null = null
+  /** Its client learns by marks what is stored: an acknowledgement of each update would be a frame per token for nobody. */
+  #asksByMarks = false
 
   constructor(options: LinkOptions) {
     const { connection, room } = options
@@ -69,8 +69,8 @@ export class Link implements Member {
     this.#room = room
     this.#options = options
     this.address = connection.messageAddress
-    this.#hostReceive = connection.handleMessage.bind(connection)
     connection.handleMessage = (data) => this.receive(data)
+    connection.send = (frame) => this.#write(frame)
     room?.members.add(this)
     connection.onClose(() => {
       this.#closed = true
@@ -92,7 +92,7 @@ export class Link implements Member {
   open(): void {
     queueMicrotask(() => {
       this.#isOpen = true
-      if (this.#left !== null) this.#hostReceive(this.#left)
+      if (this.#isLeft) this.#leave()
       if (this.#objection !== null) this.refuse(this.#objection)
     })
   }
@@ -105,7 +105,7 @@ export class Link implements Member {
     try {
       const decoder = decoding.createDecoder(data)
       decoding.readVarString(decoder)
-      this.#left = null
+      this.#isLeft = false
       this.#dispatch(decoding.readVarUint(decoder), decoder, data)
     } catch (error) {
       this.#options.report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
@@ -114,7 +114,7 @@ export class Link implements Member {
   }
 
   send(frame: Uint8Array): void {
-    if (!this.#closed) this.#connection.send(frame)
+    if (!this.#closed) this.#write(frame)
   }
 
   /** Asks the client for a fresh token. */
@@ -137,6 +137,16 @@ export class Link implements Member {
     this.#connection.close({ code: CLOSE_REASONS[reason].transient ? 4205 : REFUSED_CODE, reason })
   }
 
+  /** The socket that the host was given keeps what is unread within its limit, whoever writes. */
+  #write(frame: Uint8Array): void {
+    this.#connection.webSocket.send(frame)
+  }
+
+  /** At once: the host's loop would take turns, and the client may open the session again in its next frame. */
+  #leave(): void {
+    this.#connection.close({ code: 1000, reason: 'provider_initiated' })
+  }
+
   #dispatch(type: number, decoder: decoding.Decoder, data: Uint8Array): void {
     switch (type) {
       case FRAME.sync:
@@ -154,8 +164,8 @@ export class Link implements Member {
         return this.#options.onToken(this, decoding.readVarString(decoder))
       case FRAME.close:
         // The host keeps frames until a connection stands. A close that others follow is about an earlier connection.
-        if (this.#isOpen) this.#hostReceive(data)
-        else this.#left = data
+        if (this.#isOpen) this.#leave()
+        else this.#isLeft = true
         return
       default:
         return this.refuse('malformed')
@@ -197,8 +207,10 @@ export class Link implements Member {
     if (reason !== null) return this.refuse(reason)
     // An update that cannot be placed yet is not stored: it is acknowledged by the one that brings what it builds on.
     if (this.#room.hasPending) return
-    const ack = ackFrame(this.address)
-    this.#after(() => this.send(ack))
+    if (!this.#asksByMarks) {
+      const ack = ackFrame(this.address)
+      this.#after(() => this.send(ack))
+    }
     if (this.#waitingMark !== null) this.#answerMark(this.#waitingMark)
   }
 
@@ -225,7 +237,10 @@ export class Link implements Member {
     const shown = this.#document.getClients(this.#connection)
     const states = this.#document.awareness.getStates()
     const owner = (clientId: number): boolean => shown.has(clientId) || !states.has(clientId)
-    applyPresence(this.#document.awareness, update, this.participant, owner, { source: 'connection', connection: this.#connection })
+    applyPresence(this.#document.awareness, update, this.participant, owner, {
+      source: 'connection',
+      connection: this.#connection,
+    })
   }
 
   #sendPresence(): void {
@@ -239,6 +254,7 @@ export class Link implements Member {
     const message = readClientMessage(payload)
     if (message === null) return
     if (message.t !== 'mark') return this.#options.onWorkerMessage(this, message)
+    this.#asksByMarks = true
     if (this.#room?.hasPending === true) this.#waitingMark = message.n
     else this.#answerMark(message.n)
   }

@@ -40,6 +40,7 @@ export class UpdateLog {
   #retry: { timer: NodeJS.Timeout; again: () => void } | null = null
   #stalled = false
   #unstoredBytes = 0
+  #stopped = false
   #idle: (() => void)[] = []
 
   constructor(options: UpdateLogOptions) {
@@ -92,8 +93,18 @@ export class UpdateLog {
     this.#retry?.again()
   }
 
-  /** Resolves when nothing is left to store, or gives false when `timeoutMs` have passed before. */
+  /**
+   * Resolves when nothing is left to store, or gives false when `timeoutMs` have passed before. From then on nothing is
+   * stored or released any more.
+   */
   async drain(timeoutMs: number): Promise<boolean> {
+    const drained = await this.#drained(timeoutMs)
+    this.#stopped = true
+    this.retryNow()
+    return drained
+  }
+
+  async #drained(timeoutMs: number): Promise<boolean> {
     if (this.#committing === null && !this.#hasWrites(this.#gathering)) return true
     const drained = new Promise<true>((resolve) => this.#idle.push(() => resolve(true)))
     let timer: NodeJS.Timeout | undefined
@@ -110,7 +121,7 @@ export class UpdateLog {
 
   #schedule(): void {
     // setImmediate: all that the sockets bring in one turn of the event loop goes into one commit.
-    if (this.#committing !== null || this.#scheduled) return
+    if (this.#committing !== null || this.#scheduled || this.#stopped) return
     this.#scheduled = true
     setImmediate(this.#commit)
   }
@@ -120,7 +131,8 @@ export class UpdateLog {
     const group = this.#gathering
     this.#gathering = emptyGroup()
     this.#committing = group
-    void this.#persist(group).then(() => {
+    void this.#persist(group).then((stored) => {
+      if (!stored) return
       this.#committing = null
       for (const entry of group.entries) this.#unstoredBytes -= entry.update.byteLength
       for (const task of group.tasks) this.#run(task)
@@ -129,13 +141,13 @@ export class UpdateLog {
     })
   }
 
-  /** Never rejects: it tries until the batch is stored. */
-  async #persist(batch: Batch): Promise<void> {
-    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_LONGEST_MS)) {
+  /** Never rejects: it tries until the batch is stored; false when the log was stopped before that. */
+  async #persist(batch: Batch): Promise<boolean> {
+    for (let pauseMs = RETRY_FIRST_MS; !this.#stopped; pauseMs = Math.min(pauseMs * 2, RETRY_LONGEST_MS)) {
       try {
         await this.#store.append(batch)
         if (this.#stalled) this.#setStalled(false)
-        return
+        return true
       } catch (error) {
         if (!this.#stalled) {
           this.#report(error, { stage: 'commit' })
@@ -144,6 +156,7 @@ export class UpdateLog {
         await this.#pause(pauseMs)
       }
     }
+    return false
   }
 
   #pause(ms: number): Promise<void> {

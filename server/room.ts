@@ -83,7 +83,8 @@ export class Room {
    * This is the one door into the document; the place of the check of who may write what is `#admit`.
    */
   receive(update: Uint8Array, member: Member): CloseReason | null {
-    const reason = this.#admit(update, member)
+    if (member.participant.kind === 'viewer') return this.#isKnown(update) ? null : 'read-only'
+    const reason = this.#admit(update)
     if (reason !== null) return reason
     const accepted: Accepted[] = []
     this.#accepting = accepted
@@ -122,11 +123,22 @@ export class Room {
     this.#watcher?.destroy()
   }
 
-  #admit(update: Uint8Array, member: Member): CloseReason | null {
-    if (member.participant.kind === 'viewer') return isEmptyUpdate(update) ? null : 'read-only'
+  #admit(update: Uint8Array): CloseReason | null {
     if (this.#bytes + update.byteLength > MAX_SESSION_BYTES) return 'session-full'
     if (this.#log.unstoredBytes + update.byteLength > MAX_UNSTORED_BYTES) return 'overloaded'
     return null
+  }
+
+  /**
+   * True for an update that brings nothing new. A reader sends such ones: its answer to the server's SyncStep1 holds all
+   * deletions that it knows.
+   */
+  #isKnown(update: Uint8Array): boolean {
+    try {
+      return isEmptyUpdate(update) || Y.snapshotContainsUpdate(Y.snapshot(this.document), update)
+    } catch {
+      return false
+    }
   }
 
   readonly #onUpdate = (update: Uint8Array, origin: unknown): void => {

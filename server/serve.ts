@@ -19,7 +19,7 @@ import { joinWrites } from './socket.ts'
 import type { Store } from './store.ts'
 
 /** Path of the WebSocket endpoint. */
-export const SYNC_PATH = '/sync'
+const SYNC_PATH = '/sync'
 /** Every socket is pinged this often, and ended when it has not answered the ping before: a silent peer is gone. */
 const PING_EVERY_MS = 10_000
 /** How long `close` waits for the store before it gives up, in milliseconds. */
@@ -76,7 +76,7 @@ export interface RunningServer {
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS } = options
   if (leaseMs < 1_000) throw new SessionError('bad-argument', `leaseMs must be at least 1000; it is ${leaseMs}.`)
-  const report = options.onError ?? reportToStderr
+  const report = guardReport(options.onError ?? reportToStderr)
   const sessions = new Sessions({
     store,
     access: createAccess(options.access),
@@ -90,11 +90,18 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const answer = getRequestListener(createApp(sessions, options.routes).fetch)
   const http = createServer((request, response) => void answer(request, response))
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false })
-  http.on('upgrade', (request, socket, head) => upgrade(endpoint, request, socket, head))
+  // Also those that http itself has let go of: upgraded, or refused while their other side stays open.
+  const connections = new Set<Socket>()
+  http.on('connection', (socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
   const endpoint: Endpoint = { sessions, sockets, report, origins: options.origins }
+  http.on('upgrade', (request, socket, head) => upgrade(endpoint, request, socket, head))
   const pings = setInterval(() => pingAll(sockets), PING_EVERY_MS)
-  await listen(http, port, host).catch((error: unknown) => {
+  await listen(http, port, host).catch(async (error: unknown) => {
     clearInterval(pings)
+    await sessions.close(0)
     throw error
   })
   const address = http.address() as AddressInfo
@@ -105,7 +112,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     revoke: (target) => sessions.revoke(target),
     close: (timeoutMs = CLOSE_TIMEOUT_MS) => {
       clearInterval(pings)
-      return (closing ??= close(http, sockets, sessions, store, timeoutMs))
+      return (closing ??= close(http, connections, sessions, store, timeoutMs))
     },
   }
 }
@@ -131,9 +138,10 @@ interface Endpoint {
 function upgrade({ sessions, sockets, report, origins }: Endpoint, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   socket.on('error', () => socket.destroy())
   const url = URL.parse(request.url ?? '/', 'http://localhost')
+  const asked = url === null ? null : toRequest(request, url)
   const { origin } = request.headers
   const isPlain = url?.pathname.startsWith(GATEWAY_PATH) === true
-  if (url === null || (url.pathname !== SYNC_PATH && !isPlain)) {
+  if (url === null || asked === null || (url.pathname !== SYNC_PATH && !isPlain)) {
     socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
     return
   }
@@ -143,9 +151,7 @@ function upgrade({ sessions, sockets, report, origins }: Endpoint, request: Inco
   }
   sockets.handleUpgrade(request, socket, head, (ws) => {
     const joined = joinWrites(ws, socket as Socket)
-    const client = isPlain
-      ? acceptPlain(sessions, joined, url, toRequest(request, url))
-      : sessions.accept(joined, toRequest(request, url))
+    const client = isPlain ? acceptPlain(sessions, joined, url, asked) : sessions.accept(joined, asked)
     ws.on('message', (data, isBinary) => {
       // Text frames are not part of the protocol; `ws` gives each binary message as one Buffer.
       if (isBinary) client.handleMessage(data as Uint8Array)
@@ -171,11 +177,16 @@ function pingAll(sockets: WebSocketServer): void {
   }
 }
 
-function toRequest(request: IncomingMessage, url: URL): Request {
+/** Null for a request that no `Request` can stand for: the parser of HTTP lets through headers that are none. */
+function toRequest(request: IncomingMessage, url: URL): Request | null {
   const headers = new Headers()
-  for (const [name, value] of Object.entries(request.headers)) if (value !== undefined) headers.set(name, String(value))
-  // Without the query: it may hold a token, and whatever is in a request may end up in a log.
-  return new Request(new URL(url.pathname, url), { headers })
+  try {
+    for (const [name, value] of Object.entries(request.headers)) if (value !== undefined) headers.set(name, String(value))
+    // Without the query: it may hold a token, and whatever is in a request may end up in a log.
+    return new Request(new URL(url.pathname, url), { headers })
+  } catch {
+    return null
+  }
 }
 
 function listen(http: Server, port: number, host: string): Promise<void> {
@@ -190,15 +201,14 @@ function listen(http: Server, port: number, host: string): Promise<void> {
 
 async function close(
   http: Server,
-  sockets: WebSocketServer,
+  connections: ReadonlySet<Socket>,
   sessions: Sessions,
   store: Store,
   timeoutMs: number,
 ): Promise<boolean> {
   const stopped = new Promise<void>((resolve) => http.close(() => resolve()))
   const stored = await sessions.close(timeoutMs)
-  for (const ws of sockets.clients) ws.terminate()
-  http.closeAllConnections()
+  for (const socket of connections) socket.destroy()
   await stopped
   await store.close()
   return stored
@@ -206,14 +216,31 @@ async function close(
 
 const routeByName: Route = ({ to }) => to ?? ['assistant']
 
-/** A routing function that throws must not undo an accepted message: it then asks nobody, and is reported. */
+/**
+ * A routing function that throws, or gives something else than a list, must not undo an accepted message: it then asks
+ * nobody, and is reported.
+ */
 function guardRoute(route: Route, report: Report): Route {
   return (input) => {
     try {
-      return route(input)
+      const agents: unknown = route(input)
+      if (Array.isArray(agents)) return agents.filter((agent) => typeof agent === 'string')
+      throw new TypeError(`route must give a list of agents' names; it gave ${typeof agents}.`)
     } catch (error) {
       report(error, { stage: 'route', session: input.session })
       return []
+    }
+  }
+}
+
+/** A reporter that throws must not become a second failure, in a place that expects none. */
+function guardReport(report: Report): Report {
+  return (error, context) => {
+    try {
+      report(error, context)
+    } catch (second) {
+      reportToStderr(second, { stage: 'report' })
+      reportToStderr(error, context)
     }
   }
 }

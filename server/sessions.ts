@@ -20,12 +20,12 @@ import { Clerk, type Route } from './clerk.ts'
 import { Compactor, shouldCompact } from './compaction.ts'
 import { Dispatcher } from './dispatch.ts'
 import { Grants, type RevokeTarget } from './grants.ts'
-import { isAuthentication } from './frames.ts'
-import { must, type HostDocument, type HostSocket } from './host.ts'
+import { isAuthentication, isReadable } from './frames.ts'
+import { must, refusal, type HostDocument, type HostSocket } from './host.ts'
 import { Link, type WorkerMessage } from './link.ts'
 import { UpdateLog } from './log.ts'
 import { Room } from './room.ts'
-import { metered, type JoinedSocket } from './socket.ts'
+import { metered, type AcceptedSocket, type JoinedSocket } from './socket.ts'
 import { DamagedSession, type Job, type NewJob, type Store } from './store.ts'
 import { Traffic, type SocketMeter } from './traffic.ts'
 
@@ -40,28 +40,24 @@ export interface SessionsOptions {
   readonly now: () => number
 }
 
+/** Close code of a socket that begins with frames that do not decode. */
+const MALFORMED_CODE = 4400
+
 interface Context {
   grant: Grant
 }
 
-/** What a hook throws to refuse: the host sends `reason` to the client. No message, so that the host does not print it. */
-interface Refusal {
-  readonly reason: CloseReason
-}
-
-const refusal = (reason: CloseReason): Refusal => ({ reason })
-
-/** What the frames of one socket are given to. */
-export interface AcceptedSocket {
-  handleMessage(data: Uint8Array): void
-  handleClose(event?: { code: number; reason: string }): void
-}
-
-/** What compaction needs to know of a session. */
+/** What compaction needs to know of a session: what was logged since its snapshot was asked for, and that snapshot's size. */
 interface LogSize {
   updates: number
   bytes: number
   snapshotBytes: number
+}
+
+interface Loaded {
+  readonly room: Room
+  readonly clerk: Clerk
+  readonly size: LogSize
 }
 
 export class Sessions {
@@ -73,10 +69,11 @@ export class Sessions {
   readonly #grants: Grants
   readonly #traffic: Traffic
   readonly #meters = new WeakMap<Request, SocketMeter>()
-  readonly #rooms = new Map<string, { room: Room; clerk: Clerk }>()
+  readonly #rooms = new Map<string, Loaded>()
   readonly #loaded = new Map<string, LogSize>()
   /** How many are about to use a document, by name. */
   readonly #holds = new Map<string, number>()
+  #closing = false
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -84,7 +81,7 @@ export class Sessions {
     this.#grants = new Grants({ access, report, graceMs: limits.tokenGraceMs, now })
     this.#traffic = new Traffic(limits, () => performance.now())
     this.#log = new UpdateLog({ store, report, onStall: this.#onStall })
-    this.#compactor = new Compactor({ store, report })
+    this.#compactor = new Compactor({ store, report, onCompacted: (session, bytes) => this.#onCompacted(session, bytes) })
     this.#dispatcher = new Dispatcher({
       store,
       report,
@@ -128,6 +125,10 @@ export class Sessions {
     }
     return {
       handleMessage: (data) => {
+        // What was on its way when the socket was given up: nothing of it will be acknowledged, so it comes again.
+        if (socket.readyState !== WebSocket.OPEN) return
+        // Before anybody is let in, since the host prints a stack for each frame that does not decode.
+        if (!meter.isOpen && !isReadable(data)) return socket.close(MALFORMED_CODE, 'malformed' satisfies CloseReason)
         const before = linked
         client.handleMessage(data)
         // Frames that no link has counted belong to no connection.
@@ -160,6 +161,7 @@ export class Sessions {
    * of that was ever acknowledged or shown, and its writers still have it.
    */
   async close(timeoutMs: number): Promise<boolean> {
+    this.#closing = true
     this.#dispatcher.stop()
     const deadline = Date.now() + timeoutMs
     for (const { room } of this.#rooms.values()) for (const member of [...room.members]) member.refuse('going-away')
@@ -180,6 +182,8 @@ export class Sessions {
     return {
       extensionName: 'polylogue',
       onAuthenticate: async ({ token, documentName, connectionConfig, request }) => {
+        // What would be written now might come after the last commit.
+        if (this.#closing) throw refusal('going-away')
         const grant = await this.#grants.check(token, documentName)
         if (typeof grant === 'string') throw refusal(grant)
         this.#meters.get(request)?.authenticated()
@@ -209,6 +213,7 @@ export class Sessions {
         if (entry === undefined || !entry.room.document.isDestroyed) return
         entry.room.destroy()
         this.#rooms.delete(documentName)
+        this.#compactIfDue(documentName, entry.size, true)
       },
     }
   }
@@ -252,25 +257,29 @@ export class Sessions {
       addJob: (job) => this.#addJob(job),
       endJob: (run) => this.#endJob(run),
     })
-    this.#rooms.set(name, { room, clerk })
+    this.#rooms.set(name, { room, clerk, size })
     room.watch(clerk)
   }
 
   #onStored(room: Room, size: LogSize, bytes: number): void {
     size.updates += 1
     size.bytes += bytes
-    const due = shouldCompact({
-      updatesSinceSnapshot: size.updates,
-      bytesSinceSnapshot: size.bytes,
-      snapshotBytes: size.snapshotBytes,
-    })
-    if (due) {
-      size.updates = 0
-      size.snapshotBytes += size.bytes
-      size.bytes = 0
-      this.#compactor.request(room.name)
-    }
+    this.#compactIfDue(room.name, size, false)
     if (room.unstored === 0 && room.members.size === 0) this.#unload(room.document)
+  }
+
+  /** A session that nobody uses any more is made small also when it is short. */
+  #compactIfDue(session: string, size: LogSize, idle: boolean): void {
+    const { updates, bytes, snapshotBytes } = size
+    if (!shouldCompact({ updatesSinceSnapshot: updates, bytesSinceSnapshot: bytes, snapshotBytes, idle })) return
+    size.updates = 0
+    size.bytes = 0
+    this.#compactor.request(session)
+  }
+
+  #onCompacted(session: string, snapshotBytes: number): void {
+    const loaded = this.#rooms.get(session)
+    if (loaded !== undefined) loaded.size.snapshotBytes = snapshotBytes
   }
 
   readonly #onStall = (stalled: boolean): void => {
@@ -298,8 +307,12 @@ export class Sessions {
         this.#dispatcher.leave(gone)
       },
     })
-    if (objection === null) this.#grants.hold(link, grant)
-    else link.refuse(objection)
+    if (this.#closing) link.refuse('going-away')
+    else if (objection !== null) link.refuse(objection)
+    else {
+      this.#grants.hold(link, grant)
+      if (this.#log.stalled) link.tell({ t: 'stalled', stalled: true })
+    }
     link.open()
   }
 
@@ -330,7 +343,7 @@ export class Sessions {
   }
 
   /** Does something in a session, loading it where it is not. */
-  async #use<T>(session: string, task: (entry: { room: Room; clerk: Clerk }) => T): Promise<T | undefined> {
+  async #use<T>(session: string, task: (entry: Loaded) => T): Promise<T | undefined> {
     this.#hold(session, 1)
     try {
       const config = { readOnly: false, isAuthenticated: true }

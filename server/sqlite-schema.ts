@@ -28,15 +28,13 @@ const SQLITE_BUSY = 5
 const SQLITE_CORRUPT = 11
 
 /**
- * `autoincrement`: the number of an erased session is never given to another one, so another process that still has it
- * cached cannot write into the wrong session; and jobs are in the order in which they came, whatever ended meanwhile.
- *
  * `sum` is the CRC-32 of `data` started at `seq`, as a signed number (stored in 4 bytes; unsigned takes 6 half of the time).
  * A row of `updates` takes 20 bytes beside its data. A snapshot is Zstandard-compressed where `length(data) < size`.
+ * Jobs are in the order of their `id`: a new one is above all that are there.
  */
 const TABLES = `
   create table sessions (
-    id integer primary key autoincrement,
+    id integer primary key,
     name text not null unique
   ) strict;
   create table updates (
@@ -54,7 +52,7 @@ const TABLES = `
     data blob not null
   ) strict;
   create table jobs (
-    id integer primary key autoincrement,
+    id integer primary key,
     run text not null unique,
     session text not null,
     agent text not null,

@@ -22,7 +22,7 @@ export interface NewJob {
 }
 
 /** `open`: waits for a worker. `leased`: a worker has it. An ended job is no longer in the store. */
-export type JobState = 'open' | 'leased'
+type JobState = 'open' | 'leased'
 
 export interface Job extends NewJob {
   readonly state: JobState

@@ -108,6 +108,11 @@ export class SocketMeter {
     return this.#socket.bufferedAmount
   }
 
+  /** It has a connection to some document. */
+  get isOpen(): boolean {
+    return this.#open > 0
+  }
+
   /** A token of the socket was valid. */
   authenticated(): void {
     this.#bytesLeft = Number.POSITIVE_INFINITY

@@ -86,4 +86,3 @@ export function decideHolder(now: Holder, request: HandoverRequest, kind: Partic
       return request.action satisfies never
   }
 }
-

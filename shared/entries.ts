@@ -5,7 +5,16 @@
 import * as Y from 'yjs'
 import type { CancelFlag } from './control.ts'
 import { arrayAt, asRecord, KEY, recordAt, stringAt } from './layout.ts'
-import type { Message, MessageHead, MessageMetadata, MessagePart, MessageStamp, OtherPart } from './message.ts'
+import {
+  TOOL_STATES,
+  type Message,
+  type MessageHead,
+  type MessageMetadata,
+  type MessagePart,
+  type MessageStamp,
+  type OtherPart,
+  type ToolState,
+} from './message.ts'
 import { PARTICIPANT_KINDS, type ParticipantKind } from './participant.ts'
 import { isRunStatus, type RunStatus, type StepStatus } from './run.ts'
 
@@ -46,14 +55,15 @@ export function readMessageHead(map: Y.Map<unknown>): MessageHead | undefined {
   if (role !== 'user' && role !== 'assistant' && role !== 'system') return undefined
   if (!(PARTICIPANT_KINDS as readonly unknown[]).includes(kind)) return undefined
   if (typeof head['by'] !== 'string' || typeof head['at'] !== 'number') return undefined
-  if (head['to'] !== undefined && !(Array.isArray(head['to']) && head['to'].every((name) => typeof name === 'string'))) return undefined
+  if (head['to'] !== undefined && !(Array.isArray(head['to']) && head['to'].every((name) => typeof name === 'string')))
+    return undefined
   return head as unknown as MessageHead
 }
 
 export function readStamp(map: Y.Map<unknown>): MessageStamp | undefined {
   const stamp = recordAt(map, KEY.stamp)
-  if (stamp === undefined || typeof stamp['seq'] !== 'number' || typeof stamp['by'] !== 'string') return undefined
-  return stamp as unknown as MessageStamp
+  if (stamp === undefined || typeof stamp['at'] !== 'number' || typeof stamp['by'] !== 'string') return undefined
+  return Number.isSafeInteger(stamp['seq']) ? (stamp as unknown as MessageStamp) : undefined
 }
 
 export function messageValue(head: MessageHead, stamp: MessageStamp | undefined, parts: readonly MessagePart[]): Message {
@@ -65,7 +75,7 @@ export function messageValue(head: MessageHead, stamp: MessageStamp | undefined,
     ...(typeof head.parent === 'string' ? { parent: head.parent } : {}),
     ...(typeof head.run === 'string' ? { run: head.run } : {}),
     ...(head.to === undefined ? {} : { to: head.to }),
-    ...(head.lane === undefined ? {} : { lane: head.lane }),
+    ...(head.lane === 'queue' || head.lane === 'steer' || head.lane === 'interrupt' ? { lane: head.lane } : {}),
   }
   return { id: head.id, role: head.role, metadata, parts }
 }
@@ -73,14 +83,21 @@ export function messageValue(head: MessageHead, stamp: MessageStamp | undefined,
 /** A part that was written whole, or undefined when it is none. */
 export function readWholePart(value: unknown): OtherPart | undefined {
   const part = asRecord(value)
-  return part !== undefined && typeof part['type'] === 'string' ? (part as OtherPart) : undefined
+  if (part === undefined || typeof part['type'] !== 'string') return undefined
+  const isText = part['type'] === 'text' || part['type'] === 'reasoning'
+  return isText && typeof part['text'] !== 'string' ? undefined : (part as OtherPart)
 }
 
 /** Joins the segments of a streamed text. */
 export function readText(part: Y.Map<unknown>): string {
   let text = ''
-  for (const segment of arrayAt(part, KEY.text)?.toArray() ?? []) if (segment instanceof Y.Text) text += segment.toString()
+  for (const segment of arrayAt(part, KEY.text)?.toArray() ?? []) if (isSegment(segment)) text += segment.toString()
   return text
+}
+
+/** XML text is no segment, though it extends `Y.Text`: it reads as markup. */
+export function isSegment(value: unknown): value is Y.Text {
+  return value instanceof Y.Text && !(value instanceof Y.XmlText)
 }
 
 /** A part that is written bit by bit. `text` is its streamed text, which the caller keeps. */
@@ -89,21 +106,36 @@ export function readLivePart(part: Y.Map<unknown>, text: string): MessagePart | 
   const type = head?.['type']
   if (head === undefined || typeof type !== 'string') return undefined
   const state = stringAt(part, KEY.state)
-  if (type === 'text' || type === 'reasoning') return { ...head, type, text, state: state === 'done' ? 'done' : 'streaming' }
   const more = recordAt(part, KEY.more)
-  if (type !== 'dynamic-tool' && !type.startsWith('tool-')) return { ...head, type, ...more } as OtherPart
-  const input = part.get(KEY.input)
-  const output = part.get(KEY.output)
+  if (type === 'text' || type === 'reasoning') {
+    return { ...head, ...more, type, text, state: state === 'done' ? 'done' : 'streaming' }
+  }
+  if (type !== 'dynamic-tool' && !type.startsWith('tool-')) return { ...head, ...more, type } as OtherPart
+  if (typeof head['toolCallId'] !== 'string') return undefined
+  const input = valueAt(part, KEY.input)
+  const output = valueAt(part, KEY.output)
   const errorText = stringAt(part, KEY.errorText)
   return {
     ...head,
+    ...more,
     type,
-    state: state ?? 'input-streaming',
-    input: input === undefined ? (text === '' ? undefined : text) : input,
+    state: isToolState(state) ? state : 'input-streaming',
+    input,
+    // An input that never became whole stays what it was, as text.
+    ...(text === '' ? {} : state === 'output-error' ? { input: text } : { rawInput: text }),
     ...(output === undefined ? {} : { output }),
     ...(errorText === undefined ? {} : { errorText }),
-    ...more,
   } as MessagePart
+}
+
+function isToolState(value: unknown): value is ToolState {
+  return (TOOL_STATES as readonly unknown[]).includes(value)
+}
+
+/** A plain value; undefined where another peer has put a type. */
+function valueAt(map: Y.Map<unknown>, key: string): unknown {
+  const value = map.get(key)
+  return value instanceof Y.AbstractType || value instanceof Y.Doc ? undefined : value
 }
 
 export function readRun(map: Y.Map<unknown>, cancel: (run: string, input: string) => CancelFlag | undefined): Run | undefined {
@@ -112,7 +144,7 @@ export function readRun(map: Y.Map<unknown>, cancel: (run: string, input: string
   const { id, agent, input, parent, attempt, title, at } = head
   if (typeof id !== 'string' || typeof agent !== 'string' || typeof input !== 'string') return undefined
   const status = map.get(KEY.status)
-  const error = recordAt(map, KEY.error)
+  const { code, message } = recordAt(map, KEY.error) ?? {}
   const usage = recordAt(map, KEY.usage)
   const waiting = stringAt(map, KEY.waiting)
   const flag = cancel(id, input)
@@ -124,8 +156,8 @@ export function readRun(map: Y.Map<unknown>, cancel: (run: string, input: string
     attempt: typeof attempt === 'number' ? attempt : 1,
     ...(typeof title === 'string' ? { title } : {}),
     status: isRunStatus(status) ? status : 'pending',
-    ...(waiting === undefined ? {} : { waiting }),
-    ...(error === undefined ? {} : { error: { code: String(error['code']), message: String(error['message']) } }),
+    ...(waiting === undefined || status !== 'suspended' ? {} : { waiting }),
+    ...(typeof code === 'string' && typeof message === 'string' ? { error: { code, message } } : {}),
     ...(usage === undefined ? {} : { usage }),
     steps: readSteps(map),
     ...(flag === undefined ? {} : { cancel: flag }),

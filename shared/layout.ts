@@ -96,6 +96,6 @@ export function stringAt(map: Y.Map<unknown>, key: string): string | undefined {
 
 /** A plain JSON object, else undefined. */
 export function asRecord(value: unknown): Record<string, unknown> | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Y.AbstractType) return undefined
-  return value as Record<string, unknown>
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) return undefined
+  return value instanceof Y.AbstractType || value instanceof Y.Doc ? undefined : (value as Record<string, unknown>)
 }

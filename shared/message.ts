@@ -1,12 +1,13 @@
 /**
  * Messages as the view shows them: exactly the AI SDK v7 `UIMessage` (`id`, `role`, `metadata`, `parts`), declared
- * structurally, so that the core needs no `ai` package. A type test pins that both assign to each other.
+ * structurally, so that the core needs no `ai` package. A type test pins that the SDK's messages are ours; the other way, where
+ * ours are wider (parts that it does not know) and read-only, takes a cast.
  */
 import type { ParticipantKind } from './participant.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
-export type MessageRole = 'system' | 'user' | 'assistant'
+type MessageRole = 'system' | 'user' | 'assistant'
 
 export interface TextPart {
   type: 'text'
@@ -20,14 +21,17 @@ export interface ReasoningPart {
   state?: 'streaming' | 'done'
 }
 
-export type ToolState =
-  | 'input-streaming'
-  | 'input-available'
-  | 'approval-requested'
-  | 'approval-responded'
-  | 'output-available'
-  | 'output-error'
-  | 'output-denied'
+export const TOOL_STATES = [
+  'input-streaming',
+  'input-available',
+  'approval-requested',
+  'approval-responded',
+  'output-available',
+  'output-error',
+  'output-denied',
+] as const
+
+export type ToolState = (typeof TOOL_STATES)[number]
 
 /** A tool call: `tool-NAME` for tools known by type, `dynamic-tool` with `toolName` for the others. */
 export interface ToolPart {
@@ -36,7 +40,10 @@ export interface ToolPart {
   toolCallId: string
   title?: string
   state: ToolState
+  /** Whole, once it has arrived. */
   input?: unknown
+  /** What has arrived of the input's text, until it is whole. */
+  rawInput?: unknown
   output?: unknown
   errorText?: string
   preliminary?: boolean
@@ -105,6 +112,6 @@ export interface Message {
 /** All text parts of a message, joined. */
 export function textOf(message: Pick<Message, 'parts'>): string {
   let text = ''
-  for (const part of message.parts) if (part.type === 'text') text += (part as TextPart).text
+  for (const part of message.parts) if (part.type === 'text' && typeof part['text'] === 'string') text += part['text']
   return text
 }

@@ -29,7 +29,7 @@ type Write =
   | { kind: 'drop'; from: number }
 
 /** Appends to a segmented text; makes the array and its segments as needed. Call it inside a transaction. */
-export function appendSegments(map: Y.Map<unknown>, text: string): void {
+function appendSegments(map: Y.Map<unknown>, text: string): void {
   let segments = arrayAt(map, KEY.text) as Y.Array<Y.Text> | undefined
   if (segments === undefined) {
     segments = new Y.Array<Y.Text>()
@@ -105,6 +105,8 @@ export class MessageWriter {
       text = text.slice(0, -1)
       if (text === '') return
     }
+    // A half that stays alone: encoded it is U+FFFD, and the writer must not see anything else than its readers.
+    text = text.toWellFormed()
     const last = this.#writes.at(-1)
     if (last?.kind === 'text' && last.part === part) last.text += text
     else this.#writes.push({ kind: 'text', part, text })
@@ -122,6 +124,7 @@ export class MessageWriter {
 
   /** Writes what is buffered. MUST be called inside a transaction, so that it travels as one update. */
   flush(): void {
+    if (this.#writes.length === 0) return
     const parts = (this.#parts ??= this.#create())
     for (const write of this.#writes) {
       switch (write.kind) {
@@ -140,6 +143,8 @@ export class MessageWriter {
           break
         case 'set':
           write.part.map?.set(write.key, write.value)
+          // A tool's input that has arrived whole stands for its streamed text: kept as well, it would be stored twice.
+          if (write.key === 'input') write.part.map?.delete(KEY.text)
           break
         case 'drop':
           if (parts.length > write.from) parts.delete(write.from, parts.length - write.from)

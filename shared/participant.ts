@@ -15,9 +15,6 @@ export interface Participant {
   readonly name: string
 }
 
-/** The server's own participant: it stamps, grants and decides. */
-export const SERVER: Participant = { id: 'server', kind: 'server', name: 'Server' }
-
 /** Reads a participant from an untrusted value; null when it is not one. */
 export function readParticipant(value: unknown): Participant | null {
   if (typeof value !== 'object' || value === null) return null

@@ -1,7 +1,9 @@
 /**
- * Folds the AI SDK v7 UI message stream into a message: each chunk's effect on the parts. Any prefix folds to a valid
- * message; a delta without its start makes the part; an unknown chunk is kept as a `raw` part. Nothing throws.
+ * Folds the AI SDK v7 UI message stream into a message: each chunk's effect on the parts is that of the SDK's own fold. Any
+ * prefix folds to a valid message; a delta without its start makes the part; an unknown chunk is kept as a `raw` part.
+ * Nothing throws. A message's own metadata is not taken over: ours says who wrote it and when.
  */
+import { asRecord } from './layout.ts'
 import type { LivePart, MessageWriter } from './part-writer.ts'
 
 /** A chunk as it comes: only `type` is sure. */
@@ -18,15 +20,29 @@ export interface StreamEnd {
   aborted?: boolean
 }
 
-const OMIT = new Set(['type', 'id', 'toolCallId', 'toolName', 'input', 'output', 'errorText', 'dynamic', 'inputEncoding'])
+type Fields = Readonly<Record<string, unknown>>
+
+/** A part that later chunks may still change. */
+interface Tracked {
+  readonly part: LivePart
+  /** Its place among the message's parts. */
+  readonly index: number
+  /** What is laid over its head. */
+  more: Fields
+}
+
+interface ToolCall extends Tracked {
+  /** `done`: it has a result, or will never get one. */
+  state: 'open' | 'failed' | 'done'
+}
 
 export class UIStreamFold {
   readonly #writer: MessageWriter
-  readonly #texts = new Map<string, LivePart>()
-  readonly #tools = new Map<string, { part: LivePart; done: boolean }>()
-  readonly #data = new Map<string, LivePart>()
-  readonly #open = new Set<LivePart>()
-  #stepStart = 0
+  readonly #texts = new Map<string, Tracked>()
+  readonly #tools = new Map<string, ToolCall>()
+  readonly #data = new Map<string, Tracked>()
+  /** Index of the first part of the current step. */
+  #stepStart: number
   readonly end: StreamEnd = {}
 
   constructor(writer: MessageWriter) {
@@ -35,7 +51,7 @@ export class UIStreamFold {
   }
 
   apply(chunk: UIStreamChunk): void {
-    const { type } = chunk
+    const type: unknown = asRecord(chunk)?.['type']
     switch (type) {
       case 'text-start':
       case 'text-delta':
@@ -49,13 +65,18 @@ export class UIStreamFold {
       case 'tool-input-delta':
       case 'tool-input-available':
       case 'tool-input-error':
+        return this.#toolInput(chunk)
+      case 'tool-approval-request':
+      case 'tool-approval-response':
+        return this.#approval(chunk)
       case 'tool-output-available':
       case 'tool-output-error':
       case 'tool-output-denied':
-        return this.#tool(chunk)
+        return this.#toolOutput(chunk)
       case 'start-step':
+        this.#writer.add({ type: 'step-start' })
         this.#stepStart = this.#writer.partCount
-        return this.#writer.add({ type: 'step-start' })
+        return
       case 'reset-step':
         return this.#resetStep()
       case 'error':
@@ -75,98 +96,151 @@ export class UIStreamFold {
       case 'source-url':
       case 'source-document':
       case 'reasoning-file':
+      case 'steering-message':
       case 'custom':
-        return this.#writer.add(definedOnly(chunk))
+        return this.#writer.add({ type, ...(plain(chunk) as object) })
       default:
-        if (type.startsWith('data-')) return this.#dataPart(chunk)
-        return this.#writer.add({ type: 'raw', event: definedOnly(chunk) })
+        if (typeof type === 'string' && type.startsWith('data-')) return this.#dataPart(chunk)
+        return this.#writer.add({ type: 'raw', event: plain(chunk) })
     }
   }
 
   /** Closes what is still open: streamed texts are done, tool calls without a result get `errorText`. */
   close(errorText: string): void {
-    for (const part of this.#open) this.#writer.set(part, 'state', 'done')
-    this.#open.clear()
-    for (const tool of this.#tools.values()) {
-      if (tool.done) continue
-      tool.done = true
-      this.#writer.set(tool.part, 'state', 'output-error')
-      this.#writer.set(tool.part, 'errorText', errorText)
-    }
+    for (const { part } of this.#texts.values()) this.#writer.set(part, 'state', 'done')
+    this.#texts.clear()
+    for (const tool of this.#tools.values()) if (tool.state === 'open') this.#closeTool(tool, errorText)
+  }
+
+  #closeTool(tool: ToolCall, errorText: string): void {
+    const { approval, ...more } = tool.more
+    const approved = asRecord(approval)?.['approved']
+    if (approved === false) return this.#deny(tool)
+    // A call that failed while it waited was never approved, and a prompt may not say that it was asked for and left open.
+    if (approved === undefined) this.#lay(tool, {}, more)
+    this.#fail(tool, errorText)
   }
 
   #text(type: 'text' | 'reasoning', chunk: UIStreamChunk): void {
-    const key = `${type}:${text(chunk['id'])}`
-    let part = this.#texts.get(key)
-    if (part === undefined) {
-      part = this.#writer.open({ type })
-      this.#texts.set(key, part)
-      this.#open.add(part)
+    const id = text(chunk['id'])
+    const key = `${type}:${id}`
+    const fields = definedOnly({ providerMetadata: chunk['providerMetadata'], citations: chunk['citations'] })
+    let known = chunk.type.endsWith('-start') ? undefined : this.#texts.get(key)
+    if (known === undefined) {
+      known = this.#open({ type, ...(type === 'reasoning' ? { id } : {}), ...fields })
+      this.#texts.set(key, known)
+    } else {
+      this.#lay(known, fields)
     }
-    if (chunk.type.endsWith('-delta')) this.#writer.append(part, text(chunk['delta']))
+    if (chunk.type.endsWith('-delta')) this.#writer.append(known.part, text(chunk['delta']))
     if (chunk.type.endsWith('-end')) {
-      this.#writer.set(part, 'state', 'done')
-      this.#open.delete(part)
+      this.#writer.set(known.part, 'state', 'done')
       this.#texts.delete(key)
     }
   }
 
-  #tool(chunk: UIStreamChunk): void {
-    const id = text(chunk['toolCallId'])
-    let tool = this.#tools.get(id)
-    if (tool === undefined) {
-      const name = text(chunk['toolName']) || 'unknown'
-      const more = extras(chunk)
-      const head = chunk['dynamic'] === true ? { type: 'dynamic-tool', toolName: name } : { type: `tool-${name}` }
-      tool = { part: this.#writer.open({ ...head, toolCallId: id, ...more }), done: false }
-      this.#tools.set(id, tool)
-    }
-    const { part } = tool
+  #toolInput(chunk: UIStreamChunk): void {
+    const tool = this.#tool(chunk)
     switch (chunk.type) {
       case 'tool-input-delta':
-        return this.#writer.append(part, text(chunk['inputTextDelta']))
+        return this.#writer.append(tool.part, text(chunk['inputTextDelta']))
       case 'tool-input-available':
-        this.#writer.set(part, 'input', chunk['input'] ?? null)
-        return this.#writer.set(part, 'state', 'input-available')
+        this.#lay(tool, toolFields(chunk, 'callProviderMetadata'))
+        this.#writer.set(tool.part, 'input', plain(chunk['input'] ?? null))
+        return this.#writer.set(tool.part, 'state', 'input-available')
       case 'tool-input-error':
-      case 'tool-output-error':
-        if (chunk['input'] !== undefined) this.#writer.set(part, 'input', chunk['input'])
-        this.#writer.set(part, 'errorText', text(chunk['errorText']))
-        this.#writer.set(part, 'state', 'output-error')
-        tool.done = true
-        return
-      case 'tool-output-available':
-        this.#writer.set(part, 'output', chunk['output'] ?? null)
-        this.#writer.set(part, 'more', chunk['preliminary'] === true ? { preliminary: true } : {})
-        this.#writer.set(part, 'state', 'output-available')
-        tool.done = true
-        return
-      case 'tool-output-denied':
-        this.#writer.set(part, 'state', 'output-denied')
-        tool.done = true
-        return
+        this.#lay(tool, toolFields(chunk, 'resultProviderMetadata'))
+        if (chunk['input'] !== undefined) this.#writer.set(tool.part, 'input', plain(chunk['input']))
+        return this.#fail(tool, text(chunk['errorText']))
     }
+  }
+
+  #toolOutput(chunk: UIStreamChunk): void {
+    const tool = this.#tool(chunk)
+    if (chunk.type === 'tool-output-denied') return this.#deny(tool)
+    const { preliminary: _, ...more } = tool.more
+    const fields = toolFields(chunk, 'resultProviderMetadata')
+    this.#lay(tool, chunk['preliminary'] === true ? { ...fields, preliminary: true } : fields, more)
+    if (chunk.type === 'tool-output-error') return this.#fail(tool, text(chunk['errorText']))
+    if (tool.state === 'failed') this.#writer.set(tool.part, 'errorText', undefined)
+    tool.state = 'done'
+    this.#writer.set(tool.part, 'output', plain(chunk['output'] ?? null))
+    this.#writer.set(tool.part, 'state', 'output-available')
+  }
+
+  #fail(tool: ToolCall, errorText: string): void {
+    tool.state = 'failed'
+    this.#writer.set(tool.part, 'errorText', errorText)
+    this.#writer.set(tool.part, 'state', 'output-error')
+  }
+
+  #deny(tool: ToolCall): void {
+    tool.state = 'done'
+    this.#writer.set(tool.part, 'state', 'output-denied')
+  }
+
+  #approval(chunk: UIStreamChunk): void {
+    const { approvalId, approvalDescriptor, inputSchemaInput, reason, isAutomatic, signature } = chunk
+    const id = text(approvalId)
+    if (chunk.type === 'tool-approval-request') {
+      const tool = this.#tool(chunk)
+      const asked = { id, descriptor: approvalDescriptor, inputSchemaInput, requestReason: reason, signature }
+      this.#lay(tool, { approval: plain({ ...asked, ...(isAutomatic === true ? { isAutomatic } : {}) }) })
+      return this.#writer.set(tool.part, 'state', 'approval-requested')
+    }
+    const tool = [...this.#tools.values()].find(({ more }) => asRecord(more['approval'])?.['id'] === id)
+    if (tool === undefined) return this.#writer.add({ type: 'raw', event: plain(chunk) })
+    const approval = plain({ ...asRecord(tool.more['approval']), approved: chunk['approved'] === true, reason })
+    this.#lay(tool, { ...toolFields(chunk, 'callProviderMetadata'), approval })
+    this.#writer.set(tool.part, 'state', 'approval-responded')
+  }
+
+  /** The tool call that a chunk is about; made where there is none. */
+  #tool(chunk: UIStreamChunk): ToolCall {
+    const id = text(chunk['toolCallId'])
+    const known = this.#tools.get(id)
+    // Some providers number the calls of each step anew: an input in a later step is another call.
+    const begins = chunk.type === 'tool-input-start' || chunk.type === 'tool-input-available' || chunk.type === 'tool-input-error'
+    if (known !== undefined && !(begins && known.index < this.#stepStart)) return known
+    const name = text(chunk['toolName']) || 'unknown'
+    const head = chunk['dynamic'] === true ? { type: 'dynamic-tool', toolName: name } : { type: `tool-${name}` }
+    const opened = this.#open({ ...head, toolCallId: id, ...toolFields(chunk, 'callProviderMetadata') })
+    const tool: ToolCall = { ...opened, state: 'open' }
+    this.#tools.set(id, tool)
+    return tool
   }
 
   #dataPart(chunk: UIStreamChunk): void {
     if (chunk['transient'] === true) return
-    if (typeof chunk['id'] !== 'string') return this.#writer.add(definedOnly(chunk))
+    if (typeof chunk['id'] !== 'string') return this.#writer.add({ type: chunk.type, ...(plain(chunk) as object) })
     // The same type and id replaces the data: it lives under `more`, which is written over the head.
     const key = `${chunk.type}:${chunk['id']}`
-    let part = this.#data.get(key)
-    if (part === undefined) {
-      part = this.#writer.open({ type: chunk.type, id: chunk['id'] })
-      this.#data.set(key, part)
+    let known = this.#data.get(key)
+    if (known === undefined) {
+      known = this.#open({ type: chunk.type, id: chunk['id'] })
+      this.#data.set(key, known)
     }
-    this.#writer.set(part, 'more', { data: chunk['data'] ?? null })
+    this.#lay(known, { data: plain(chunk['data'] ?? null) })
+  }
+
+  #open(head: Fields): Tracked {
+    const index = this.#writer.partCount
+    return { part: this.#writer.open(plain(head) as Record<string, unknown>), index, more: {} }
+  }
+
+  /** Lays fields over the head of a part, and over `base`: what lies there already. */
+  #lay(tracked: Tracked, fields: Fields, base: Fields = tracked.more): void {
+    const more = plain({ ...base, ...fields }) as Fields
+    if (JSON.stringify(more) === JSON.stringify(tracked.more)) return
+    tracked.more = more
+    this.#writer.set(tracked.part, 'more', more)
   }
 
   #resetStep(): void {
     this.#writer.drop(this.#stepStart)
-    this.#texts.clear()
-    this.#open.clear()
-    this.#tools.clear()
-    this.#data.clear()
+    for (const tracked of [this.#texts, this.#tools, this.#data] as Map<string, Tracked>[]) {
+      for (const [key, { index }] of tracked) if (index >= this.#stepStart) tracked.delete(key)
+    }
   }
 }
 
@@ -174,11 +248,24 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 
-function definedOnly(chunk: UIStreamChunk): UIStreamChunk {
-  return Object.fromEntries(Object.entries(chunk).filter(([, value]) => value !== undefined)) as unknown as UIStreamChunk
+/** What a chunk says of a tool call besides its input, output and state, under the names that a part has. */
+function toolFields(chunk: UIStreamChunk, metadata: 'callProviderMetadata' | 'resultProviderMetadata'): Fields {
+  const { title, toolMetadata, providerExecuted, providerMetadata } = chunk
+  return definedOnly({ title, toolMetadata, providerExecuted, [metadata]: providerMetadata })
 }
 
-/** What a tool call's first chunk says besides the known fields: title, providerExecuted, metadata. */
-function extras(chunk: UIStreamChunk): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(chunk).filter(([key, value]) => value !== undefined && !OMIT.has(key)))
+function definedOnly(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+}
+
+/**
+ * The value as JSON has it, as if it had come over a wire: a tool may return dates or class instances, and may go on writing
+ * into what it has returned. Null for what JSON has no form for.
+ */
+function plain(value: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(value) ?? 'null') as unknown
+  } catch {
+    return null
+  }
 }

@@ -10,7 +10,17 @@
  */
 import * as Y from 'yjs'
 import { cancelOf, readHolder, type Holder } from './control.ts'
-import { messageValue, readLivePart, readMessageHead, readRun, readStamp, readText, readWholePart, type Run } from './entries.ts'
+import {
+  isSegment,
+  messageValue,
+  readLivePart,
+  readMessageHead,
+  readRun,
+  readStamp,
+  readText,
+  readWholePart,
+  type Run,
+} from './entries.ts'
 import type { Report } from './errors.ts'
 import { arrayAt, cancelTarget, KEY, mapAt, rootsOf, type SessionRoots } from './layout.ts'
 import type { Message, MessageHead, MessagePart } from './message.ts'
@@ -40,7 +50,7 @@ interface PartRecord {
 interface MessageRecord {
   readonly map: Y.Map<unknown>
   readonly head: MessageHead
-  readonly parts: Map<Y.Map<unknown>, PartRecord>
+  readonly parts: WeakMap<Y.Map<unknown>, PartRecord>
   value: Message | null
 }
 
@@ -57,10 +67,10 @@ export class ViewBuilder {
   readonly #doc: Y.Doc
   readonly #roots: SessionRoots
   readonly #report: Report
-  readonly #messages = new Map<string, MessageRecord>()
-  readonly #messageOf = new Map<Y.Map<unknown>, MessageRecord>()
-  readonly #runs = new Map<string, RunRecord>()
-  readonly #runOf = new Map<Y.Map<unknown>, RunRecord>()
+  #messages: ReadonlyMap<string, MessageRecord> = new Map()
+  #messageOf = new Map<Y.Map<unknown>, MessageRecord>()
+  #runs: ReadonlyMap<string, RunRecord> = new Map()
+  #runOf = new Map<Y.Map<unknown>, RunRecord>()
   readonly #listeners = new Map<Topic, Set<() => void>>()
   readonly #changed = new Set<Topic>()
   #order: readonly string[] | null = null
@@ -117,12 +127,11 @@ export class ViewBuilder {
 
   get participants(): ReadonlyMap<string, Participant> {
     if (this.#participants === null) {
-      const participants = new Map<string, Participant>()
-      for (const value of mapAt(this.#roots.ledger, KEY.participants)?.values() ?? []) {
-        const participant = readParticipant(value)
-        if (participant !== null) participants.set(participant.id, participant)
-      }
-      this.#participants = participants
+      const values = [...(mapAt(this.#roots.ledger, KEY.participants)?.values() ?? [])]
+      const participants = values.map(readParticipant).filter((participant) => participant !== null)
+      // A map's own order is that in which a peer got its entries.
+      participants.sort((a, b) => (a.id < b.id ? -1 : 1))
+      this.#participants = new Map(participants.map((participant) => [participant.id, participant]))
     }
     return this.#participants
   }
@@ -205,46 +214,54 @@ export class ViewBuilder {
   // ---- events -------------------------------------------------------------------------------------------------------
 
   readonly #onMessages = (events: DeepEvents): void => {
+    let entriesChanged = false
     for (const event of events) {
-      if (event.target === (this.#roots.messages as unknown)) this.#reconcileMessages()
-      else this.#messageChanged(event)
+      const [map, , partMap] = pathTo(event.target, this.#roots.messages)
+      if (map === undefined || isRenamed(event, map, KEY.stamp)) entriesChanged = true
+      const record = map instanceof Y.Map ? this.#messageOf.get(map as Y.Map<unknown>) : undefined
+      if (record !== undefined) this.#messageChanged(record, event, partMap)
     }
+    if (entriesChanged) this.#reconcileMessages()
   }
 
-  #messageChanged(event: Y.YEvent<Y.AbstractType<unknown>>): void {
-    const [map, , partMap] = pathTo(event.target, this.#roots.messages)
-    const record = map instanceof Y.Map ? this.#messageOf.get(map as Y.Map<unknown>) : undefined
-    if (record === undefined) return
-    if (event.target === (record.map as unknown)) {
-      if ((event as Y.YMapEvent<unknown>).keysChanged.has(KEY.stamp)) this.#touch('messages')
-    } else if (partMap instanceof Y.Map) {
-      const part = record.parts.get(partMap as Y.Map<unknown>)
-      if (part !== undefined) {
-        part.text = part.text === null ? null : appended(part.text, event, partMap as Y.Map<unknown>)
-        part.dirty = true
-      }
-    }
+  #messageChanged(record: MessageRecord, event: DeepEvents[number], partMap: unknown): void {
     record.value = null
     this.#touch(`message:${record.head.id}`)
+    if (event.target === (record.map as unknown)) {
+      const { keysChanged } = event as Y.YMapEvent<unknown>
+      if (keysChanged.has(KEY.stamp)) this.#touch('messages')
+      if (keysChanged.has(KEY.head)) this.#messageOf.delete(record.map)
+    } else if (partMap instanceof Y.Map) {
+      const part = record.parts.get(partMap as Y.Map<unknown>)
+      if (part === undefined) return
+      part.text = part.text === null ? null : appended(part.text, event, partMap as Y.Map<unknown>)
+      part.dirty = true
+    }
   }
 
   readonly #onTasks = (events: DeepEvents): void => {
+    let entriesChanged = false
     for (const event of events) {
-      if (event.target === (this.#roots.tasks as unknown)) {
-        this.#reconcileRuns()
-        continue
-      }
       const [map] = pathTo(event.target, this.#roots.tasks)
+      if (map === undefined || isRenamed(event, map)) entriesChanged = true
       const record = map instanceof Y.Map ? this.#runOf.get(map as Y.Map<unknown>) : undefined
-      if (record !== undefined) this.#runChanged(record)
+      if (record === undefined) continue
+      record.value = null
+      this.#runChanged(record.id)
+      if (isRenamed(event, map)) this.#runOf.delete(record.map)
     }
+    if (entriesChanged) this.#reconcileRuns()
   }
 
   readonly #onControl = (event: Y.YMapEvent<unknown>): void => {
     for (const key of event.keysChanged) {
       const target = cancelTarget(String(key))
       if (target === null) continue
-      for (const record of this.#runs.values()) if (record.id === target || record.input === target) this.#runChanged(record)
+      for (const record of this.#runs.values()) {
+        if (record.id !== target && record.input !== target) continue
+        record.value = null
+        this.#runChanged(record.id)
+      }
     }
   }
 
@@ -254,9 +271,8 @@ export class ViewBuilder {
     this.#touch('ledger')
   }
 
-  #runChanged(record: RunRecord): void {
-    record.value = null
-    this.#touch(`run:${record.id}`)
+  #runChanged(id: string): void {
+    this.#touch(`run:${id}`)
     this.#touch('runs')
   }
 
@@ -268,51 +284,36 @@ export class ViewBuilder {
     this.#view = null
   }
 
+  /** Brings the records in line with the entries: after one has come or gone, or has changed what it is known by. */
   #reconcileMessages(): void {
-    const seen = new Set<Y.Map<unknown>>()
+    const before = this.#messages
+    const now = new Map<string, MessageRecord>()
     for (const map of maps(this.#roots.messages)) {
-      const known = this.#messageOf.get(map)
-      const head = known?.head ?? readMessageHead(map)
-      if (head === undefined) continue
+      const record = this.#messageOf.get(map) ?? newMessageRecord(map)
+      if (record === undefined) continue
       // Of two entries with one id (a message posted twice) the stamped one counts, else the first.
-      const rival = this.#messages.get(head.id)
-      if (rival !== undefined && rival.map !== map && seen.has(rival.map) && !(readStamp(map) && !readStamp(rival.map))) continue
-      if (rival !== undefined && rival.map !== map) seen.delete(rival.map)
-      seen.add(map)
-      if (known !== undefined && this.#messages.get(head.id) === known) continue
-      const record = known ?? { map, head, parts: new Map(), value: null }
-      this.#messageOf.set(map, record)
-      this.#messages.set(head.id, record)
-      this.#touch(`message:${head.id}`)
-      this.#touch('messages')
+      const rival = now.get(record.head.id)
+      if (rival === undefined || (!readStamp(rival.map) && readStamp(map))) now.set(record.head.id, record)
     }
-    for (const [map, record] of this.#messageOf) {
-      if (seen.has(map)) continue
-      this.#messageOf.delete(map)
-      if (this.#messages.get(record.head.id) === record) this.#messages.delete(record.head.id)
-      this.#touch(`message:${record.head.id}`)
+    this.#messages = now
+    this.#messageOf = new Map([...now.values()].map((record) => [record.map, record]))
+    for (const id of new Set([...before.keys(), ...now.keys()])) {
+      if (before.get(id) === now.get(id)) continue
+      this.#touch(`message:${id}`)
       this.#touch('messages')
     }
   }
 
   #reconcileRuns(): void {
-    const seen = new Set<Y.Map<unknown>>()
+    const before = this.#runs
+    const now = new Map<string, RunRecord>()
     for (const map of maps(this.#roots.tasks)) {
-      seen.add(map)
-      if (this.#runOf.has(map)) continue
-      const run = readRun(map, () => undefined)
-      if (run === undefined || this.#runs.has(run.id)) continue
-      const record: RunRecord = { map, id: run.id, input: run.input, value: null }
-      this.#runOf.set(map, record)
-      this.#runs.set(run.id, record)
-      this.#runChanged(record)
+      const record = this.#runOf.get(map) ?? newRunRecord(map)
+      if (record !== undefined && !now.has(record.id)) now.set(record.id, record)
     }
-    for (const [map, record] of this.#runOf) {
-      if (seen.has(map)) continue
-      this.#runOf.delete(map)
-      this.#runs.delete(record.id)
-      this.#runChanged(record)
-    }
+    this.#runs = now
+    this.#runOf = new Map([...now.values()].map((record) => [record.map, record]))
+    for (const id of new Set([...before.keys(), ...now.keys()])) if (before.get(id) !== now.get(id)) this.#runChanged(id)
   }
 
   readonly #notify = (): void => {
@@ -334,12 +335,33 @@ export class ViewBuilder {
 /** The types on the way from a root down to a target, without the root; empty when the target is not below it. */
 function pathTo(target: Y.AbstractType<unknown>, root: Y.AbstractType<any>): Y.AbstractType<unknown>[] {
   const path: Y.AbstractType<unknown>[] = []
-  for (let type: Y.AbstractType<unknown> | null = target; type !== null; type = type._item?.parent as Y.AbstractType<unknown> | null) {
+  for (
+    let type: Y.AbstractType<unknown> | null = target;
+    type !== null;
+    type = type._item?.parent as Y.AbstractType<unknown> | null
+  ) {
     if (type === root) return path
     if (type._item === null) return []
     path.unshift(type)
   }
   return []
+}
+
+/** True when an event changes what an entry is known by: its head, or `also`. */
+function isRenamed(event: DeepEvents[number], entry: unknown, also?: string): boolean {
+  if (event.target !== entry || !(event.target instanceof Y.Map)) return false
+  const { keysChanged } = event as Y.YMapEvent<unknown>
+  return keysChanged.has(KEY.head) || (also !== undefined && keysChanged.has(also))
+}
+
+function newMessageRecord(map: Y.Map<unknown>): MessageRecord | undefined {
+  const head = readMessageHead(map)
+  return head === undefined ? undefined : { map, head, parts: new WeakMap(), value: null }
+}
+
+function newRunRecord(map: Y.Map<unknown>): RunRecord | undefined {
+  const run = readRun(map, () => undefined)
+  return run === undefined ? undefined : { map, id: run.id, input: run.input, value: null }
 }
 
 function* maps(array: Y.Array<Y.Map<unknown>>): Generator<Y.Map<unknown>> {
@@ -351,7 +373,7 @@ function appended(text: string, event: Y.YEvent<Y.AbstractType<unknown>>, part: 
   // A change of the part's own values (state, output) leaves its text as it was.
   if (event.target === (part as unknown)) return (event as Y.YMapEvent<unknown>).keysChanged.has(KEY.text) ? null : text
   const segments = arrayAt(part, KEY.text)
-  if (!(event.target instanceof Y.Text) || segments?.get(segments.length - 1) !== event.target) return null
+  if (!isSegment(event.target) || segments?.get(segments.length - 1) !== event.target) return null
   const delta = event.delta as { insert?: unknown; retain?: number; delete?: number }[]
   const last = delta[delta.length - 1]
   if (typeof last?.insert !== 'string' || delta.length > 2) return null

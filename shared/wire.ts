@@ -6,8 +6,11 @@
  * holds no content, is never stored and is read-only.
  */
 
-/** Version of these messages and of the document's layout together. 1: the first. */
-export const PROTOCOL_VERSION = 1
+/**
+ * Version of these messages and of the document's layout together. 1: the first. 2: `refused` may say the rule and the place;
+ * the reasons `refused-update`, `too-fast` and `too-many`, which an older client takes for ones that pass.
+ */
+export const PROTOCOL_VERSION = 2
 
 /** Client to server. */
 export type ClientMessage =
@@ -68,7 +71,24 @@ export function readClientMessage(payload: string): ClientMessage | null {
 
 /** Reads what the server sent; null when it is not a message of ours. */
 export function readServerMessage(payload: string): ServerMessage | null {
-  return parse(payload, SERVER_TYPES) as ServerMessage | null
+  const message = parse(payload, SERVER_TYPES)
+  if (message === null) return null
+  const { t, n, stalled, reason, run, session, input, generation, leaseMs } = message
+  switch (t) {
+    case 'marked':
+      return isCount(n) ? { t, n } : null
+    case 'stalled':
+      return typeof stalled === 'boolean' ? { t, stalled } : null
+    case 'refused':
+      return typeof reason === 'string' ? { t, reason } : null
+    case 'assign':
+      if (typeof run !== 'string' || typeof session !== 'string' || typeof input !== 'string') return null
+      return isCount(generation) && isCount(leaseMs) ? { t, run, session, input, generation, leaseMs } : null
+    case 'lost':
+      return typeof run === 'string' && isCount(generation) ? { t, run, generation } : null
+    default:
+      return null
+  }
 }
 
 const CONTROL = '~agent.'

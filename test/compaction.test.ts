@@ -162,12 +162,12 @@ describe.each([
   test('a log whose updates build on one that is missing is left as it is, and reported', async () => {
     const store = makeStore()
     const { compactor, reports } = startCompactor(store)
-    const { write } = makeWriter()
-    const updates = write(3)
-    for (const [session, missing] of [
-      ['insert', 2],
-      ['first', 0],
-    ] as const) {
+    const doc = new Y.Doc()
+    const updates: Uint8Array[] = []
+    doc.on('update', (update: Uint8Array) => updates.push(update))
+    for (const word of ['one ', 'two ', 'three']) doc.getText('t').insert(doc.getText('t').length, word)
+    for (const missing of [0, 1]) {
+      const session = `without-${missing}`
       await append(store, session, ...updates.filter((_update, index) => index !== missing))
       const before = await store.read(session)
       compactor.request(session)

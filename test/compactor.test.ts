@@ -62,7 +62,7 @@ describe('the compactor', () => {
     const { doc, write } = makeWriter()
     await append(store, 's', ...write(2_000))
     compactor.request('s')
-    await vi.waitUntil(() => workers.length === 1)
+    await vi.waitUntil(() => workers.length === 1, { interval: 1 })
     await workers[0]?.terminate()
     await compactor.idle()
     expect(reports).toMatchObject([
@@ -95,7 +95,7 @@ describe('the compactor', () => {
     await append(store, 's', ...makeWriter().write(2_000))
     compactor.request('s')
     compactor.request('waiting')
-    await vi.waitUntil(() => workers.length === 1)
+    await vi.waitUntil(() => workers.length === 1, { interval: 1 })
     const exited = new Promise((resolve) => workers[0]?.once('exit', resolve))
     await compactor.close()
     await exited
@@ -141,7 +141,7 @@ describe('the compactor', () => {
       timeout: 20_000,
     })
     expect(stdout).toBe('0\n')
-  })
+  }, 30_000)
 
   test('forgetting a session waits for its compaction, so that what is erased does not return', async () => {
     const store = memoryStore()

@@ -1,3 +1,4 @@
+/** Every conversation that the scripted model must play, one after the other; more than 400 lines, since they share one way to play them. */
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { generateText, isStepCount, streamText, type ModelMessage, type TextStreamPart, type ToolSet } from 'ai'

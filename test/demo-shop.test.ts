@@ -1,3 +1,4 @@
+/** The whole shop behind the demo; more than 400 lines, since all its tests stand on one small catalogue and its helpers. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -102,7 +102,7 @@ describe('damage', () => {
     expect(await expectOnlyBDamaged(nothing, (file) => sqlOf(file, `delete from updates ${ofB} and ${where}`))).toContain(what)
   })
 
-  test('[K3] a gap between snapshot and updates is found', async () => {
+  test('[K3] a gap between snapshot and updates is found (LOG-4)', async () => {
     const prepare = async (store: Store): Promise<void> => void (await store.compact('b', 1, bytes(1)))
     const damage = (file: string): unknown => sqlOf(file, `delete from updates ${ofB} and seq = 2`)
     expect(await expectOnlyBDamaged(prepare, damage)).toContain('after update 1 comes update 3')
@@ -171,15 +171,15 @@ describe('trouble', () => {
     const update = new Uint8Array(2_000).fill(1)
     const batchOf = (session: string): { session: string; update: Uint8Array }[] =>
       Array.from({ length: 100 }, () => ({ session, update }))
-    const entries = [...batchOf('s'), ...batchOf('new')]
+    const entries = [...batchOf('new'), ...batchOf('s')]
     await store.append({ entries: batchOf('s'), jobs: [job('r')], ended: [] })
     const before = await store.read('s')
     fill()
     for (let i = 0; i < 5; i++) {
       await expect(store.append({ entries, jobs: [job('r2', 't')], ended: ['r'] })).rejects.toThrow(/full|disk/)
-      expect(await store.read('s')).toEqual(before)
       expect(await store.sessions()).toEqual(['s'])
       expect((await store.jobs()).map(({ run }) => run)).toEqual(['r'])
+      expect(await store.read('s')).toEqual(before)
     }
     free()
     await store.append({ entries, jobs: [job('r2', 't')], ended: ['r'] })
@@ -201,7 +201,7 @@ describe('two processes on one file', () => {
     expect(await one.compact('s', 3, bytes(99))).toBe(false)
     await log(one, 's', 4)
     expect(await two.read('s')).toEqual({ snapshot: bytes(123), snapshotSeq: 3, updates: [bytes(4)], lastSeq: 4 })
-    // The number of the erased session must not go to the next one while the other process still has it cached.
+    // The next session may get the number of the erased one, which the other store still has cached.
     await two.erase('s')
     await log(two, 't', 7)
     await log(one, 's', 8)
@@ -209,19 +209,22 @@ describe('two processes on one file', () => {
     expect((await two.read('t')).updates).toEqual([bytes(7)])
   })
 
-  test('two processes create one file and log into one session: all is there, in the order of each', async () => {
-    const file = join(freshFolder(), 'store.db')
+  test('two processes create one file at once and log into one session: all is there', async () => {
+    const folder = freshFolder()
     const processes = [startProcess(), startProcess()]
-    await Promise.all(processes.map((ask) => ask({ t: 'open', file })))
-    await Promise.all(processes.map((ask, value) => ask({ t: 'append', session: 's', value, count: 200 })))
-    const { updates, lastSeq } = await openStore(file).read('s')
-    expect(lastSeq).toBe(400)
-    expect(updates.filter((update) => update[0] === 1)).toHaveLength(200)
-    expect(sqlOf(file, 'pragma integrity_check')).toEqual([{ integrity_check: 'ok' }])
-  })
+    for (let trial = 0; trial < 20; trial++) {
+      const file = join(folder, `store-${trial}.db`)
+      await Promise.all(processes.map((ask) => ask({ t: 'open', file })))
+      await Promise.all(processes.map((ask, value) => ask({ t: 'append', session: 's', value, count: 20 })))
+      const { updates, lastSeq } = await openStore(file).read('s')
+      expect(lastSeq).toBe(40)
+      expect(updates.filter((update) => update[0] === 1)).toHaveLength(20)
+      expect(sqlOf(file, 'pragma integrity_check')).toEqual([{ integrity_check: 'ok' }])
+    }
+  }, 30_000)
 
   test('[G2] two processes claim each job at once: exactly one gets it', async () => {
-    const trials = 300
+    const trials = 1_000
     const file = join(freshFolder(), 'store.db')
     const store = openStore(file)
     const jobs = Array.from({ length: trials }, (_, i) => job(`r${i}`, `s${i}`))

@@ -97,7 +97,7 @@ describe('the file', () => {
     expect(size()).toBeLessThan(afterFirst / 5)
   })
 
-  test('[B6] what is erased is no longer in the files, compacted away or not', async () => {
+  test('what is erased is no longer in the files, compacted away or not', async () => {
     const folder = freshFolder()
     const file = join(folder, 'store.db')
     const store = openStore(file)

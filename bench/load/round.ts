@@ -14,6 +14,13 @@ export interface Running {
   readonly address: Address
 }
 
+export interface StartOptions {
+  /** Where the server leaves a CPU profile when it ends. */
+  readonly profileFolder?: string | undefined
+  /** Clients write beforehand and read afterwards, so that they cost little while they are measured against. */
+  readonly taped?: boolean
+}
+
 export interface Load {
   readonly sessions: number
   readonly tokensPerSecond: number
@@ -27,25 +34,29 @@ export interface Sample {
   readonly serverCpu: number
   readonly agentCpu: number
   readonly viewerCpu: number
-  /** Share of one core that the server used. */
-  readonly serverLoad: number
   /** Tokens written per second, as a share of what was asked for. */
   readonly pace: number
   /** Tokens that were not seen within the time allowed. */
   readonly lost: number
 }
 
+type Role = 'server' | 'agent' | 'viewer'
+
 /** Sessions opened at a time: stock Hocuspocus takes up to 100 unauthenticated documents per socket. */
 const OPEN_AT_ONCE = 40
+/** A batch of sessions that is not open after this time never will be. */
+const OPEN_TIMEOUT_MS = 30_000
 /** How long after the last write a token may still come. */
 const DRAIN_MS = 10_000
 
 const CHILD = new URL('./child.ts', import.meta.url)
 
-/** Starts the processes of a system. `profileFolder`: where the server leaves a CPU profile when it ends. */
-export async function startSystem(name: SystemName, profileFolder?: string): Promise<Running> {
+export async function startSystem(name: SystemName, { profileFolder, taped = false }: StartOptions = {}): Promise<Running> {
   const profile = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
-  const [server, agent, viewer] = [start(CHILD, [name, 'server'], profile), start(CHILD, [name, 'agent']), start(CHILD, [name, 'viewer'])]
+  const client = taped ? ['taped'] : []
+  const server = start(CHILD, [name, 'server'], profile)
+  const agent = start(CHILD, [name, 'agent', ...client])
+  const viewer = start(CHILD, [name, 'viewer', ...client])
   return { name, server, agent, viewer, address: await server.call<Address>('start') }
 }
 
@@ -56,27 +67,21 @@ export async function endSystem({ server, agent, viewer }: Running): Promise<voi
 
 let rounds = 0
 
-/** Opens fresh sessions, streams into all of them, and gives what was measured between the first write and the last. */
+/** Opens fresh sessions, streams into all of them, and gives what was measured from before the first write to the last sight. */
 export async function measure(running: Running, { sessions, tokensPerSecond, seconds }: Load): Promise<Sample> {
-  const { server, agent, viewer, address } = running
-  const round = (rounds += 1)
-  const names = Array.from({ length: sessions }, (_, index) => `round${round}-${String(index).padStart(4, '0')}`)
-  for (let from = 0; from < sessions; from += OPEN_AT_ONCE) {
-    const batch = names.slice(from, from + OPEN_AT_ONCE)
-    await Promise.all([agent.call('open', address, batch), viewer.call('open', address, batch)])
-  }
+  const { agent, viewer } = running
+  await openSessions(running, sessions)
   const tokens = Math.round(tokensPerSecond * seconds)
+  const chars = lengths(tokens)
+  await Promise.all([agent.call('prepare', tokens), viewer.call('prepare')])
   const before = await cpuOf(running)
   const times = await agent.call<Float64Array>('stream', tokensPerSecond, tokens)
-  const chars = lengths(tokens)
-  const deadline = performance.now() + DRAIN_MS
-  while ((await viewer.call<number>('complete', chars.at(-1))) < sessions && performance.now() < deadline) await pause(50)
+  await viewer.call('complete', chars.at(-1), DRAIN_MS)
   const after = await cpuOf(running)
   const { latencies, lost } = join(times, await viewer.call<Float64Array[]>('seen'), chars)
   await agent.call('close')
   await viewer.call('close')
-  const total = sessions * tokens
-  const perToken = (role: 'server' | 'agent' | 'viewer'): number => (after[role] - before[role]) / total
+  const perToken = (role: Role): number => (after[role] - before[role]) / (sessions * tokens)
   const spanMs = quantile(times, 1) - quantile(times, 0)
   return {
     p50: quantile(latencies, 0.5),
@@ -84,15 +89,34 @@ export async function measure(running: Running, { sessions, tokensPerSecond, sec
     serverCpu: perToken('server'),
     agentCpu: perToken('agent'),
     viewerCpu: perToken('viewer'),
-    serverLoad: (after.server - before.server) / 1e3 / (after.at - before.at),
-    pace: ((tokens - 1) * 1000) / tokensPerSecond / spanMs,
+    // Between the first write of all and the last one are all turns but one.
+    pace: ((tokens - 1 / sessions) * 1000) / tokensPerSecond / spanMs,
     lost,
   }
 }
 
-async function cpuOf({ server, agent, viewer }: Running): Promise<Record<'server' | 'agent' | 'viewer' | 'at', number>> {
-  const [ofServer, ofAgent, ofViewer] = await Promise.all([server, agent, viewer].map((child) => child.call<number>('cpu')))
-  return { server: ofServer ?? 0, agent: ofAgent ?? 0, viewer: ofViewer ?? 0, at: performance.now() }
+async function openSessions({ agent, viewer, address }: Running, sessions: number): Promise<void> {
+  const round = (rounds += 1)
+  const names = Array.from({ length: sessions }, (_, index) => `round${round}-${String(index).padStart(4, '0')}`)
+  for (let from = 0; from < sessions; from += OPEN_AT_ONCE) {
+    const batch = names.slice(from, from + OPEN_AT_ONCE)
+    const opened = Promise.all([agent.call('open', address, batch), viewer.call('open', address, batch)])
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`The sessions from ${batch[0]} on did not open.`)), OPEN_TIMEOUT_MS)
+    })
+    await Promise.race([opened, late])
+    clearTimeout(timer)
+  }
+}
+
+async function cpuOf(running: Running): Promise<Record<Role, number>> {
+  const [server, agent, viewer] = await Promise.all([
+    running.server.call<number>('cpu'),
+    running.agent.call<number>('cpu'),
+    running.viewer.call<number>('cpu'),
+  ])
+  return { server, agent, viewer }
 }
 
 /** Sets the writes of each session against the moments at which its viewer had that much text. */
@@ -110,5 +134,3 @@ function join(times: Float64Array, seen: readonly Float64Array[], chars: Float64
   }
   return { latencies, lost }
 }
-
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { openSession, textOf, type OpenSession } from 'polylogue'
 import { createAgent, type Agent, type AgentRun } from 'polylogue/agent'
 import { mintToken, serve, sqliteStore } from 'polylogue/server'
-import type { AgentRole, ServerRole, System, ViewerRole } from './system.ts'
+import type { AgentOptions, AgentRole, ServerRole, System, ViewerRole } from './system.ts'
 
 const AGENT = 'bench'
 
@@ -18,10 +18,12 @@ function server(): ServerRole {
       const folder = mkdtempSync(join(tmpdir(), 'polylogue-bench-'))
       process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
       const secret = 'a secret that only this benchmark uses'
-      const { url } = await serve({ store: sqliteStore({ file: join(folder, 'store.db') }), access: { secret }, port: 0 })
+      const file = join(folder, 'store.db')
+      const { url } = await serve({ store: sqliteStore({ file }), access: { secret }, port: 0 })
       const sessions = ['*']
       return {
         url,
+        file,
         agentToken: await mintToken(secret, { id: AGENT, kind: 'agent', sessions }),
         viewerToken: await mintToken(secret, { id: 'viewer', kind: 'user', sessions }),
       }
@@ -29,7 +31,7 @@ function server(): ServerRole {
   }
 }
 
-function agent(): AgentRole {
+function agent({ eachAlone }: AgentOptions): AgentRole {
   let worker: Agent | null = null
   const began = new Map<string, (run: AgentRun) => void>()
   let release = (): void => {}
@@ -42,6 +44,7 @@ function agent(): AgentRole {
         token: agentToken,
         name: AGENT,
         slots: 10_000,
+        ...(eachAlone ? { flushEveryMs: 0 } : {}),
         run: async (run) => {
           began.get(run.session.id)?.(run)
           await released

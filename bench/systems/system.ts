@@ -9,6 +9,8 @@ export interface Address {
   readonly url: string
   readonly agentToken: string
   readonly viewerToken: string
+  /** The database, where there is one. */
+  readonly file?: string
 }
 
 /** Appends a token to the text that an agent streams in one session. */
@@ -33,8 +35,13 @@ export interface ViewerRole {
   close(): Promise<void>
 }
 
+export interface AgentOptions {
+  /** Each token must be sent by itself, however fast they come: they are being taped (`load/tape.ts`). */
+  readonly eachAlone: boolean
+}
+
 export interface System {
   readonly server: () => ServerRole
-  readonly agent: () => AgentRole
+  readonly agent: (options: AgentOptions) => AgentRole
   readonly viewer: () => ViewerRole
 }

@@ -6,7 +6,10 @@ import { convertToModelMessages, type ModelMessage, type UIMessage } from 'ai'
 import { textOf, type AgentRun, type Message } from 'polylogue/agent'
 
 /** The messages of a run for `streamText`: valid for every provider, and the last one is the input that is answered. */
-export async function modelMessages(run: Pick<AgentRun, 'messages' | 'input' | 'session'>, agent: string): Promise<ModelMessage[]> {
+export async function modelMessages(
+  run: Pick<AgentRun, 'messages' | 'input' | 'session'>,
+  agent: string,
+): Promise<ModelMessage[]> {
   const { input, session } = run
   const before = inTurns(run.messages.filter((message) => message.id !== input.id))
   const said = [...before, input].flatMap((message) => {

@@ -2,7 +2,8 @@
 import { join } from 'node:path'
 import { createAgent, type AgentRun } from 'polylogue/agent'
 import { mintToken } from 'polylogue/server'
-import { signingSecret } from '../server/settings.ts'
+import { demoModel } from '../model/index.ts'
+import { signingSecret } from '../site/settings.ts'
 import { openShop } from '../shop/database.ts'
 import { AGENTS } from '../shop/routing.ts'
 import { answer } from './answer.ts'
@@ -11,6 +12,14 @@ const [asked, url, dataDir] = process.argv.slice(2)
 const name = AGENTS.find((agent) => agent === asked)
 if (name === undefined || url === undefined || dataDir === undefined) {
   console.error(`usage: main.ts ${AGENTS.join('|')} URL DATA_DIR`)
+  process.exit(2)
+}
+
+try {
+  // Wrong settings show now, not with the first question.
+  demoModel(name)
+} catch (error) {
+  console.error(`[${name}] ${error instanceof Error ? error.message : String(error)}`)
   process.exit(2)
 }
 

@@ -1,6 +1,8 @@
 /** Where the browser is: which page, and of which session. */
 
-export type Place = { readonly page: 'shop'; readonly session: string } | { readonly page: 'desk'; readonly session: string | null }
+export type Place =
+  | { readonly page: 'shop'; readonly session: string }
+  | { readonly page: 'desk'; readonly session: string | null }
 
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 const ALPHABET = `${LETTERS}${LETTERS.toUpperCase()}0123456789`

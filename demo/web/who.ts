@@ -42,7 +42,10 @@ function keep(who: Who): Who {
 
 /** Letters and digits for an id; a name of none of them (`?as=李`) gives their code points. */
 function slug(name: string): string {
-  const plain = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-|-$/g, '')
+  const plain = name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-|-$/g, '')
   const codes = Array.from(name, (char) => char.codePointAt(0)?.toString(36)).join('-')
   return (plain === '' ? codes : plain).slice(0, 50)
 }

@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import { sqliteStore } from '../../server/store-sqlite.ts'
 
 export type StoreTask =
-  /** Opens the store; answered by null. */
+  /** Opens the store, and closes the one before; answered by null. */
   | { readonly t: 'open'; readonly file: string }
   /** Answered by the job or null. */
   | { readonly t: 'claim'; readonly run: string; readonly worker: string }
@@ -17,6 +17,7 @@ let store: ReturnType<typeof sqliteStore> | null = null
 
 async function perform(task: StoreTask): Promise<unknown> {
   if (task.t === 'open') {
+    await store?.close()
     store = sqliteStore({ file: task.file, synchronous: 'normal' })
     return null
   }

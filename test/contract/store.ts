@@ -51,7 +51,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         expect(await store.sessions()).toEqual([])
       })
 
-      test('updates are numbered per session without a gap, in the order given', async () => {
+      test('updates are numbered per session without a gap, in the order given (LOG-4)', async () => {
         const entries = [
           { session: 'a', update: bytes(1) },
           { session: 'b', update: bytes(2) },
@@ -156,7 +156,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         expect(await store.sessions()).toEqual([])
       })
 
-      test('of many snapshots at once one wins, and updates logged meanwhile stay', async () => {
+      test('of many snapshots at once one wins, and updates logged meanwhile stay (LOG-5)', async () => {
         await log(store, 's', 1, 2, 3)
         const compactions = Array.from({ length: 20 }, (_, i) => store.compact('s', 3, new Uint8Array(1_000).fill(i)))
         await log(store, 's', 4)
@@ -268,7 +268,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         expect((await store.claim('r2', 'w', LEASE_MS))?.run).toBe('r2')
       })
 
-      test('[G2] of many claims at once one is granted', async () => {
+      test('of many claims at once one is granted', async () => {
         const trials = Array.from({ length: 50 }, (_, trial) => job(`r${trial}`, `s${trial}`))
         await addJobs(...trials)
         const asked = trials.flatMap(({ run }) => Array.from({ length: 20 }, (_, w) => store.claim(run, `w${w}`, 60_000)))

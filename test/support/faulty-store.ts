@@ -6,6 +6,8 @@ export class FaultyStore {
   appendError: Error | null = null
   /** How many of the next `read`s reject. */
   failingReads = 0
+  /** How many of the next `claim`s reject. */
+  failingClaims = 0
   /** Calls of `append` that were rejected. */
   failedAppends = 0
   readonly store: Store
@@ -25,6 +27,13 @@ export class FaultyStore {
           throw new Error('The disk does not answer.')
         }
         return await inner.read(session)
+      },
+      claim: async (run: string, worker: string, leaseMs: number) => {
+        if (this.failingClaims > 0) {
+          this.failingClaims -= 1
+          throw new Error('database is locked')
+        }
+        return await inner.claim(run, worker, leaseMs)
       },
     }
     this.store = new Proxy(inner, {

@@ -21,6 +21,8 @@ const DENIED = 1
 export class RawClient {
   readonly socket: WebSocket
   readonly received: Uint8Array[] = []
+  readonly #clientId = new Y.Doc().clientID
+  #clock = 0
   /** Close code and reason of the socket; null while it is open. */
   closed: { code: number; reason: string } | null = null
 
@@ -78,6 +80,16 @@ export class RawClient {
     })
   }
 
+  /** Shows something; `json` need not be any. */
+  presence(session: string, json: string): void {
+    this.frame(session, TYPE.awareness, (encoder) => {
+      const states = encoding.createEncoder()
+      for (const number of [1, this.#clientId, ++this.#clock]) encoding.writeVarUint(states, number)
+      encoding.writeVarString(states, json)
+      encoding.writeVarUint8Array(encoder, encoding.toUint8Array(states))
+    })
+  }
+
   frame(session: string, type: number, body: (encoder: encoding.Encoder) => void): void {
     const encoder = encoding.createEncoder()
     encoding.writeVarString(encoder, session)
@@ -92,4 +104,14 @@ export function updateOf(change: (doc: Y.Doc) => void): Uint8Array {
   const doc = new Y.Doc()
   change(doc)
   return Y.encodeStateAsUpdate(doc)
+}
+
+/** What a client knows of a session from the frames that it was sent, from the n-th on. */
+export function stateOf(client: RawClient, session: string, from = 0): Y.Doc {
+  const doc = new Y.Doc()
+  for (const { address, type, decoder } of client.frames.slice(from)) {
+    if (address !== session || type !== TYPE.sync) continue
+    if (decoding.readVarUint(decoder) !== SYNC.step1) Y.applyUpdate(doc, decoding.readVarUint8Array(decoder))
+  }
+  return doc
 }

@@ -1,10 +1,10 @@
 /** Waiting in tests: for a condition, never for a time. */
 
 export interface UntilOptions {
-  /** Default 10,000 ms. */
+  /** Default 15,000 ms: less than a unit test may take, so that this error is the one that is seen, and enough on a busy machine. */
   readonly timeoutMs?: number
-  /** What is waited for; it stands in the error. Default: the source of the condition. */
-  readonly what?: string
+  /** What is waited for; it stands in the error, and is asked only then. Default: the source of the condition. */
+  readonly what?: string | (() => string)
 }
 
 /** What is left of a type when its false values are taken out. */
@@ -19,9 +19,9 @@ const PAUSE_MS = 4
  * A condition that throws has not come true yet; what it threw last is the cause of the error.
  */
 export async function until<T>(condition: () => T | Promise<T>, options: UntilOptions = {}): Promise<Truthy<T>> {
-  const { timeoutMs = 10_000, what = String(condition) } = options
+  const { timeoutMs = 15_000, what = String(condition) } = options
   // Made here, so that its stack leads to the caller.
-  const late = new Error(`Waited ${timeoutMs} ms in vain for: ${what}`)
+  const late = new Error()
   const deadline = performance.now() + timeoutMs
   for (let look = 0; ; look++) {
     try {
@@ -31,7 +31,10 @@ export async function until<T>(condition: () => T | Promise<T>, options: UntilOp
     } catch (error) {
       late.cause = error
     }
-    if (performance.now() >= deadline) throw late
+    if (performance.now() >= deadline) {
+      late.message = `Waited ${timeoutMs} ms in vain for: ${typeof what === 'string' ? what : what()}`
+      throw late
+    }
     await new Promise<void>((resolve) => {
       if (look < EAGER_LOOKS) setImmediate(resolve)
       else setTimeout(resolve, PAUSE_MS)

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { serveStatic } from '@hono/node-server/serve-static'
 import type { Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { compress } from 'hono/compress'
 import { etag } from 'hono/etag'
 import { secureHeaders } from 'hono/secure-headers'
 import { mintToken } from 'polylogue/server'
@@ -73,7 +74,11 @@ export function addPages(app: Hono, { secret, desk }: PagesOptions): void {
     context.header('cache-control', 'no-store')
     return context.json({ token: await mintToken(secret, { id, kind: role, name, sessions, expiresInS: TOKEN_EXPIRES_S }) })
   })
-  app.use('/assets/*', serveStatic({ root: DIST, onFound: (_path, context) => context.header('cache-control', FOR_EVER) }))
+  app.use(
+    '/assets/*',
+    compress(),
+    serveStatic({ root: DIST, onFound: (_path, context) => context.header('cache-control', FOR_EVER) }),
+  )
   app.use('/*', etag(), serveStatic({ root: DIST, onFound: (_path, context) => context.header('cache-control', 'no-cache') }))
 }
 

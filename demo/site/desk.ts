@@ -92,24 +92,24 @@ function entryOf(id: string, doc: Y.Doc): DeskEntry | null {
     messages += 1
     at = Math.max(at, stamp['at'])
     if (head['kind'] !== 'user') continue
-    customers.add(names.get(String(stamp['by'])) ?? 'Guest')
-    const text = textIn(message.get('parts'))
-    if (text !== '' && stamp['at'] >= titleAt) {
-      title = text.slice(0, MAX_TITLE_CHARS)
+    customers.add(names.get(text(stamp['by'])) ?? 'Guest')
+    const said = textIn(message.get('parts'))
+    if (said !== '' && stamp['at'] >= titleAt) {
+      title = said.slice(0, MAX_TITLE_CHARS)
       titleAt = stamp['at']
     }
   }
   if (messages === 0) return null
   const holder = record(ledger.get('holder'))
   const state = holder['state'] === 'waiting' || holder['state'] === 'human' ? holder['state'] : 'agents'
-  const note = state === 'human' ? (names.get(String(holder['by'])) ?? '') : String(holder['reason'] ?? '')
+  const note = state === 'human' ? (names.get(text(holder['by'])) ?? '') : text(holder['reason'])
   return { id, title, customers: [...customers], state, note, at, messages }
 }
 
 function namesIn(participants: unknown): Map<string, string> {
   const names = new Map<string, string>()
   if (participants instanceof Y.Map) {
-    for (const [id, participant] of participants) names.set(id, String(record(participant)['name'] ?? id))
+    for (const [id, participant] of participants) names.set(id, text(record(participant)['name']) || id)
   }
   return names
 }
@@ -119,10 +119,16 @@ function textIn(parts: unknown): string {
   if (!(parts instanceof Y.Array)) return ''
   return parts
     .toArray()
-    .map((part) => (record(part)['type'] === 'text' ? String(record(part)['text']) : ''))
+    .map((part) => (record(part)['type'] === 'text' ? text(record(part)['text']) : ''))
     .join('')
 }
 
 function record(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !(value instanceof Y.AbstractType) ? (value as Record<string, unknown>) : {}
+  return typeof value === 'object' && value !== null && !(value instanceof Y.AbstractType)
+    ? (value as Record<string, unknown>)
+    : {}
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }

@@ -1,0 +1,34 @@
+/** Sorts the parts of a reply into what is shown: texts, cards, and one progress card for all tools that have no card. */
+import type { MessagePart, Run, TextPart, ToolPart } from 'polylogue'
+import { cardFor, type CardKind } from './card-kinds.ts'
+
+export type Section =
+  | { readonly kind: 'text'; readonly key: string; readonly part: TextPart }
+  | { readonly kind: 'reasoning'; readonly key: string; readonly part: TextPart }
+  | { readonly kind: 'card'; readonly key: string; readonly card: CardKind; readonly part: ToolPart }
+  | { readonly kind: 'task'; readonly key: 'task'; readonly calls: readonly ToolPart[] }
+
+export function sectionsOf(parts: readonly MessagePart[], run: Run | undefined): Section[] {
+  const sections: Section[] = []
+  const calls: ToolPart[] = []
+  const task: Section = { kind: 'task', key: 'task', calls }
+  parts.forEach((part, i) => {
+    if (part.type === 'text' || part.type === 'reasoning') {
+      if ((part as TextPart).text !== '') sections.push({ kind: part.type as 'text', key: String(i), part: part as TextPart })
+    } else if (isTool(part)) {
+      const card = cardFor(part)
+      if (card?.alone !== true) {
+        if (calls.length === 0) sections.push(task)
+        calls.push(part)
+      }
+      if (card !== null) sections.push({ kind: 'card', key: part.toolCallId, card: card.kind, part })
+    }
+  })
+  // Steps that no tool stands for: of an agent that reports them by itself.
+  if (calls.length === 0 && (run?.steps.length ?? 0) > 0) sections.unshift(task)
+  return sections
+}
+
+function isTool(part: MessagePart): part is ToolPart {
+  return part.type === 'dynamic-tool' || part.type.startsWith('tool-')
+}

@@ -1,0 +1,42 @@
+/** The conversation with all that belongs to it; the same for customers and at the desk. */
+import type { ReactNode } from 'react'
+import { Announcer } from './announcer.tsx'
+import { Composer } from './composer.tsx'
+import { ConnectionPill } from './connection.tsx'
+import { useFollow } from './follow.ts'
+import { HolderBar } from './handover.tsx'
+import { TypingLine } from './people.tsx'
+import { Transcript } from './transcript.tsx'
+
+export interface ChatProps {
+  readonly header: ReactNode
+  readonly empty: ReactNode
+  readonly placeholder: string
+}
+
+export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
+  const follow = useFollow()
+  return (
+    <section className="chat" aria-label="Chat">
+      {header}
+      <ConnectionPill />
+      <Transcript follow={follow} empty={empty} />
+      <div className="dock">
+        <TypingLine />
+        <HolderBar />
+        <Composer placeholder={placeholder} onSent={follow.toEnd} />
+      </div>
+      <Announcer />
+    </section>
+  )
+}
+
+/** In the place of a chat that is being opened: the same frame, so that nothing moves when it comes. */
+export function ChatPlaceholder({ header }: { readonly header: ReactNode }): ReactNode {
+  return (
+    <section className="chat" aria-label="Chat" aria-busy="true">
+      {header}
+      <div className="transcript" />
+    </section>
+  )
+}

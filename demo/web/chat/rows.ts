@@ -1,0 +1,27 @@
+/** What the transcript shows, top to bottom: messages in their order, and runs that have no reply yet behind their input. */
+import type { Message, Run } from 'polylogue'
+
+export interface Row {
+  /** Of a reply its run's id, so that the reply takes the place of the line that announced it. */
+  readonly key: string
+  readonly message: string | null
+  readonly run: string | null
+}
+
+export function rowsOf(ids: readonly string[], message: (id: string) => Message | undefined, runs: readonly Run[]): Row[] {
+  const replied = new Set<string>()
+  for (const id of ids) {
+    const run = message(id)?.metadata.run
+    if (run !== undefined) replied.add(run)
+  }
+  const waiting = Map.groupBy(
+    runs.filter((run) => !replied.has(run.id)),
+    (run) => run.input,
+  )
+  return ids.flatMap((id) => {
+    const run = message(id)?.metadata.run ?? null
+    const row: Row = { key: run ?? id, message: id, run }
+    const announced = (waiting.get(id) ?? []).map((it): Row => ({ key: it.id, message: null, run: it.id }))
+    return announced.length === 0 ? [row] : [row, ...announced]
+  })
+}

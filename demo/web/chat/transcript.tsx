@@ -1,0 +1,62 @@
+/** The conversation itself. */
+import { hasEnded } from 'polylogue'
+import { useMessageIds, useRuns, useSession } from 'polylogue/react'
+import { useMemo, useState, type ReactNode } from 'react'
+import { Icon } from '../icons.tsx'
+import type { Follow } from './follow.ts'
+import { MessageRow } from './message-row.tsx'
+import { ReplyRow } from './reply-row.tsx'
+import { rowsOf } from './rows.ts'
+import { DayLine } from './time.tsx'
+
+export interface TranscriptProps {
+  readonly follow: Follow
+  /** Shown while there is nothing to show. */
+  readonly empty: ReactNode
+}
+
+export function Transcript({ follow: { viewport, content, following, toEnd }, empty }: TranscriptProps): ReactNode {
+  const session = useSession()
+  const ids = useMessageIds()
+  const runs = useRuns()
+  const rows = useMemo(() => rowsOf(ids, (id) => session.message(id), runs), [session, ids, runs])
+  const busy = runs.some((run) => !hasEnded(run.status))
+  const unseen = useUnseen(rows.length, following)
+  return (
+    <div className="transcript">
+      <div className="viewport" ref={viewport} tabIndex={0} aria-label="Conversation" role="log" aria-busy={busy}>
+        <div className="rows" ref={content}>
+          {rows.length === 0 && empty}
+          {rows.map((row, i) => {
+            const at = row.message === null ? undefined : session.message(row.message)?.metadata.at
+            const before = rows[i - 1]?.message ?? null
+            const beforeAt = before === null ? null : (session.message(before)?.metadata.at ?? null)
+            return (
+              <div className="row" key={row.key}>
+                {at !== undefined && (i === 0 || beforeAt !== null) && <DayLine at={at} before={beforeAt} />}
+                {row.run === null && row.message !== null ? (
+                  <MessageRow id={row.message} before={before} />
+                ) : (
+                  <ReplyRow message={row.message ?? ''} run={row.run ?? ''} />
+                )}
+              </div>
+            )
+          })}
+        </div>
+      </div>
+      {!following && (
+        <button type="button" className="jump" onClick={toEnd}>
+          <Icon name="down" size={18} />
+          {unseen > 0 ? `Jump to latest (${unseen} new)` : 'Jump to latest'}
+        </button>
+      )}
+    </div>
+  )
+}
+
+/** How many rows came since the reader left the end. */
+function useUnseen(count: number, following: boolean): number {
+  const [seen, setSeen] = useState(count)
+  if (following && seen !== count) setSeen(count)
+  return Math.max(0, count - seen)
+}

@@ -1,0 +1,164 @@
+/** The customer's page: the shop and the chat side by side, or one of them on a phone. */
+import { useHolder, useMe, useSession } from 'polylogue/react'
+import { useState, type ReactNode } from 'react'
+import { Chat, ChatPlaceholder } from '../chat/chat.tsx'
+import { AskHuman } from '../chat/handover.tsx'
+import { PresentPeople } from '../chat/people.tsx'
+import { Icon } from '../icons.tsx'
+import { shareLink } from '../place.ts'
+import { SessionGate } from '../session-gate.tsx'
+import { whoAmI } from '../who.ts'
+import { CartEditsProvider } from './cart-edits.tsx'
+import { Cart, useCartCount } from './cart.tsx'
+import { Products } from './products.tsx'
+
+export function ShopPage({ session }: { readonly session: string }): ReactNode {
+  const [who] = useState(() => whoAmI('user'))
+  return (
+    <SessionGate id={session} who={who} placeholder={<Loading />}>
+      <CartEditsProvider>
+        <Shop />
+      </CartEditsProvider>
+    </SessionGate>
+  )
+}
+
+/** The frame, empty: reading the device takes a moment, and nothing must jump after it. */
+function Loading(): ReactNode {
+  return (
+    <div className="shop-page" data-view="chat">
+      <div className="shop">
+        <Brand />
+      </div>
+      <ChatPlaceholder header={<header className="chat-header" />} />
+    </div>
+  )
+}
+
+function Brand(): ReactNode {
+  return (
+    <p className="brand-mark">
+      <img src="/icon.svg" alt="" width="32" height="32" />
+      Polyshop
+    </p>
+  )
+}
+
+type View = 'chat' | 'shop' | 'cart'
+
+function Shop(): ReactNode {
+  const session = useSession()
+  const [view, setView] = useState<View>('chat')
+  const ask = (name: string): void => {
+    session.send(`Show me the ${name}`)
+    setView('chat')
+  }
+  return (
+    <div className="shop-page" data-view={view}>
+      <main className="shop">
+        <header className="shop-header">
+          <Brand />
+          <Views view={view} onPick={setView} />
+        </header>
+        <Cart />
+        <Products onAsk={ask} />
+      </main>
+      <Chat
+        header={<ChatHeader views={<Views view={view} onPick={setView} />} />}
+        empty={<Welcome />}
+        placeholder="Ask anything…"
+      />
+    </div>
+  )
+}
+
+/** On a phone: what fills the screen. */
+function Views({ view, onPick }: { readonly view: View; readonly onPick: (view: View) => void }): ReactNode {
+  const count = useCartCount()
+  return (
+    <nav className="views" aria-label="Views">
+      <button type="button" className="round" aria-label="Shop" aria-pressed={view === 'shop'} onClick={() => onPick('shop')}>
+        <Icon name="shop" />
+      </button>
+      <button
+        type="button"
+        className="round"
+        aria-label={`Cart, ${count} items`}
+        aria-pressed={view === 'cart'}
+        onClick={() => onPick('cart')}
+      >
+        <Icon name="cart" />
+        {count > 0 && <span className="count">{count}</span>}
+      </button>
+      {/* The chat has no way to itself. */}
+      {view !== 'chat' && (
+        <button type="button" className="round" aria-label="Chat" onClick={() => onPick('chat')}>
+          <Icon name="chat" />
+        </button>
+      )}
+    </nav>
+  )
+}
+
+function ChatHeader({ views }: { readonly views: ReactNode }): ReactNode {
+  const session = useSession()
+  const me = useMe()
+  const holder = useHolder()
+  const [copied, setCopied] = useState(false)
+  const copy = async (): Promise<void> => {
+    await navigator.clipboard.writeText(shareLink(session.id))
+    setCopied(true)
+    setTimeout(() => setCopied(false), 2_000)
+  }
+  return (
+    <header className="chat-header">
+      <div className="chat-title">
+        <h1>{holder.state === 'human' ? 'Support' : 'Assistant'}</h1>
+        <p className="muted">{`You are ${me?.name ?? ''}`}</p>
+      </div>
+      <PresentPeople />
+      <AskHuman />
+      <button
+        type="button"
+        className="round ghost share"
+        aria-label="Copy the link to this conversation"
+        title="Copy the link: whoever opens it joins this conversation"
+        // Clipboards refuse, for instance without a secure context; the address bar has the link as well.
+        onClick={() => void copy().catch(() => {})}
+      >
+        <Icon name={copied ? 'check' : 'link'} />
+      </button>
+      {views}
+    </header>
+  )
+}
+
+const SUGGESTIONS = [
+  'Where is my order 1042?',
+  'Show me the XM headphones',
+  'Research noise-cancelling headphones under $300',
+  'Buy the XM headphones and cancel my existing order',
+]
+
+function Welcome(): ReactNode {
+  const session = useSession()
+  return (
+    <div className="welcome">
+      <h2>How can we help?</h2>
+      <p className="muted">
+        Everybody who has this link is in the same conversation, on every device. It goes on when you close the page, and can be
+        read and written offline.
+      </p>
+      <ul>
+        {SUGGESTIONS.map((text) => (
+          <li key={text}>
+            <button type="button" className="suggestion" onClick={() => void session.send(text)}>
+              {text}
+              <Icon name="send" size={16} />
+            </button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  )
+}

@@ -1,0 +1,65 @@
+/** What a file of browser tests works with: one demo, one browser, and windows that are gone after each test. */
+import type { Browser } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
+import { startDemo, type Demo } from './demo.ts'
+import { launch, Window } from './windows.ts'
+
+export interface Stage {
+  readonly demo: Demo
+  /** A new session's link. */
+  newLink(): Promise<string>
+  /** A window on a session under a name, ready to be written to; `beside`: as another tab of that window's browser. */
+  join(link: string, name: string, beside?: Window): Promise<Window>
+  /** The support desk, with a session open if one is given. */
+  desk(link?: string): Promise<Window>
+}
+
+/** Sets the stage for the file that calls it. @param env settings of the demo, see `demo.ts`. */
+export function setStage(env: Readonly<Record<string, string>> = {}): Stage {
+  let demo: Demo | undefined
+  let browser: Browser | undefined
+  const windows: Window[] = []
+  const on = <T>(value: T | undefined): T => {
+    if (value === undefined) throw new Error('The stage is set when the first test begins.')
+    return value
+  }
+  const opened = async (opening: Promise<Window>): Promise<Window> => {
+    const window = await opening
+    windows.push(window)
+    return window
+  }
+
+  beforeAll(async () => {
+    ;[demo, browser] = await Promise.all([startDemo(env), launch()])
+  })
+
+  // A test that failed may have left the server dead; the next one is to fail for its own reasons only.
+  beforeEach(() => on(demo).start())
+
+  afterEach(async () => {
+    const all = windows.splice(0)
+    await Promise.all(all.map(({ context }) => context.close()))
+    const errors = all.flatMap((window) => window.errors)
+    if (errors.length > 0) throw new Error(`The pages printed errors:\n${errors.join('\n')}`)
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    await demo?.stop()
+  })
+
+  return {
+    get demo() {
+      return on(demo)
+    },
+    async newLink() {
+      const response = await fetch(on(demo).url, { redirect: 'manual' })
+      return new URL(response.headers.get('location') ?? '', on(demo).url).href
+    },
+    join: (link, name, beside) => opened(Window.join(on(browser), link, name, beside?.context)),
+    desk: (link) => {
+      const query = link === undefined ? '' : `?s=${link.split('/').at(-1)}`
+      return opened(Window.open(on(browser), `${on(demo).url}/desk${query}`))
+    },
+  }
+}
