@@ -6,8 +6,11 @@ import { openDB, deleteDB, type DBSchema, type IDBPDatabase } from 'idb'
 import * as Y from 'yjs'
 import type { Report } from '../shared/errors.ts'
 
+/** An update; those of replicas that took the place of refused ones bear their generation. */
+type Row = Uint8Array | { readonly generation: number; readonly update: Uint8Array }
+
 interface Schema extends DBSchema {
-  updates: { key: number; value: Uint8Array }
+  updates: { key: number; value: Row }
   meta: { key: string; value: unknown }
 }
 
@@ -20,6 +23,7 @@ const RETRY_MS = 3_000
 const UNSTORED = 'unstored:'
 const QUARANTINE = 'quarantine:'
 const GENERATION = 'generation'
+const LEFTOVERS = 'leftovers'
 
 /** Origin of the transactions that apply what was read from the device. */
 export const LOCAL_STORE: unique symbol = Symbol('local store')
@@ -90,18 +94,10 @@ export class LocalStore {
       },
     })
     const store = new LocalStore(options, db)
-    store.#generation = await generationIn(db)
+    store.#generation = Number((await db.get('meta', GENERATION)) ?? 0)
     const updates = await db.getAll('updates')
     store.#rows = updates.length
-    options.doc.transact(() => {
-      for (const update of updates) {
-        try {
-          Y.applyUpdate(options.doc, update, LOCAL_STORE)
-        } catch (error) {
-          options.report(error, { stage: 'local store' })
-        }
-      }
-    }, LOCAL_STORE)
+    store.#apply(updates, options.doc)
     options.doc.on('update', store.#onUpdate)
     if (typeof window !== 'undefined') window.addEventListener('pagehide', store.#onHide)
     return store
@@ -113,8 +109,30 @@ export class LocalStore {
 
   /** Replicas that were refused, and of which not everything has found its place again. */
   async kept(): Promise<KeptReplica[]> {
-    const keys = (await this.#db.getAllKeys('meta')).filter((key) => key.startsWith(QUARANTINE))
-    return (await Promise.all(keys.map((key) => this.#db.get('meta', key)))).filter((row) => row !== undefined) as KeptReplica[]
+    const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
+    const meta = transaction.objectStore('meta')
+    const kept: KeptReplica[] = []
+    for (const key of await meta.getAllKeys()) {
+      if (key.startsWith(QUARANTINE) && key !== QUARANTINE + LEFTOVERS) kept.push((await meta.get(key)) as KeptReplica)
+    }
+    // What a tab wrote into a refused replica after another one had replaced it. It builds on the replicas that are kept.
+    const rows = transaction.objectStore('updates')
+    const known = (await meta.get(QUARANTINE + LEFTOVERS)) as KeptReplica | undefined
+    const updates = known === undefined ? [] : [known.update]
+    for (const key of await rows.getAllKeys()) {
+      const row = await rows.get(key)
+      if (row === undefined || generationOf(row) === this.#generation) continue
+      updates.push(updateOf(row))
+      await rows.delete(key)
+    }
+    if (updates.length > 0) {
+      const update = Y.mergeUpdates([...kept.map((replica) => replica.update), ...updates])
+      const rejected = [...kept, ...(known === undefined ? [] : [known])].flatMap((replica) => replica.rejected)
+      kept.push({ key: LEFTOVERS, update, rejected, code: null, path: null })
+      await meta.put(kept.at(-1), QUARANTINE + LEFTOVERS)
+    }
+    await transaction.done
+    return kept
   }
 
   keep(kept: KeptReplica): void {
@@ -231,44 +249,55 @@ export class LocalStore {
   async #put(updates: Uint8Array[]): Promise<void> {
     if (this.#closed || updates.length === 0) return
     const merged = updates.length === 1 ? (updates[0] as Uint8Array) : Y.mergeUpdates(updates)
-    if (this.#rows < FOLD_AT_ROWS) await this.#add(merged)
-    else await this.#fold()
-  }
-
-  async #add(update: Uint8Array): Promise<void> {
     const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
     const rows = transaction.objectStore('updates')
-    const asked = Promise.all([transaction.objectStore('meta').get(GENERATION), rows.add(update)])
-    // Not when the answers are there: a page that goes away would not live to give that word.
-    transaction.commit()
-    const [[generation, key]] = await Promise.all([asked, transaction.done])
-    if (Number(generation ?? 0) === this.#generation) this.#rows += 1
-    else await this.#putAside(key)
-  }
-
-  async #fold(): Promise<void> {
-    const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
-    const rows = transaction.objectStore('updates')
-    if (Number((await transaction.objectStore('meta').get(GENERATION)) ?? 0) !== this.#generation) {
-      await transaction.done
-      return this.#putAside(null)
+    const stored = transaction.objectStore('meta').get(GENERATION)
+    if (this.#rows < FOLD_AT_ROWS) {
+      const added = rows.add(this.#tagged(merged))
+      // Not when the answers are there: a page that goes away would not live to give that word.
+      transaction.commit()
+      await Promise.all([added, transaction.done])
+      this.#rows += 1
+      if (((await stored) ?? 0) !== this.#generation) await this.#setAside(await added)
+      return
     }
+    if (((await stored) ?? 0) !== this.#generation) return await this.#setAside(null)
     // Another tab may have added rows that this one has not seen: they are read in before the rows are replaced.
-    for (const row of await rows.getAll()) Y.applyUpdate(this.#doc, row, LOCAL_STORE)
+    const others = this.#apply(await rows.getAll(), this.#doc)
     await rows.clear()
-    await rows.add(Y.encodeStateAsUpdate(this.#doc))
+    for (const other of others) await rows.add(other)
+    await rows.add(this.#tagged(Y.encodeStateAsUpdate(this.#doc)))
     await transaction.done
-    this.#rows = 1
+    this.#rows = 1 + others.length
   }
 
-  /** The rows are another replica's by now. What was written here goes aside until this tab has a fresh one too. */
-  async #putAside(row: number | null): Promise<void> {
+  /** The rows are another replica's by now. What is written here goes aside until this tab has a fresh one too. */
+  async #setAside(row: number | null): Promise<void> {
     const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
     const kept = keptReplica(this.#doc)
-    await transaction.objectStore('meta').put(kept, QUARANTINE + kept.key)
-    if (row !== null) await transaction.objectStore('updates').delete(row)
+    void transaction.objectStore('meta').put(kept, QUARANTINE + kept.key)
+    if (row !== null) void transaction.objectStore('updates').delete(row)
     await transaction.done
     this.#options.onSuperseded?.()
+  }
+
+  #tagged(update: Uint8Array): Row {
+    return this.#generation === 0 ? update : { generation: this.#generation, update }
+  }
+
+  /** Puts the rows of the present generation into a document; gives the others. */
+  #apply(rows: readonly Row[], doc: Y.Doc): Row[] {
+    doc.transact(() => {
+      for (const row of rows) {
+        if (generationOf(row) !== this.#generation) continue
+        try {
+          Y.applyUpdate(doc, updateOf(row), LOCAL_STORE)
+        } catch (error) {
+          this.#options.report(error, { stage: 'local store' })
+        }
+      }
+    }, LOCAL_STORE)
+    return rows.filter((row) => generationOf(row) !== this.#generation)
   }
 
   async #replace({ generation, old, kept }: Move): Promise<void> {
@@ -276,18 +305,20 @@ export class LocalStore {
     const rows = transaction.objectStore('updates')
     const meta = transaction.objectStore('meta')
     const stored = Number((await meta.get(GENERATION)) ?? 0)
-    // Another tab may have been first: what is there is of the fresh replica then.
-    const target = stored < generation ? old : this.#doc
-    for (const row of await rows.getAll()) Y.applyUpdate(target, row, LOCAL_STORE)
-    if (stored < generation) await rows.clear()
+    const isFirst = stored < generation
+    const before = await rows.getAll()
+    this.#generation = isFirst ? this.#generation : stored
+    // Another tab may have been first: what is there is of the fresh replica then, or waits for `kept`.
+    this.#apply(before, isFirst ? old : this.#doc)
+    this.#generation = Math.max(stored, generation)
+    if (isFirst) await rows.clear()
     await meta.put({ ...kept, update: Y.encodeStateAsUpdate(old) }, QUARANTINE + kept.key)
-    await rows.add(Y.encodeStateAsUpdate(this.#doc))
-    await meta.put(Math.max(stored, generation), GENERATION)
+    await rows.add(this.#tagged(Y.encodeStateAsUpdate(this.#doc)))
+    await meta.put(this.#generation, GENERATION)
     await meta.delete(UNSTORED + kept.key)
     await meta.put(true, UNSTORED + this.#doc.clientID)
     this.#rows = await rows.count()
     await transaction.done
-    this.#generation = Math.max(stored, generation)
   }
 }
 
@@ -297,6 +328,10 @@ export function keptReplica(doc: Y.Doc, why: Partial<Pick<KeptReplica, 'rejected
   return { key: String(doc.clientID), update: Y.encodeStateAsUpdate(doc), rejected, code, path }
 }
 
-async function generationIn(db: IDBPDatabase<Schema>): Promise<number> {
-  return Number((await db.get('meta', GENERATION)) ?? 0)
+function generationOf(row: Row): number {
+  return row instanceof Uint8Array ? 0 : row.generation
+}
+
+function updateOf(row: Row): Uint8Array {
+  return row instanceof Uint8Array ? row : row.update
 }

@@ -81,11 +81,11 @@ class BrowserSession extends Session implements OpenSession {
   #connection: Connection | null = null
   #store: LocalStore | null = null
   #tabs: Tabs | null = null
-  /** Settled when the replica is open, or cannot be. */
-  #opening: Promise<void> = Promise.resolve()
   /** Name of what this browser shares about the session: its database and its channel. */
   #shared = ''
   #generation = 0
+  /** Settled when the replica is open, or cannot be. */
+  #opening: Promise<void> = Promise.resolve()
   /** Notes of earlier replicas on this device whose writes are not confirmed yet. */
   #unstored: readonly string[] = []
   #refused: RefusedWrites | null = null

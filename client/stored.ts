@@ -25,6 +25,7 @@ export class StoredWrites {
   #timer: ReturnType<typeof setTimeout> | undefined
   /** A mark is to be sent at the end of this turn. */
   #soon = false
+  #isOver = false
   #lastMarkAt = Number.NEGATIVE_INFINITY
   #waiting: { n: number; resolve: () => void; reject: (error: Error) => void }[] = []
 
@@ -71,6 +72,7 @@ export class StoredWrites {
   /** Resolves when everything written so far is stored; rejects when this is destroyed before. */
   async whenStored(): Promise<void> {
     if (this.stored) return
+    if (this.#isOver) throw closed()
     const n = this.#written
     await new Promise<void>((resolve, reject) => this.#waiting.push({ n, resolve, reject }))
   }
@@ -78,8 +80,8 @@ export class StoredWrites {
   destroy(): void {
     clearTimeout(this.#timer)
     this.#doc.off('update', this.#onUpdate)
-    const error = new SessionError('closed', 'The session was closed before everything that was written in it was stored.')
-    for (const { reject } of this.#waiting.splice(0)) reject(error)
+    this.#isOver = true
+    for (const { reject } of this.#waiting.splice(0)) reject(closed())
   }
 
   readonly #onUpdate = (_update: Uint8Array, origin: unknown): void => {
@@ -109,4 +111,8 @@ export class StoredWrites {
     this.#lastMarkAt = performance.now()
     this.#connection.send({ t: 'mark', n: this.#written })
   }
+}
+
+function closed(): SessionError {
+  return new SessionError('closed', 'The session was closed before everything that was written in it was stored.')
 }

@@ -14,8 +14,8 @@ import * as encoding from 'lib0/encoding'
 import { CLOSE_REASONS, readCloseReason } from '../shared/errors.ts'
 import { SESSION_NAME } from '../shared/limits.ts'
 import { FRAME } from './frames.ts'
-import type { AcceptedSocket, Sessions } from './sessions.ts'
-import type { JoinedSocket } from './socket.ts'
+import type { Sessions } from './sessions.ts'
+import type { AcceptedSocket, JoinedSocket } from './socket.ts'
 
 /** What is before the session's name in the path. */
 export const GATEWAY_PATH = '/yjs/'

@@ -1,5 +1,6 @@
 /** What the overrides of `sessions.ts` replace in the host, which its public types do not show. */
 import type { Connection } from '@hocuspocus/server'
+import type { CloseReason } from '../shared/errors.ts'
 
 export interface HostSocket {
   createConnection: (...args: unknown[]) => Connection
@@ -9,6 +10,15 @@ export interface HostSocket {
 }
 export interface HostDocument {
   broadcastUpdate: (update: Uint8Array) => void
+}
+
+/** What a hook throws to refuse: the host sends `reason` to the client. No message, so that the host does not print it. */
+interface Refusal {
+  readonly reason: CloseReason
+}
+
+export function refusal(reason: CloseReason): Refusal {
+  return { reason }
 }
 
 /** A method that an override replaces; throws when this version of the host does not have it. */

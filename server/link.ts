@@ -55,7 +55,7 @@ export class Link implements Member {
   #objection: CloseReason | null = null
   #isOpen = false
   /** The client has closed the connection while it was being put together. */
-  #left = false
+  #isLeft = false
   /** An answer to a question for the state waits to be sent. */
   #answering = false
   /** The newest presence message of those that came too fast. */
@@ -76,6 +76,7 @@ export class Link implements Member {
     this.#options = options
     this.address = connection.messageAddress
     connection.handleMessage = (data) => this.receive(data)
+    connection.send = (frame) => this.#write(frame)
     room?.members.add(this)
     connection.onClose(() => {
       this.#closed = true
@@ -101,7 +102,7 @@ export class Link implements Member {
   open(): void {
     queueMicrotask(() => {
       this.#isOpen = true
-      if (this.#left) this.#leave()
+      if (this.#isLeft) this.#leave()
       if (this.#objection !== null) this.refuse(this.#objection)
     })
   }
@@ -114,7 +115,7 @@ export class Link implements Member {
     try {
       const decoder = decoding.createDecoder(data)
       decoding.readVarString(decoder)
-      this.#left = false
+      this.#isLeft = false
       this.#dispatch(decoding.readVarUint(decoder), decoder, data)
     } catch (error) {
       this.#options.report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
@@ -123,7 +124,7 @@ export class Link implements Member {
   }
 
   send(frame: Uint8Array): void {
-    if (!this.#closed) this.#connection.webSocket.send(frame)
+    if (!this.#closed) this.#write(frame)
   }
 
   /** Asks the client for a fresh token. */
@@ -144,6 +145,11 @@ export class Link implements Member {
     }
     this.tell({ t: 'refused', reason, ...detail })
     this.#connection.close({ code: CLOSE_REASONS[reason].transient ? 4205 : REFUSED_CODE, reason })
+  }
+
+  /** The socket that the host was given keeps what is unread within its limit, whoever writes. */
+  #write(frame: Uint8Array): void {
+    this.#connection.webSocket.send(frame)
   }
 
   /** At once: the host's loop would take turns, and the client may open the session again in its next frame. */
@@ -169,7 +175,7 @@ export class Link implements Member {
       case FRAME.close:
         // The host keeps frames until a connection stands. A close that others follow is about an earlier connection.
         if (this.#isOpen) this.#leave()
-        else this.#left = true
+        else this.#isLeft = true
         return
       default:
         return this.refuse('malformed')

@@ -21,11 +21,11 @@ import { Compactor, shouldCompact } from './compaction.ts'
 import { Dispatcher } from './dispatch.ts'
 import { isAuthentication, isReadable } from './frames.ts'
 import { Grants, type RevokeTarget } from './grants.ts'
-import { must, type HostDocument, type HostSocket } from './host.ts'
+import { must, refusal, type HostDocument, type HostSocket } from './host.ts'
 import { Link, type SocketWorkers, type WorkerMessage } from './link.ts'
 import { UpdateLog } from './log.ts'
 import { Room } from './room.ts'
-import { metered, type JoinedSocket } from './socket.ts'
+import { metered, type AcceptedSocket, type JoinedSocket } from './socket.ts'
 import { DamagedSession, type Job, type NewJob, type Store } from './store.ts'
 import { Traffic, type SocketMeter } from './traffic.ts'
 
@@ -45,19 +45,6 @@ const MALFORMED_CODE = 4400
 
 interface Context {
   grant: Grant
-}
-
-/** What a hook throws to refuse: the host sends `reason` to the client. No message, so that the host does not print it. */
-interface Refusal {
-  readonly reason: CloseReason
-}
-
-const refusal = (reason: CloseReason): Refusal => ({ reason })
-
-/** What the frames of one socket are given to. */
-export interface AcceptedSocket {
-  handleMessage(data: Uint8Array): void
-  handleClose(event?: { code: number; reason: string }): void
 }
 
 /** What compaction needs to know of a session: what was logged since its snapshot was asked for, and that snapshot's size. */
@@ -131,12 +118,9 @@ export class Sessions {
       if (host.documentConnectionsEstablished.has(address) || isAuthentication(data)) await queue(data, address, documentName)
     }
     let linked = 0
-    let open = 0
     const workers: SocketWorkers = new Map()
     host.createConnection = (...args) => {
       const connection = create(...args)
-      open += 1
-      connection.onClose(() => (open -= 1))
       this.#adopt(connection, meter, workers, () => (linked += 1))
       return connection
     }
@@ -145,10 +129,7 @@ export class Sessions {
         // What was on its way when the socket was given up: nothing of it will be acknowledged, so it comes again.
         if (socket.readyState !== WebSocket.OPEN) return
         // Before anybody is let in, since the host prints a stack for each frame that does not decode.
-        if (open === 0 && !isReadable(data)) {
-          socket.close(MALFORMED_CODE, 'malformed' satisfies CloseReason)
-          return
-        }
+        if (!meter.isOpen && !isReadable(data)) return socket.close(MALFORMED_CODE, 'malformed' satisfies CloseReason)
         const before = linked
         client.handleMessage(data)
         // Frames that no link has counted belong to no connection.

@@ -15,6 +15,12 @@ export interface JoinedSocket extends WebSocketLike {
   readonly bufferedAmount: number
 }
 
+/** What the frames of one socket are given to. */
+export interface AcceptedSocket {
+  handleMessage(data: Uint8Array): void
+  handleClose(event?: { code: number; reason: string }): void
+}
+
 /** A larger body is not copied behind its head. */
 const MAX_COPIED_BYTES = 16 * 1024
 

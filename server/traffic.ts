@@ -108,6 +108,11 @@ export class SocketMeter {
     return this.#socket.bufferedAmount
   }
 
+  /** It has a connection to some document. */
+  get isOpen(): boolean {
+    return this.#open > 0
+  }
+
   /** A token of the socket was valid. */
   authenticated(): void {
     this.#bytesLeft = Number.POSITIVE_INFINITY
@@ -203,7 +208,8 @@ export class ConnectionMeter {
 
   /** Counts a frame; gives the reason when it is one too many. */
   frame(bytes: number): CloseReason | null {
-    const fits = this.#frames.take(1) && this.#bytes.take(bytes) && this.#account.frames.take(1) && this.#account.bytes.take(bytes)
+    const fits =
+      this.#frames.take(1) && this.#bytes.take(bytes) && this.#account.frames.take(1) && this.#account.bytes.take(bytes)
     return fits ? null : 'too-fast'
   }
 

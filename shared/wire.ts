@@ -6,8 +6,11 @@
  * holds no content, is never stored and is read-only.
  */
 
-/** Version of these messages and of the document's layout together. 1: the first. */
-export const PROTOCOL_VERSION = 1
+/**
+ * Version of these messages and of the document's layout together. 1: the first. 2: `refused` may say the rule and the place;
+ * the reasons `refused-update`, `too-fast` and `too-many`, which an older client takes for ones that pass.
+ */
+export const PROTOCOL_VERSION = 2
 
 /** Client to server. */
 export type ClientMessage =

@@ -5,7 +5,6 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import * as Y from 'yjs'
 import { createAgent } from '../client/agent.ts'
 import { openSession, type OpenSession } from '../client/index.ts'
-import { missing } from '../client/missing.ts'
 import { textOf } from '../shared/message.ts'
 import { Room } from '../server/room.ts'
 import { openLive, texts } from './support/clients.ts'
@@ -49,7 +48,8 @@ async function openTab(url: string, id: string, as = 'ada'): Promise<Opened> {
   return { session, errors }
 }
 
-const live = (session: OpenSession): Promise<unknown> => until(() => session.status.connection === 'live', { what: 'a tab to be live' })
+const live = (session: OpenSession): Promise<unknown> =>
+  until(() => session.status.connection === 'live', { what: 'a tab to be live' })
 const newId = (): string => `heal${process.pid}x${(sessions += 1)}`
 
 const sorted = (list: readonly string[]): string[] => list.toSorted((a, b) => (a < b ? -1 : 1))
@@ -150,7 +150,9 @@ describe('a refused update', () => {
     // Once for all that was written offline, and twice for the one that is to blame.
     expect(refused.count).toBe(3)
     expect(sorted(await seenByBob(server.url, id))).toEqual(['four', 'one', 'three'])
-    expect(again.refused?.messages.map(({ head, parts }) => [head.id, parts])).toEqual([[sent[1], [{ type: 'text', text: words[1] }]]])
+    expect(again.refused?.messages.map(({ head, parts }) => [head.id, parts])).toEqual([
+      [sent[1], [{ type: 'text', text: words[1] }]],
+    ])
     expect(sorted(again.messageIds)).toEqual(sorted(sent.filter((_id, n) => n !== 1)))
     expect(await kept(server.url, id)).not.toEqual([])
     again.discardRefused()
@@ -375,68 +377,6 @@ describe('a refused update', () => {
   }, 40_000)
 })
 
-describe('what one replica has and another lacks', () => {
-  interface Pair {
-    readonly mine: Y.Doc
-    readonly server: Y.Doc
-    /** Brings the server what one of mine has. */
-    readonly push: () => void
-  }
-  function pair(): Pair {
-    const [mine, server] = [new Y.Doc(), new Y.Doc()]
-    const push = (): void => Y.applyUpdate(server, Y.encodeStateAsUpdate(mine))
-    return { mine, server, push }
-  }
-  function say(doc: Y.Doc, id: string, by: string, at = 1): void {
-    const message = new Y.Map<unknown>()
-    message.set('head', { id, role: 'user', by, kind: 'user', at })
-    message.set('parts', Y.Array.from([{ type: 'text', text: id }]))
-    doc.getArray('messages').push([message])
-  }
-  const all = (): boolean => true
-
-  test('a field that somebody has changed since it was stored is not missing; one that is deleted only here is (CLI-9)', () => {
-    const { mine, server, push } = pair()
-    mine.getMap('object:o').set('stored', 1)
-    mine.getMap('object:o').set('deleted', 1)
-    mine.getMap('object:o').set('same', 1)
-    push()
-    server.getMap('object:o').set('stored', 2)
-    server.getMap('object:o').set('theirs', 3)
-    mine.getMap('object:o').delete('deleted')
-    mine.getMap('object:o').set('mine', { deep: [1] })
-    mine.getMap('object:o').set('same', 1)
-    mine.getMap('object:other').set('gone', 1)
-    mine.getMap('object:other').delete('gone')
-    const { fields } = missing({ from: mine, to: server, by: 'ada', counts: all })
-    expect(fields).toEqual({ o: { deleted: undefined, mine: { deep: [1] } } })
-    expect('deleted' in (fields['o'] ?? {})).toBe(true)
-    expect(missing({ from: mine, to: server, by: 'ada', counts: () => false }).fields).toEqual({ o: { deleted: undefined } })
-  })
-
-  test('messages and cancels: those of the participant that the server has not, in their order (CLI-8)', () => {
-    const { mine, server, push } = pair()
-    say(mine, 'stored', 'ada')
-    push()
-    say(mine, 'second', 'ada', 3)
-    say(mine, 'first', 'ada', 2)
-    say(mine, 'forged', 'bob')
-    // The server has it by another way: another tab has sent it again.
-    say(mine, 'twice', 'ada')
-    say(server, 'twice', 'ada')
-    mine.getMap('control').set('cancel:m', { by: 'ada', at: 1 })
-    mine.getMap('control').set('cancel:n', { by: 'bob', at: 1 })
-    mine.getMap('control').set('handover', { by: 'ada', at: 1 })
-    const { messages, cancels } = missing({ from: mine, to: server, by: 'ada', counts: all })
-    expect(messages.map(({ head, parts }) => [head.id, parts])).toEqual([
-      ['first', [{ type: 'text', text: 'first' }]],
-      ['second', [{ type: 'text', text: 'second' }]],
-    ])
-    expect(cancels).toEqual({ 'cancel:m': { by: 'ada', at: 1 } })
-    expect(missing({ from: mine, to: server, by: 'ada', counts: () => false }).messages).toEqual([])
-  })
-})
-
 test('nothing of a closed connection is taken for the next one (CLI-2)', async () => {
   const server = await serveHere({ route: () => [] })
   const refused = refuse()
@@ -448,9 +388,17 @@ test('nothing of a closed connection is taken for the next one (CLI-2)', async (
       encoder.cbuf.set([text.length, ...text], encoder.cpos)
       encoder.cpos += text.length + 1
     })
-  raw.sync('s', SYNC.update, updateOf((doc) => doc.getMap('object:x').set('k', POISON)))
+  raw.sync(
+    's',
+    SYNC.update,
+    updateOf((doc) => doc.getMap('object:x').set('k', POISON)),
+  )
   // These are on their way when the server says no; what they are about is lost with the update.
-  raw.sync('s', SYNC.update, updateOf((doc) => doc.getMap('object:x').set('late', 1)))
+  raw.sync(
+    's',
+    SYNC.update,
+    updateOf((doc) => doc.getMap('object:x').set('late', 1)),
+  )
   mark(1)
   raw.frame('s', TYPE.close, () => {})
   raw.authenticate('s', await tokenFor('ada'))

@@ -7,8 +7,8 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
   'client/index.ts': {
     values: 'SessionError hasEnded openSession textOf',
     types: `
-      CancelTarget CloseReason ConnectionState Delivery ErrorCode Holder Message MessageMetadata MessagePart OpenOptions OpenSession
-      Participant ParticipantKind Presence PresentParticipant Report Run RunStatus SendOptions Session SessionStatus SessionView
+      CancelTarget CloseReason ConnectionState Delivery ErrorCode Holder Message MessageMetadata MessagePart MissingFields
+      MissingMessage OpenOptions OpenSession Participant ParticipantKind Presence PresentParticipant RefusedWrites Report Run RunStatus SendOptions Session SessionStatus SessionView
       SharedObject Step StepStatus TextPart ToolPart Topic`,
   },
   'client/react.tsx': {
@@ -22,9 +22,9 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
     types: 'Agent AgentOptions AgentRun Message Session StepHandle',
   },
   'server/index.ts': {
-    values: 'DamagedSession memoryStore mintToken serve sqliteStore',
+    values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
-      AccessOptions Batch Job LogEntry NewJob Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredSession
+      AccessOptions Batch Job Limits LogEntry NewJob Rate RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredSession
       TokenClaims`,
   },
 }
