@@ -11,7 +11,6 @@
  *   broadcastUpdate        nothing: the room broadcasts, when the update is stored.
  */
 import { Hocuspocus, type Connection, type Document, type Extension } from '@hocuspocus/server'
-import * as Y from 'yjs'
 import type { CloseReason, Report } from '../shared/errors.ts'
 import type { Limits } from '../shared/limits.ts'
 import { agentOfControl } from '../shared/wire.ts'
@@ -23,6 +22,7 @@ import { isAuthentication, isReadable } from './frames.ts'
 import { Grants, type RevokeTarget } from './grants.ts'
 import { must, refusal, type HostDocument, type HostSocket } from './host.ts'
 import { Link, type SocketWorkers, type WorkerMessage } from './link.ts'
+import { load, type LogSize, type Stored } from './load.ts'
 import { UpdateLog } from './log.ts'
 import { Room } from './room.ts'
 import { metered, type AcceptedSocket, type JoinedSocket } from './socket.ts'
@@ -47,13 +47,6 @@ interface Context {
   grant: Grant
 }
 
-/** What compaction needs to know of a session: what was logged since its snapshot was asked for, and that snapshot's size. */
-interface LogSize {
-  updates: number
-  bytes: number
-  snapshotBytes: number
-}
-
 interface Loaded {
   readonly room: Room
   readonly clerk: Clerk
@@ -70,7 +63,7 @@ export class Sessions {
   readonly #traffic: Traffic
   readonly #meters = new WeakMap<Request, SocketMeter>()
   readonly #rooms = new Map<string, Loaded>()
-  readonly #loaded = new Map<string, { size: LogSize; clients: ReadonlyMap<number, string> }>()
+  readonly #loaded = new Map<string, Stored>()
   /** How many are about to use a document, by name. */
   readonly #holds = new Map<string, number>()
   #closing = false
@@ -194,7 +187,7 @@ export class Sessions {
       onLoadDocument: async ({ document, documentName }) => {
         if (agentOfControl(documentName) !== null) return
         try {
-          await this.#load(document)
+          this.#loaded.set(documentName, await load(document, this.#options.store))
         } catch (error) {
           // The host forgets the document without destroying it, and its presence timer would run for ever.
           document.destroy()
@@ -217,28 +210,6 @@ export class Sessions {
         this.#compactIfDue(documentName, entry.size, true)
       },
     }
-  }
-
-  async #load(document: Document): Promise<void> {
-    const { snapshot, updates } = await this.#options.store.read(document.name)
-    // After the updates: a binding is stored with the update that needs it, or before.
-    const clients = await this.#options.store.clients(document.name)
-    const size: LogSize = { updates: updates.length, bytes: 0, snapshotBytes: snapshot?.byteLength ?? 0 }
-    try {
-      // One transaction: per update, Yjs copies the state vector twice.
-      document.transact(() => {
-        if (snapshot !== null) Y.applyUpdate(document, snapshot)
-        for (const update of updates) {
-          size.bytes += update.byteLength
-          Y.applyUpdate(document, update)
-        }
-      })
-    } catch (error) {
-      throw new DamagedSession(document.name, `an update does not decode (${String(error)})`)
-    }
-    const { pendingStructs, pendingDs } = document.store
-    if (pendingStructs !== null || pendingDs !== null) throw new DamagedSession(document.name, 'an update is missing')
-    this.#loaded.set(document.name, { size, clients })
   }
 
   #openRoom(document: Document): void {

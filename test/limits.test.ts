@@ -107,7 +107,10 @@ describe('too much', () => {
     client.sync(
       session,
       SYNC.update,
-      updateOf((doc) => doc.getMap('object:x').set('k', n)),
+      updateOf((doc) => {
+        doc.getArray('objects').push([{ name: 'x', kind: 'map', writers: ['user', 'agent'] }])
+        doc.getMap('object:x').set('k', n)
+      }),
     )
   }
 
