@@ -108,7 +108,7 @@ describe('too much', () => {
       session,
       SYNC.update,
       updateOf((doc) => {
-        doc.getArray('objects').push([{ name: 'x', kind: 'map', writers: ['user', 'agent'] }])
+        doc.getArray('objects').push([{ name: 'x', kind: 'map', writers: ['user', 'agent', 'support'] }])
         doc.getMap('object:x').set('k', n)
       }),
     )
