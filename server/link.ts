@@ -46,6 +46,8 @@ export class Link implements Member {
   /** The host's own loop; it still gets the frames of authentication. */
   readonly #hostReceive: (data: Uint8Array) => void
   #ready = false
+  /** Presence that waits for the binding of a client id to be stored. */
+  #unshown = 0
   #closed = false
   /** Size of the state that was asked for last: unread, it may stand beside `MAX_UNREAD_BYTES`, or no long session would open. */
   #stateBytes = 0
@@ -192,8 +194,13 @@ export class Link implements Member {
   #presence(update: Uint8Array): void {
     const room = this.#room
     const claimed = presenceClients(update).filter((client) => room?.claim(client, this.participant) === true)
-    if (claimed.length === 0) this.#showPresence(update)
-    else this.#after(() => this.#showPresence(update))
+    // What comes meanwhile waits behind it: of presence, only the newest counts, and older ones that come later are dropped.
+    if (claimed.length === 0 && this.#unshown === 0) return this.#showPresence(update)
+    this.#unshown += 1
+    this.#after(() => {
+      this.#unshown -= 1
+      this.#showPresence(update)
+    })
   }
 
   #showPresence(update: Uint8Array): void {
