@@ -89,7 +89,7 @@ export const POLICY: Readonly<Record<string, PolicyRow>> = {
   [part]: { is: 'value or map', add: 'author lease', remove: 'lease', needs: [KEY.head], value: isPart },
   [`${part}/${head}`]: { is: 'value', add: 'lease', value: isPart },
   // The text of a tool's input goes when the whole input is there.
-  [`${part}/${KEY.text}`]: { is: 'list', add: 'lease', remove: 'lease' },
+  [`${part}/${KEY.text}`]: { is: 'list', add: 'lease', change: 'lease', remove: 'lease' },
   [`${part}/${KEY.text}/[]`]: { is: 'text', add: 'lease' },
   [`${part}/${KEY.state}`]: { is: 'value', add: 'lease', change: 'lease', value: isText },
   [`${part}/${KEY.input}`]: { is: 'value', add: 'lease', change: 'lease' },
