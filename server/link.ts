@@ -50,6 +50,8 @@ export class Link implements Member {
   readonly #room: Room | null
   readonly #options: LinkOptions
   #ready = false
+  /** Presence that waits for the binding of a client id to be stored. */
+  #unshown = 0
   #closed = false
   /** Why it was refused before it stood; null otherwise. */
   #objection: CloseReason | null = null
@@ -248,8 +250,13 @@ export class Link implements Member {
   #show(update: Uint8Array): void {
     const room = this.#room
     const claimed = presenceClients(update).filter((client) => room?.claim(client, this.participant) === true)
-    if (claimed.length === 0) this.#apply(update)
-    else this.#after(() => this.#apply(update))
+    // What comes meanwhile waits behind it: of presence, only the newest counts, and older ones that come later are dropped.
+    if (claimed.length === 0 && this.#unshown === 0) return this.#apply(update)
+    this.#unshown += 1
+    this.#after(() => {
+      this.#unshown -= 1
+      this.#apply(update)
+    })
   }
 
   #apply(update: Uint8Array): void {

@@ -88,7 +88,8 @@ export const POLICY: Readonly<Record<string, PolicyRow>> = {
   [`${message}/${KEY.stamp}`]: { is: 'value' },
   [part]: { is: 'value or map', add: 'author lease', remove: 'lease', needs: [KEY.head], value: isPart },
   [`${part}/${head}`]: { is: 'value', add: 'lease', value: isPart },
-  [`${part}/${KEY.text}`]: { is: 'list', add: 'lease' },
+  // The text of a tool's input goes when the whole input is there.
+  [`${part}/${KEY.text}`]: { is: 'list', add: 'lease', change: 'lease', remove: 'lease' },
   [`${part}/${KEY.text}/[]`]: { is: 'text', add: 'lease' },
   [`${part}/${KEY.state}`]: { is: 'value', add: 'lease', change: 'lease', value: isText },
   [`${part}/${KEY.input}`]: { is: 'value', add: 'lease', change: 'lease' },

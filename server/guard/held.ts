@@ -8,9 +8,9 @@
  */
 import type { Denied } from './guard.ts'
 
-export const MAX_HELD = 64
-export const MAX_HELD_BYTES: number = 256 * 1024
-export const HELD_MS = 5_000
+const MAX_HELD = 64
+const MAX_HELD_BYTES = 256 * 1024
+const HELD_MS = 5_000
 
 export class HeldUpdates {
   readonly #onExpired: (denied: Denied) => void

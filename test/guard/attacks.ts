@@ -12,8 +12,8 @@ import { entryOf, Peer, sender, World, type GuardMaker } from './world.ts'
 
 export const ada: Sender = sender('ada', 'user')
 export const eve: Sender = sender('eve', 'user')
-export const sam: Sender = sender('sam', 'support')
-export const vic: Sender = sender('vic', 'viewer')
+const sam: Sender = sender('sam', 'support')
+const vic: Sender = sender('vic', 'viewer')
 export const bot: Sender = sender('bot', 'agent', 'w1')
 export const other: Sender = sender('other', 'agent', 'w2')
 const zombie = sender('bot', 'agent', 'w0')
@@ -1334,7 +1334,7 @@ const KEYS: readonly Attack[] = Object.entries(CELLS).flatMap(([what, { of, has,
   ]
   return [
     ...[...has, ...may].flatMap((key) => [set(key, eve), set(key, other)]),
-    ...has.flatMap((key) => [gone(key, eve), gone(key, other), gone(key, bot)]),
+    ...has.flatMap((key) => [gone(key, eve), gone(key, other), ...(key === KEY.text ? [] : [gone(key, bot)])]),
     ...may.flatMap((key) => [written(key), changed(key)]),
   ]
 })
@@ -1403,6 +1403,24 @@ const MORE: readonly Attack[] = [
       s.bot.doc.transact(() => stepsOf(s.bot.run('m1.bot')).push([new Y.Map([[KEY.head, { title: 'x' }]])]))
       return edit(s, (_d, { tasks }) => stepsOf(entryOf(tasks, 'm1.bot')).get(1).set(KEY.status, 'done'))
     },
+    'forbidden',
+  ],
+  [
+    'a lease for a run that has none',
+    eve,
+    (s) => {
+      s.ada.post('m9', 'and?')
+      return edit(s, (_d, { tasks }) => entryOf(tasks, 'm9.bot').set(KEY.lease, { worker: 'w1', generation: 1 }))
+    },
+    'forbidden',
+  ],
+  [
+    'a participant added',
+    eve,
+    (s) =>
+      edit(s, (_d, { ledger }) =>
+        (ledger.get(KEY.participants) as Y.Map<unknown>).set('new', { id: 'new', kind: 'support', name: 'x' }),
+      ),
     'forbidden',
   ],
   [

@@ -24,7 +24,7 @@ const ENDED = new Set<unknown>(['complete', 'cancelled', 'error', 'interrupted']
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(canonical(a)) === JSON.stringify(canonical(b))
 
 /** With sorted keys: the order of a map's keys depends on the order of arrival. */
-export function canonical(value: unknown): unknown {
+function canonical(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonical)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
@@ -34,7 +34,7 @@ export function canonical(value: unknown): unknown {
   )
 }
 
-export function fork(doc: Y.Doc): Y.Doc {
+function fork(doc: Y.Doc): Y.Doc {
   const copy = new Y.Doc()
   for (const root of ['messages', 'tasks', 'objects']) copy.getArray(root)
   for (const root of ['control', 'ledger']) copy.getMap(root)

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import * as Y from 'yjs'
 import { LIMITS, MAX_SESSION_BYTES } from '../../shared/limits.ts'
 import { openLive, texts } from '../support/clients.ts'
-import { RawClient, stateOf, SYNC, TYPE, updateOf } from '../support/raw.ts'
+import { describeObject, RawClient, stateOf, SYNC, TYPE, updateOf } from '../support/raw.ts'
 import { ServerProcess } from '../support/server.ts'
 import { tokenFor } from '../support/tokens.ts'
 import { until } from '../support/wait.ts'
@@ -33,7 +33,10 @@ async function write(doc: Y.Doc, client: RawClient, session: string, times: numb
   const updates: Uint8Array[] = []
   doc.on('update', (update: Uint8Array) => updates.push(update))
   for (let n = 0; n < times; n++) {
-    doc.getMap('object:load').set('blob', new Uint8Array(MB).fill(n))
+    doc.transact(() => {
+      if (!doc.share.has('objects')) describeObject(doc, 'load')
+      doc.getMap('object:load').set('blob', String(n).slice(-1).repeat(MB))
+    })
     client.sync(session, SYNC.update, updates.pop()!)
     await until(() => client.frames.filter(({ type }) => type === TYPE.ack).length > n || client.refusal(session) !== null, {
       timeoutMs: 10_000,
@@ -127,7 +130,13 @@ test('a session has a size that it cannot pass; a long one still opens (LIM-1)',
     writer.sync(
       'long',
       SYNC.update,
-      updateOf((doc) => doc.getMap('object:load').set(`part${n}`, new Uint8Array(7 * MB))),
+      updateOf((doc) => {
+        describeObject(doc, 'load')
+        doc.getMap('object:load').set(
+          `part${n}`,
+          Array.from({ length: 7 }, () => 'x'.repeat(MB)),
+        )
+      }),
     )
     const acks = n + 1
     await until(() => writer.frames.filter(({ type }) => type === TYPE.ack).length === acks || writer.refusal('long'), {

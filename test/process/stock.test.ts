@@ -11,7 +11,7 @@ import { memoryStore, sqliteStore } from '../../server/index.ts'
 import { openClient, openLive, texts } from '../support/clients.ts'
 import { FaultyStore } from '../support/faulty-store.ts'
 import { serveHere } from '../support/in-process.ts'
-import { RawClient, stateOf, SYNC, TYPE, updateOf } from '../support/raw.ts'
+import { describeObject, RawClient, stateOf, SYNC, TYPE, updateOf } from '../support/raw.ts'
 import { openStock, startStock, storedByStock } from '../support/stock.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { tokenFor } from '../support/tokens.ts'
@@ -38,7 +38,10 @@ test('who leaves and comes back at once finds the one copy of the session that t
       client.sync(
         's',
         SYNC.update,
-        updateOf((doc) => doc.getMap('object:race').set(field, true)),
+        updateOf((doc) => {
+          describeObject(doc, 'race')
+          doc.getMap('object:race').set(field, true)
+        }),
       )
     }
     // All but what it has written itself in this round, which is not sent back.

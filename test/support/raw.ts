@@ -99,6 +99,11 @@ export class RawClient {
   }
 }
 
+/** Says that there is a shared object of this name, which users may write. */
+export function describeObject(doc: Y.Doc, name: string): void {
+  doc.getArray('objects').push([{ name, kind: 'map', writers: ['user', 'agent', 'support'] }])
+}
+
 /** An update that a client of its own makes. */
 export function updateOf(change: (doc: Y.Doc) => void): Uint8Array {
   const doc = new Y.Doc()
