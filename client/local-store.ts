@@ -62,15 +62,7 @@ export class LocalStore {
     const store = new LocalStore(options, db)
     const updates = await db.getAll('updates')
     store.#rows = updates.length
-    options.doc.transact(() => {
-      for (const update of updates) {
-        try {
-          Y.applyUpdate(options.doc, update, LOCAL_STORE)
-        } catch (error) {
-          options.report(error, { stage: 'local store' })
-        }
-      }
-    }, LOCAL_STORE)
+    store.#apply(updates)
     options.doc.on('update', store.#onUpdate)
     if (typeof window !== 'undefined') window.addEventListener('pagehide', store.#onHide)
     return store
@@ -152,6 +144,20 @@ export class LocalStore {
     return work
   }
 
+  /** A row that does not decode is reported, and does not keep the others from being read. */
+  #apply(rows: readonly Uint8Array[]): void {
+    const { doc, report } = this.#options
+    doc.transact(() => {
+      for (const row of rows) {
+        try {
+          Y.applyUpdate(doc, row, LOCAL_STORE)
+        } catch (error) {
+          report(error, { stage: 'local store' })
+        }
+      }
+    }, LOCAL_STORE)
+  }
+
   async #put(updates: Uint8Array[]): Promise<void> {
     if (this.#closed || updates.length === 0) return
     const merged = updates.length === 1 ? (updates[0] as Uint8Array) : Y.mergeUpdates(updates)
@@ -167,7 +173,7 @@ export class LocalStore {
     // Another tab may have added rows that this one has not seen: they are read in before the rows are replaced.
     const transaction = this.#db.transaction('updates', 'readwrite')
     const rows = await transaction.store.getAll()
-    for (const row of rows) Y.applyUpdate(this.#options.doc, row, LOCAL_STORE)
+    this.#apply(rows)
     await transaction.store.clear()
     await transaction.store.add(Y.encodeStateAsUpdate(this.#options.doc))
     await transaction.done
