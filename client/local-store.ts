@@ -246,20 +246,6 @@ export class LocalStore {
     return work
   }
 
-  /** A row that does not decode is reported, and does not keep the others from being read. */
-  #apply(rows: readonly Uint8Array[]): void {
-    const { doc, report } = this.#options
-    doc.transact(() => {
-      for (const row of rows) {
-        try {
-          Y.applyUpdate(doc, row, LOCAL_STORE)
-        } catch (error) {
-          report(error, { stage: 'local store' })
-        }
-      }
-    }, LOCAL_STORE)
-  }
-
   async #put(updates: Uint8Array[]): Promise<void> {
     if (this.#closed || updates.length === 0) return
     const merged = updates.length === 1 ? (updates[0] as Uint8Array) : Y.mergeUpdates(updates)
@@ -299,7 +285,10 @@ export class LocalStore {
     return this.#generation === 0 ? update : { generation: this.#generation, update }
   }
 
-  /** Puts the rows of the present generation into a document; gives the others. */
+  /**
+   * Puts the rows of the present generation into a document; gives the others. A row that does not decode is reported, and
+   * does not keep the others from being read.
+   */
   #apply(rows: readonly Row[], doc: Y.Doc): Row[] {
     doc.transact(() => {
       for (const row of rows) {
