@@ -1,36 +1,16 @@
 /** A client whose update the server refuses: it heals by itself, and nothing of the user's is lost. */
 import 'fake-indexeddb/auto'
 import { HocuspocusProvider } from '@hocuspocus/provider'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import * as Y from 'yjs'
 import { createAgent } from '../client/agent.ts'
 import { openSession, type OpenSession } from '../client/index.ts'
 import { textOf } from '../shared/message.ts'
-import { Room } from '../server/room.ts'
 import { openLive, texts } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
+import { POISON, refuse } from './support/refusals.ts'
 import { tokenFor } from './support/tokens.ts'
 import { until } from './support/wait.ts'
-
-/** What stands in an update that the server of a test refuses. */
-const POISON = 'POISON'
-
-/** Makes the server refuse updates that contain a text, as if a rule forbade it; gives what has been refused. */
-function refuse(contains: (text: string) => boolean = (text) => text.includes(POISON)): { count: number; allow: boolean } {
-  const state = { count: 0, allow: false }
-  type Receive = Room['receive']
-  const receive: Receive = Reflect.get(Room.prototype, 'receive') as Receive
-  const spy = vi.spyOn(Room.prototype, 'receive').mockImplementation(function (this: Room, update, member) {
-    if (!state.allow && contains(Buffer.from(update).toString('latin1'))) {
-      state.count += 1
-      member.refuse('refused-update', { code: 'forbidden', path: 'of the test' })
-      return
-    }
-    receive.call(this, update, member)
-  })
-  onTestFinished(() => spy.mockRestore())
-  return state
-}
 
 let sessions = 0
 
