@@ -84,7 +84,8 @@ function headOf(entry: unknown): MessageHead | undefined {
 function partsOf(message: Y.Map<unknown>): OtherPart[] {
   const parts: OtherPart[] = []
   for (const entry of arrayAt(message, KEY.parts)?.toArray() ?? []) {
-    const part = entry instanceof Y.Map ? readLivePart(entry as Y.Map<unknown>, readText(entry as Y.Map<unknown>)) : readWholePart(entry)
+    const part =
+      entry instanceof Y.Map ? readLivePart(entry as Y.Map<unknown>, readText(entry as Y.Map<unknown>)) : readWholePart(entry)
     if (part !== undefined) parts.push(part as OtherPart)
   }
   return parts

@@ -123,7 +123,10 @@ export class Quarantine {
   }
 
   #missing(now: Y.Doc, me: Participant): ({ kept: KeptReplica } & ReturnType<typeof missing>)[] {
-    return [...this.#replicas.values()].map(({ doc, counts, kept }) => ({ kept, ...missing({ from: doc, to: now, by: me.id, counts }) }))
+    return [...this.#replicas.values()].map(({ doc, counts, kept }) => ({
+      kept,
+      ...missing({ from: doc, to: now, by: me.id, counts }),
+    }))
   }
 
   #drop(key: string): void {

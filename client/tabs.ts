@@ -9,7 +9,7 @@ import type { Report } from '../shared/errors.ts'
 
 type TabMessage = { readonly generation: number } & (
   | /** A tab has opened: whoever has what it lacks sends it, and asks for what it lacks itself. */
-  { readonly t: 'hello'; readonly client: number; readonly stateVector: Uint8Array; readonly answer: boolean }
+    { readonly t: 'hello'; readonly client: number; readonly stateVector: Uint8Array; readonly answer: boolean }
   | { readonly t: 'update'; readonly update: Uint8Array }
   | /** A tab closes, or goes on with a fresh replica. */ { readonly t: 'bye'; readonly client: number; readonly moved: boolean }
 )

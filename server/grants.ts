@@ -91,7 +91,8 @@ export class Grants {
       if (grant === 'unavailable') return
       if (typeof grant === 'string') return holder.refuse(grant)
       const { participant } = held.grant
-      if (grant.participant.id !== participant.id || grant.participant.kind !== participant.kind) return holder.refuse('forbidden')
+      if (grant.participant.id !== participant.id || grant.participant.kind !== participant.kind)
+        return holder.refuse('forbidden')
       held.grant = grant
       held.clock.set(grant.expiresAt)
     })

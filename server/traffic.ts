@@ -159,7 +159,7 @@ export class SocketMeter {
       this.end(4408, 'slow-reader')
       return false
     }
-    if (bytes > LARGE_FRAME_BYTES && unread <= unreadBytes) this.#allowance = unread + bytes
+    if (bytes > LARGE_FRAME_BYTES) this.#allowance = Math.max(this.#allowance, bytes)
     return true
   }
 
@@ -208,7 +208,8 @@ export class ConnectionMeter {
 
   /** Counts a frame; gives the reason when it is one too many. */
   frame(bytes: number): CloseReason | null {
-    const fits = this.#frames.take(1) && this.#bytes.take(bytes) && this.#account.frames.take(1) && this.#account.bytes.take(bytes)
+    const fits =
+      this.#frames.take(1) && this.#bytes.take(bytes) && this.#account.frames.take(1) && this.#account.bytes.take(bytes)
     return fits ? null : 'too-fast'
   }
 

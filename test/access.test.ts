@@ -28,7 +28,8 @@ const inSeconds = (seconds: number): number => Date.now() / 1000 + seconds
 
 /** Tokens that the server has asked a raw client for. */
 function asked(client: RawClient, session: string): number {
-  return client.frames.filter(({ address, type, bytes }) => address === session && type === TYPE.auth && bytes.at(-1) === 0).length
+  return client.frames.filter(({ address, type, bytes }) => address === session && type === TYPE.auth && bytes.at(-1) === 0)
+    .length
 }
 
 describe('keys', () => {
@@ -119,7 +120,11 @@ describe('expiry', () => {
     expect(asked(eve, 's')).toBe(2)
     bob.send('after')
     await bob.stored()
-    eve.sync('s', SYNC.update, updateOf((doc) => doc.getArray('messages').push(['late'])))
+    eve.sync(
+      's',
+      SYNC.update,
+      updateOf((doc) => doc.getArray('messages').push(['late'])),
+    )
     bob.send('later')
     await bob.stored()
     expect(eve.frames.filter(({ type }) => type === TYPE.sync).length).toBe(2)
@@ -165,7 +170,11 @@ describe('expiry', () => {
     const clock = new TokenClock({ now: Date.now, graceMs: 5_000, ask: note('ask'), end: note('end') })
     clock.set(100_000)
     vi.advanceTimersByTime(200_000)
-    expect(log.splice(0)).toEqual([['ask', 70_000], ['ask', 100_000], ['end', 105_000]])
+    expect(log.splice(0)).toEqual([
+      ['ask', 70_000],
+      ['ask', 100_000],
+      ['end', 105_000],
+    ])
     clock.set(210_000)
     vi.advanceTimersByTime(6_000)
     clock.set(Number.POSITIVE_INFINITY)
@@ -198,7 +207,8 @@ describe('revocation', () => {
         clients.set(`${id} in ${session}`, await RawClient.join(server.url, session, await tokenWith({ sub: id, ...issued(0) })))
       }
     }
-    const refused = (): string[] => [...clients].filter(([name, client]) => client.refusal(name.at(-1) ?? '') !== null).map(([name]) => name)
+    const refused = (): string[] =>
+      [...clients].filter(([name, client]) => client.refusal(name.at(-1) ?? '') !== null).map(([name]) => name)
     server.revoke(target)
     await until(() => refused().length === gone.length)
     for (const name of gone) {
@@ -211,7 +221,8 @@ describe('revocation', () => {
       expect(await until(() => without.refusal(session))).toBe('bad-token')
       await RawClient.join(server.url, session, await tokenWith({ sub: id, ...issued(2) }))
     }
-    for (const [name, client] of clients) expect(client.refusal(name.at(-1) ?? '')).toBe(gone.includes(name as never) ? 'bad-token' : null)
+    for (const [name, client] of clients)
+      expect(client.refusal(name.at(-1) ?? '')).toBe(gone.includes(name as never) ? 'bad-token' : null)
   })
 
   test('a revoked token cannot be brought in as a fresh one (ACC-7)', async () => {

@@ -29,7 +29,11 @@ const gatewayOf = (url: string): string => url.replace(/\/sync$/, '/yjs')
 
 function openPlain(url: string, session: string, token: string, doc: Y.Doc = new Y.Doc()): Plain {
   // Without its BroadcastChannel: within one process that would be a second way.
-  const provider = new WebsocketProvider(gatewayOf(url), session, doc, { params: { token }, disableBc: true, maxBackoffTime: 100 })
+  const provider = new WebsocketProvider(gatewayOf(url), session, doc, {
+    params: { token },
+    disableBc: true,
+    maxBackoffTime: 100,
+  })
   const plain: Plain = { provider, doc, closed: null, codes: [] }
   provider.on('closed', (event) => (plain.closed = { code: event.code, reason: event.reason }))
   provider.on('connection-close', (event) => event !== null && plain.codes.push(event.code))
@@ -65,7 +69,9 @@ describe('a stock y-websocket client', () => {
     bob.provider.awareness.setLocalStateField('typing', true)
     await until(() => ada.presence.others[0]?.typing === true)
     expect(ada.presence.others[0]?.participant).toEqual({ id: 'bob', kind: 'user', name: 'bob' })
-    await until(() => [...bob.provider.awareness.getStates().values()].some((state) => (state['participant'] as { id?: string })?.id === 'ada'))
+    await until(() =>
+      [...bob.provider.awareness.getStates().values()].some((state) => (state['participant'] as { id?: string })?.id === 'ada'),
+    )
 
     bob.provider.disconnect()
     await until(() => ada.presence.others.length === 0)
@@ -83,15 +89,18 @@ describe('a stock y-websocket client', () => {
     ['a token for another session', () => tokenFor('eve', 'user', ['t']), 'forbidden', 's'],
     ['a bad name', () => tokenFor('eve'), 'bad-session-name', 'a/b'],
     ['the name of a control document', () => tokenFor('helper', 'agent'), 'bad-session-name', '~agent.helper'],
-  ] as const)('[Y1, X4] with %s is closed for good, with a reason, and gets no byte (GW-1, ACC-1)', async ([, token, reason, session]) => {
-    const server = await serveHere()
-    const ada = await openLive({ url: server.url, id: 's' })
-    ada.send('secret')
-    const eve = openPlain(server.url, session, await token())
-    await until(() => eve.closed !== null)
-    expect(eve.closed).toEqual({ code: 4403, reason })
-    expect([eve.provider.synced, eve.doc.store.clients.size, eve.provider.awareness.getStates().size]).toEqual([false, 0, 1])
-  })
+  ] as const)(
+    '[Y1, X4] with %s is closed for good, with a reason, and gets no byte (GW-1, ACC-1)',
+    async ([, token, reason, session]) => {
+      const server = await serveHere()
+      const ada = await openLive({ url: server.url, id: 's' })
+      ada.send('secret')
+      const eve = openPlain(server.url, session, await token())
+      await until(() => eve.closed !== null)
+      expect(eve.closed).toEqual({ code: 4403, reason })
+      expect([eve.provider.synced, eve.doc.store.clients.size, eve.provider.awareness.getStates().size]).toEqual([false, 0, 1])
+    },
+  )
 
   test('[Y1] of a viewer reads and may not write (GW-1, ACC-3)', async () => {
     const server = await serveHere({ route: () => [] })
@@ -233,7 +242,9 @@ describe('others', () => {
     }
     type Json = Record<string, unknown>
     const textOf = (part: unknown): string =>
-      part instanceof Y.Map ? (part.get('text') as Y.Array<Y.Text>).toArray().map(String).join('') : ((part as Json)['text'] as string)
+      part instanceof Y.Map
+        ? (part.get('text') as Y.Array<Y.Text>).toArray().map(String).join('')
+        : ((part as Json)['text'] as string)
     const conversation = (doc.getArray('messages').toArray() as Y.Map<unknown>[])
       .map((message) => ({
         seq: (message.get('stamp') as Json)['seq'] as number,
@@ -283,7 +294,9 @@ test('no token is written to a log, whatever is wrong with it or the connection 
     await until(() => socket.readyState === WebSocket.CLOSED)
   }
   expect(lines.length).toBeGreaterThan(0)
-  const seen = lines.map((line) => (line instanceof Error ? `${String(line)} ${line.stack} ${String(line.cause)}` : JSON.stringify(line)))
+  const seen = lines.map((line) =>
+    line instanceof Error ? `${String(line)} ${line.stack} ${String(line.cause)}` : JSON.stringify(line),
+  )
   expect(seen.filter((line) => line.includes(signature))).toEqual([])
 })
 

@@ -47,7 +47,8 @@ async function openTab(url: string, id: string, as = 'ada'): Promise<Opened> {
   return { session, errors }
 }
 
-const live = (session: OpenSession): Promise<unknown> => until(() => session.status.connection === 'live', { what: 'a tab to be live' })
+const live = (session: OpenSession): Promise<unknown> =>
+  until(() => session.status.connection === 'live', { what: 'a tab to be live' })
 const newId = (): string => `heal${process.pid}x${(sessions += 1)}`
 
 const sorted = (list: readonly string[]): string[] => list.toSorted((a, b) => (a < b ? -1 : 1))
@@ -148,7 +149,9 @@ describe('a refused update', () => {
     // Once for all that was written offline, and twice for the one that is to blame.
     expect(refused.count).toBe(3)
     expect(sorted(await seenByBob(server.url, id))).toEqual(['four', 'one', 'three'])
-    expect(again.refused?.messages.map(({ head, parts }) => [head.id, parts])).toEqual([[sent[1], [{ type: 'text', text: words[1] }]]])
+    expect(again.refused?.messages.map(({ head, parts }) => [head.id, parts])).toEqual([
+      [sent[1], [{ type: 'text', text: words[1] }]],
+    ])
     expect(sorted(again.messageIds)).toEqual(sorted(sent.filter((_id, n) => n !== 1)))
     expect(await kept(server.url, id)).not.toEqual([])
     again.discardRefused()
@@ -384,9 +387,17 @@ test('nothing of a closed connection is taken for the next one (CLI-2)', async (
       encoder.cbuf.set([text.length, ...text], encoder.cpos)
       encoder.cpos += text.length + 1
     })
-  raw.sync('s', SYNC.update, updateOf((doc) => doc.getMap('object:x').set('k', POISON)))
+  raw.sync(
+    's',
+    SYNC.update,
+    updateOf((doc) => doc.getMap('object:x').set('k', POISON)),
+  )
   // These are on their way when the server says no; what they are about is lost with the update.
-  raw.sync('s', SYNC.update, updateOf((doc) => doc.getMap('object:x').set('late', 1)))
+  raw.sync(
+    's',
+    SYNC.update,
+    updateOf((doc) => doc.getMap('object:x').set('late', 1)),
+  )
   mark(1)
   raw.frame('s', TYPE.close, () => {})
   raw.authenticate('s', await tokenFor('ada'))

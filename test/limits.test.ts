@@ -29,7 +29,13 @@ describe('the bucket', () => {
   test('gives nothing in part, nothing above its burst, and nothing for a clock that goes back (LIM-2)', () => {
     let now = 0
     const bucket = new Bucket({ perSecond: 10, burst: 50 }, () => now)
-    expect([bucket.take(51), bucket.take(40), bucket.take(11), bucket.take(10), bucket.take(1)]).toEqual([false, true, false, true, false])
+    expect([bucket.take(51), bucket.take(40), bucket.take(11), bucket.take(10), bucket.take(1)]).toEqual([
+      false,
+      true,
+      false,
+      true,
+      false,
+    ])
     expect(bucket.waitMs(1)).toBe(100)
     now = 99
     expect([bucket.take(1), bucket.full]).toEqual([false, false])
@@ -69,7 +75,13 @@ describe('honest work', () => {
   test('a worker that comes back with 1,000 sessions, and a person with days of offline work, get in at once (LIM-2)', () => {
     const sessions = meters('agent', LIMITS.sessionsPerSocket)
     for (const session of sessions) {
-      expect([session.state(), session.frame(100), session.frame(2_000), session.frame(300), session.frame(50)]).toEqual([null, null, null, null, null])
+      expect([session.state(), session.frame(100), session.frame(2_000), session.frame(300), session.frame(50)]).toEqual([
+        null,
+        null,
+        null,
+        null,
+        null,
+      ])
     }
     const [person] = meters('user', 1)
     // One difference at the size limit; or, from a client that keeps every update, thousands of single ones.
@@ -92,7 +104,11 @@ describe('honest work', () => {
 
 describe('too much', () => {
   const push = (client: RawClient, session: string, n: number): void => {
-    client.sync(session, SYNC.update, updateOf((doc) => doc.getMap('object:x').set('k', n)))
+    client.sync(
+      session,
+      SYNC.update,
+      updateOf((doc) => doc.getMap('object:x').set('k', n)),
+    )
   }
 
   test('[X6] too many frames end that connection with a reason, and the client heals (LIM-2)', async () => {
@@ -115,7 +131,12 @@ describe('too much', () => {
   test('[X6] too many bytes end that connection with a reason (LIM-2)', async () => {
     const server = await serveHere({ limits: { connectionBytes: { perSecond: 1_000, burst: 100_000 } } })
     const eve = await RawClient.join(server.url, 's', await tokenFor('eve'))
-    for (let n = 0; n < 3; n++) eve.sync('s', SYNC.update, updateOf((doc) => doc.getMap('object:x').set('k', 'x'.repeat(40_000))))
+    for (let n = 0; n < 3; n++)
+      eve.sync(
+        's',
+        SYNC.update,
+        updateOf((doc) => doc.getMap('object:x').set('k', 'x'.repeat(40_000))),
+      )
     expect(await until(() => eve.refusal('s'))).toBe('too-fast')
   })
 
@@ -142,7 +163,9 @@ describe('too much', () => {
   })
 
   test('[X6] an agent has a limit over all its workers too (LIM-2)', async () => {
-    const server = await serveHere({ limits: { agentFrames: { perSecond: 1, burst: 30 }, agentBytes: { perSecond: 1, burst: 10_000 } } })
+    const server = await serveHere({
+      limits: { agentFrames: { perSecond: 1, burst: 30 }, agentBytes: { perSecond: 1, burst: 10_000 } },
+    })
     const agent = await RawClient.join(server.url, 's', await tokenFor('helper', 'agent'))
     for (let n = 0; n < 40; n++) push(agent, 's', n)
     expect(await until(() => agent.refusal('s'))).toBe('too-fast')
@@ -188,7 +211,9 @@ describe('too much', () => {
       eve.authenticate(address, token)
       eve.sync(address, SYNC.step1, EMPTY)
     }
-    await until(() => addresses.filter((address) => eve.refusal(address) === 'too-many').length === 50 - LIMITS.connectionsPerSession)
+    await until(
+      () => addresses.filter((address) => eve.refusal(address) === 'too-many').length === 50 - LIMITS.connectionsPerSession,
+    )
     const answered = new Set(eve.frames.filter(({ type }) => type === TYPE.sync).map(({ address }) => address))
     expect(answered.size).toBe(LIMITS.connectionsPerSession)
     // One that is closed makes room for another.
@@ -228,24 +253,28 @@ describe('too much', () => {
     })
   })
 
-  test('[X6] a socket that never reads is closed, with a reason, and what waits for it is dropped (LIM-5)', { timeout: 30_000 }, async () => {
-    const plenty = { perSecond: 1e9, burst: 1e9 }
-    const server = await serveHere({ limits: { unreadBytes: 200_000, connectionBytes: plenty, personBytes: plenty } })
-    const ada = await openLive({ url: server.url, id: 's' })
-    const slow = await RawClient.join(server.url, 's', await tokenFor('eve'))
-    slow.socket.pause()
-    // More than what the system itself keeps for a reader, on both sides.
-    for (let n = 0; n < 40; n++) {
-      ada.object('x').set('k', `${n}`.repeat(500_000))
-      await ada.stored()
-    }
-    const received = slow.received.length
-    slow.socket.resume()
-    await until(() => slow.closed !== null)
-    expect(slow.closed).toMatchObject({ code: 4408, reason: 'slow-reader' })
-    expect(slow.received.length - received).toBeLessThan(40)
-    expect(ada.status.connection).toBe('live')
-  })
+  test(
+    '[X6] a socket that never reads is closed, with a reason, and what waits for it is dropped (LIM-5)',
+    { timeout: 30_000 },
+    async () => {
+      const plenty = { perSecond: 1e9, burst: 1e9 }
+      const server = await serveHere({ limits: { unreadBytes: 200_000, connectionBytes: plenty, personBytes: plenty } })
+      const ada = await openLive({ url: server.url, id: 's' })
+      const slow = await RawClient.join(server.url, 's', await tokenFor('eve'))
+      slow.socket.pause()
+      // More than what the system itself keeps for a reader, on both sides.
+      for (let n = 0; n < 40; n++) {
+        ada.object('x').set('k', `${n}`.repeat(500_000))
+        await ada.stored()
+      }
+      const received = slow.received.length
+      slow.socket.resume()
+      await until(() => slow.closed !== null)
+      expect(slow.closed).toMatchObject({ code: 4408, reason: 'slow-reader' })
+      expect(slow.received.length - received).toBeLessThan(40)
+      expect(ada.status.connection).toBe('live')
+    },
+  )
 
   test('a slow reader gets a state that is larger than what may be unread (LIM-5)', async () => {
     const server = await serveHere({ limits: { unreadBytes: 100_000 } })
