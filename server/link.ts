@@ -19,6 +19,8 @@ export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' }>
 
 /** Close code of a connection that was refused for good; the reason says why. */
 const REFUSED_CODE = 4403
+/** `readyState` of a socket. */
+const OPEN = 1
 /** Sub-type of an authentication frame: a token. */
 const AUTH_TOKEN = 0
 
@@ -151,7 +153,10 @@ export class Link implements Member {
 
   /** The socket that the host was given keeps what is unread within its limit, whoever writes. */
   #write(frame: Uint8Array): void {
-    this.#connection.webSocket.send(frame)
+    const { webSocket } = this.#connection
+    webSocket.send(frame)
+    // Given up by this frame or before: whoever does not read would keep the connection for seconds.
+    if (webSocket.readyState > OPEN) this.#connection.close({ code: 4408, reason: 'slow-reader' })
   }
 
   /** At once: the host's loop would take turns, and the client may open the session again in its next frame. */
@@ -198,10 +203,10 @@ export class Link implements Member {
 
   /** Answers with what the reader lacks, and asks for what the server lacks. Encoded now, sent when it is stored. */
   #sendState(stateVector: Uint8Array): void {
-    // What waits to be sent has all that this answer would have; what is newer follows it.
-    if (this.#answering) return
     const reason = this.#options.meter.state()
     if (reason !== null) return this.refuse(reason)
+    // What waits to be sent has all that this answer would have; what is newer follows it.
+    if (this.#answering) return
     const state = syncFrame(this.address, SYNC.step2, Y.encodeStateAsUpdate(this.#document, stateVector))
     const ask = syncFrame(this.address, SYNC.step1, Y.encodeStateVector(this.#document))
     this.#answering = true

@@ -159,7 +159,7 @@ export class SocketMeter {
       this.end(4408, 'slow-reader')
       return false
     }
-    if (bytes > LARGE_FRAME_BYTES && unread <= unreadBytes) this.#allowance = unread + bytes
+    if (bytes > LARGE_FRAME_BYTES) this.#allowance = Math.max(this.#allowance, bytes)
     return true
   }
 

@@ -12,6 +12,7 @@ import { TokenClock } from '../server/token-clock.ts'
 import { openClient, openLive, texts } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
 import { RawClient, SYNC, TYPE, updateOf } from './support/raw.ts'
+import { POISON, refusePoison } from './support/refusing.ts'
 import { SECRET, tokenFor } from './support/tokens.ts'
 import { until } from './support/wait.ts'
 
@@ -309,4 +310,37 @@ describe('presence', () => {
     eve.socket.terminate()
     await until(() => ada.presence.others.length === 1)
   })
+})
+
+test('nothing of a closed connection is taken for the next one (CLI-2)', async () => {
+  const server = await serveHere({ route: () => [] })
+  const refused = refusePoison()
+  const raw = await RawClient.join(server.url, 's', await tokenFor('ada'))
+  const mark = (n: number): void =>
+    raw.frame('s', TYPE.stateless, (encoder) => {
+      const text = new TextEncoder().encode(`{"t":"mark","n":${n}}`)
+      encoder.cbuf.set([text.length, ...text], encoder.cpos)
+      encoder.cpos += text.length + 1
+    })
+  raw.sync(
+    's',
+    SYNC.update,
+    updateOf((doc) => doc.getMap('object:x').set('k', POISON)),
+  )
+  // These are on their way when the server says no; what they are about is lost with the update.
+  raw.sync(
+    's',
+    SYNC.update,
+    updateOf((doc) => doc.getMap('object:x').set('late', 1)),
+  )
+  mark(1)
+  raw.frame('s', TYPE.close, () => {})
+  raw.authenticate('s', await tokenFor('ada'))
+  raw.sync('s', SYNC.step1, Y.encodeStateVector(new Y.Doc()))
+  mark(2)
+  const marked = (n: number): boolean => raw.received.some((bytes) => Buffer.from(bytes).includes(`{"t":"marked","n":${n}}`))
+  await until(() => marked(2))
+  expect([refused.count, marked(1), raw.refusal('s')]).toEqual([1, false, 'refused-update'])
+  const bob = await openLive({ url: server.url, id: 's', as: 'bob' })
+  expect(bob.object('x').value).toEqual({})
 })

@@ -8,7 +8,7 @@ import { openSession, type OpenSession } from '../client/index.ts'
 import { textOf } from '../shared/message.ts'
 import { openLive, texts } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
-import { POISON, refuse } from './support/refusals.ts'
+import { POISON, refusePoison } from './support/refusing.ts'
 import { tokenFor } from './support/tokens.ts'
 import { until } from './support/wait.ts'
 
@@ -69,7 +69,7 @@ describe('a refused update', () => {
   test('[X7] the client goes on with a fresh replica; messages are sent again, the refused field is offered (CLI-8, CLI-9)', async () => {
     const server = await serveHere({ route: () => [] })
     const id = newId()
-    const refused = refuse()
+    const refused = refusePoison()
     const { session } = await openTab(server.url, id)
     await live(session)
     session.send('before')
@@ -115,7 +115,7 @@ describe('a refused update', () => {
     const first = await serveHere({ route: () => [] })
     await first.close()
     const id = newId()
-    const refused = refuse()
+    const refused = refusePoison()
     const { session } = await openTab(first.url, id)
     const words = ['one', `two ${POISON}`, 'three', 'four']
     const sent = words.map((text) => session.send(text))
@@ -143,7 +143,7 @@ describe('a refused update', () => {
   test('[X7] what was offered is offered again after a reload, and what was sent again is there (CLI-9)', async () => {
     const server = await serveHere({ route: () => [] })
     const id = newId()
-    const refused = refuse()
+    const refused = refusePoison()
     const { session } = await openTab(server.url, id)
     await live(session)
     session.object('form').update({ name: POISON, city: 'Bonn' })
@@ -168,7 +168,7 @@ describe('a refused update', () => {
   test('[X7] a page that ends while it heals has everything when it opens again (CLI-8)', async () => {
     const server = await serveHere({ route: () => [] })
     const id = newId()
-    const refused = refuse()
+    const refused = refusePoison()
     const { session } = await openTab(server.url, id)
     await live(session)
     session.object('cart').set('note', POISON)
@@ -184,7 +184,7 @@ describe('a refused update', () => {
   test('[X7] what is written while it heals is not lost either, and a listener that throws stops nothing (CLI-8, CLI-5)', async () => {
     const server = await serveHere({ route: () => [] })
     const id = newId()
-    const refused = refuse()
+    const refused = refusePoison()
     const { session, errors } = await openTab(server.url, id)
     await live(session)
     session.subscribe(() => {
@@ -207,7 +207,7 @@ describe('a refused update', () => {
   test('[X7] two tabs of one browser both heal, each message arrives, and none twice (CLI-10)', async () => {
     const server = await serveHere({ route: () => [] })
     const id = newId()
-    const refused = refuse()
+    const refused = refusePoison()
     const [{ session: one }, { session: two }] = [await openTab(server.url, id), await openTab(server.url, id)]
     await Promise.all([live(one), live(two)])
     one.send('old')
@@ -241,7 +241,7 @@ describe('a refused update', () => {
   test('[X7] a tab that had no server heals with the one that had, and its messages arrive (CLI-10)', async () => {
     const server = await serveHere({ route: () => [] })
     const id = newId()
-    const refused = refuse()
+    const refused = refusePoison()
     const { session: one } = await openTab(server.url, id)
     await live(one)
     const { session: two } = await openTab(server.url, id)
@@ -258,7 +258,7 @@ describe('a refused update', () => {
   test('[X7] a tab that cannot reach the server does not bring the refused replica back, and loses nothing (CLI-10)', async () => {
     const server = await serveHere({ route: () => [] })
     const id = newId()
-    const refused = refuse()
+    const refused = refusePoison()
     const { session: one } = await openTab(server.url, id)
     await live(one)
     // Its first token says who it is; there is no other, so that it never gets a connection.
@@ -315,7 +315,7 @@ describe('a refused update', () => {
   test('an app that writes what is refused again and again is slowed down, not stopped (CLI-8)', async () => {
     const server = await serveHere({ route: () => [] })
     const id = newId()
-    const refused = refuse()
+    const refused = refusePoison()
     const { session } = await openTab(server.url, id)
     await live(session)
     const times: number[] = []
@@ -332,7 +332,7 @@ describe('a refused update', () => {
 
   test('an agent whose update is refused gives that run up, and does the next one (CLI-8)', async () => {
     const server = await serveHere({ leaseMs: 1_000 })
-    const refused = refuse()
+    const refused = refusePoison()
     const ada = await openLive({ url: server.url, id: 'agents' })
     const agent = createAgent({
       url: server.url,
@@ -355,38 +355,4 @@ describe('a refused update', () => {
     await until(() => ada.run(`${good}.assistant`)?.status === 'complete', { timeoutMs: 15_000 })
     expect([ada.run(`${bad}.assistant`)?.status, refused.count > 0]).toEqual(['interrupted', true])
   }, 40_000)
-})
-
-test('nothing of a closed connection is taken for the next one (CLI-2)', async () => {
-  const server = await serveHere({ route: () => [] })
-  const refused = refuse()
-  const { RawClient, SYNC, TYPE, updateOf } = await import('./support/raw.ts')
-  const raw = await RawClient.join(server.url, 's', await tokenFor('ada'))
-  const mark = (n: number): void =>
-    raw.frame('s', TYPE.stateless, (encoder) => {
-      const text = new TextEncoder().encode(`{"t":"mark","n":${n}}`)
-      encoder.cbuf.set([text.length, ...text], encoder.cpos)
-      encoder.cpos += text.length + 1
-    })
-  raw.sync(
-    's',
-    SYNC.update,
-    updateOf((doc) => doc.getMap('object:x').set('k', POISON)),
-  )
-  // These are on their way when the server says no; what they are about is lost with the update.
-  raw.sync(
-    's',
-    SYNC.update,
-    updateOf((doc) => doc.getMap('object:x').set('late', 1)),
-  )
-  mark(1)
-  raw.frame('s', TYPE.close, () => {})
-  raw.authenticate('s', await tokenFor('ada'))
-  raw.sync('s', SYNC.step1, Y.encodeStateVector(new Y.Doc()))
-  mark(2)
-  const marked = (n: number): boolean => raw.received.some((bytes) => Buffer.from(bytes).includes(`{"t":"marked","n":${n}}`))
-  await until(() => marked(2))
-  expect([refused.count, marked(1), raw.refusal('s')]).toEqual([1, false, 'refused-update'])
-  const bob = await openLive({ url: server.url, id: 's', as: 'bob' })
-  expect(bob.object('x').value).toEqual({})
 })

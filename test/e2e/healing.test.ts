@@ -1,17 +1,15 @@
 /** Healing in a real browser: its IndexedDB, its BroadcastChannel, two tabs. */
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { build } from 'vite'
 import type { OpenSession } from '../../client/index.ts'
-import { Room } from '../../server/room.ts'
 import { findChromium } from '../../scripts/chromium.mjs'
 import { openLive, texts } from '../support/clients.ts'
 import { serveHere } from '../support/in-process.ts'
+import { POISON, refusePoison } from '../support/refusing.ts'
 import { tokenFor } from '../support/tokens.ts'
 import { until } from '../support/wait.ts'
-
-const POISON = 'POISON'
 
 /** What the page puts where the test finds it. */
 declare global {
@@ -35,14 +33,7 @@ async function bundle(): Promise<string> {
 }
 
 test('[X7] two tabs of a browser heal from a refused update, with a reload between (CLI-8, CLI-9, CLI-10)', async () => {
-  let refused = 0
-  const receive = Reflect.get(Room.prototype, 'receive') as Room['receive']
-  const spy = vi.spyOn(Room.prototype, 'receive').mockImplementation(function (this: Room, update, member) {
-    if (!Buffer.from(update).toString('latin1').includes(POISON)) return receive.call(this, update, member)
-    refused += 1
-    return 'refused-update'
-  })
-  onTestFinished(() => spy.mockRestore())
+  const refused = refusePoison()
   const script = await bundle()
   const server = await serveHere({
     route: () => [],
@@ -89,7 +80,7 @@ test('[X7] two tabs of a browser heal from a refused update, with a reload betwe
 
   await one.close()
   await two.close()
-  const before = refused
+  const before = refused.count
   const again = await openTab()
   await until(() => again.evaluate(() => window.session.refused !== null))
   expect(await offers(again)).toEqual({ cart: { note: POISON } })
@@ -98,5 +89,5 @@ test('[X7] two tabs of a browser heal from a refused update, with a reload betwe
     window.session.send('afterwards')
   })
   await until(() => texts(bob).includes('afterwards'))
-  expect([refused, await textsIn(again)]).toEqual([before, texts(bob)])
+  expect([refused.count, await textsIn(again)]).toEqual([before, texts(bob)])
 })

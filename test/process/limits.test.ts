@@ -11,6 +11,9 @@ import { tokenFor } from '../support/tokens.ts'
 import { until } from '../support/wait.ts'
 
 const MB = 1024 * 1024
+/** Here it is not the pace that is limited. */
+const PLENTY = { perSecond: 1e9, burst: 1e9 }
+const limits = { connectionFrames: PLENTY, connectionBytes: PLENTY, personFrames: PLENTY, personBytes: PLENTY, presence: PLENTY }
 
 /** What a server holds in buffers outside of its heap, in bytes, which is where unread output is. */
 async function buffers(server: ServerProcess): Promise<number> {
@@ -46,7 +49,7 @@ async function write(doc: Y.Doc, client: RawClient, session: string, times: numb
 }
 
 test('who never reads is closed, and what waits for it is bounded (LIM-1)', async () => {
-  const server = await ServerProcess.start({ synchronous: 'normal' })
+  const server = await ServerProcess.start({ synchronous: 'normal', limits })
   const sessions = ['s', 't']
   const lazy = await RawClient.open(server.url)
   const writers = await Promise.all(sessions.map(async (id) => await RawClient.join(server.url, id, await tokenFor('ada'))))
@@ -78,7 +81,7 @@ test('who never reads is closed, and what waits for it is bounded (LIM-1)', asyn
 })
 
 test('presence of others does not fill the memory for who never reads either (LIM-1)', async () => {
-  const server = await ServerProcess.start()
+  const server = await ServerProcess.start({ limits })
   const noisy = await RawClient.join(server.url, 's', await tokenFor('ada'))
   const lazy = await RawClient.join(server.url, 's', await tokenFor('eve'))
   lazy.socket.pause()
@@ -122,7 +125,7 @@ test('who asks for the state again and again without reading is closed (LIM-1)',
 })
 
 test('a session has a size that it cannot pass; a long one still opens (LIM-1)', async () => {
-  const server = await ServerProcess.start({ synchronous: 'normal' })
+  const server = await ServerProcess.start({ synchronous: 'normal', limits })
   const writer = await RawClient.join(server.url, 'long', await tokenFor('ada'))
   // Content that stays, unlike a field that is overwritten: 7 MB at a time.
   let n = 0
@@ -167,24 +170,32 @@ test('a session has a size that it cannot pass; a long one still opens (LIM-1)',
   expect(texts(other)).toEqual(['not concerned'])
 })
 
-test('a flood before the token is bounded in bytes, frames and sessions (LIM-1)', async () => {
+test('a flood before the token is bounded in bytes, frames and sessions (LIM-1, LIM-6)', async () => {
   const server = await ServerProcess.start()
-  const floods: ((client: RawClient) => void)[] = [
-    (client) => {
-      for (let n = 0; n < 101; n++) client.sync(`s${n}`, SYNC.step1, new Uint8Array([0]))
-    },
-    (client) => {
-      for (let n = 0; n < 1_001; n++) client.sync('s', SYNC.step1, new Uint8Array([0]))
-    },
-    (client) => {
-      for (let n = 0; n < 6; n++)
-        client.frame('s', TYPE.sync, (encoder) => encoding.writeVarUint8Array(encoder, new Uint8Array(MB)))
-    },
+  const token = await tokenFor('eve')
+  const floods: [flood: (client: RawClient) => void, reason: string | RegExp][] = [
+    [
+      (client) => {
+        for (let n = 0; n < LIMITS.strayFrames.burst + 1_000; n++) client.sync('s', SYNC.step1, new Uint8Array([0]))
+      },
+      'too-fast',
+    ],
+    [(client) => client.frame('s', TYPE.sync, (encoder) => encoding.writeVarUint8Array(encoder, new Uint8Array(MB))), 'too-big'],
+    // As one piece, so that no token is checked before all have come.
+    [
+      (client) => {
+        const stream = (client.socket as unknown as { _socket: Socket })._socket
+        stream.cork()
+        for (let n = 0; n <= LIMITS.sessionsPerSocket; n++) client.authenticate(`s${n}`, token)
+        stream.uncork()
+      },
+      /Reset Connection|too-many/,
+    ],
   ]
-  for (const flood of floods) {
+  for (const [flood, reason] of floods) {
     const client = await RawClient.open(server.url)
     flood(client)
-    await until(() => client.closed)
-    expect(client.closed?.reason).toBe('Reset Connection')
+    const last = `s${LIMITS.sessionsPerSocket}`
+    expect(await until(() => client.closed?.reason ?? client.refusal(last))).toMatch(reason)
   }
 })
