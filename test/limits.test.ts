@@ -8,7 +8,7 @@ import { Traffic, type ConnectionMeter } from '../server/traffic.ts'
 import type { Participant } from '../shared/participant.ts'
 import { openClient, openLive, texts } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
-import { RawClient, SYNC, TYPE, updateOf } from './support/raw.ts'
+import { describeObject, RawClient, SYNC, TYPE, updateOf } from './support/raw.ts'
 import { tokenFor } from './support/tokens.ts'
 import { until } from './support/wait.ts'
 
@@ -108,7 +108,7 @@ describe('too much', () => {
       session,
       SYNC.update,
       updateOf((doc) => {
-        doc.getArray('objects').push([{ name: 'x', kind: 'map', writers: ['user', 'agent', 'support'] }])
+        describeObject(doc, 'x')
         doc.getMap('object:x').set('k', n)
       }),
     )

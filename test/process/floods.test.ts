@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import * as Y from 'yjs'
 import { openLive, texts } from '../support/clients.ts'
-import { RawClient, SYNC, TYPE, updateOf } from '../support/raw.ts'
+import { describeObject, RawClient, SYNC, TYPE, updateOf } from '../support/raw.ts'
 import { ServerProcess } from '../support/server.ts'
 import { tokenFor } from '../support/tokens.ts'
 import { until } from '../support/wait.ts'
@@ -12,6 +12,7 @@ import { until } from '../support/wait.ts'
 const EMPTY = Y.encodeStateVector(new Y.Doc())
 /** A megabyte of content in a session, so that each question for its state is dear. */
 const STATE = updateOf((doc) => {
+  describeObject(doc, 'x')
   for (let n = 0; n < 20; n++) doc.getMap('object:x').set(`k${n}`, 'x'.repeat(50_000))
 })
 
@@ -21,6 +22,7 @@ async function small(url: string, token: string): Promise<void> {
   const doc = new Y.Doc()
   const updates: Uint8Array[] = []
   doc.on('update', (update: Uint8Array) => updates.push(update))
+  describeObject(doc, 'x')
   for (let n = 0; n < 20_000; n++) doc.getMap('object:x').set(`k${n % 10}`, n)
   for (let round = 0; round < 5; round++) {
     const eve = await RawClient.open(url)
@@ -76,7 +78,7 @@ async function deep(url: string, token: string): Promise<void> {
   for (const depth of [100_000, 3_000_000]) {
     const eve = await RawClient.join(url, 'flooded', token)
     eve.sync('flooded', SYNC.update, nested(depth))
-    expect(await until(() => eve.refusal('flooded'))).toBe('malformed')
+    expect(await until(() => eve.refusal('flooded'))).toBe('too-big')
   }
 }
 
