@@ -5,6 +5,7 @@ import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { CLOSE_REASONS, SessionError, type CloseReason, type Report } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
+import { AGENT_NAME } from '../shared/limits.ts'
 import { controlDocument, type LeaseRef, type ServerMessage } from '../shared/wire.ts'
 import { AgentRun } from './agent-run.ts'
 import { Connection, type ConnectionState } from './connection.ts'
@@ -52,7 +53,7 @@ export interface Agent {
 /** Starts a worker. It reconnects by itself, and keeps its runs while it does. */
 export function createAgent(options: AgentOptions): Agent {
   if (typeof options.run !== 'function') throw new SessionError('bad-argument', 'createAgent needs a function `run`.')
-  if (!/^[A-Za-z0-9_-]{1,64}$/.test(options.name)) {
+  if (!AGENT_NAME.test(options.name)) {
     throw new SessionError(
       'bad-argument',
       `An agent's name is 1 to 64 of A-Z a-z 0-9 _ -; it is ${JSON.stringify(options.name)}.`,
@@ -71,6 +72,8 @@ export function createAgent(options: AgentOptions): Agent {
 const LINGER_MS = 30_000
 /** How long a run may take to appear in its session after it was assigned. */
 const APPEAR_MS = 15_000
+/** Well below a lease: after an outage of the server a worker must be back while it still holds its runs. */
+const LONGEST_RETRY_MS = 2_000
 /** Heartbeats per lease: two may be lost. */
 const RENEWALS = 3
 
@@ -113,7 +116,7 @@ class Worker implements Agent {
     this.name = options.name
     this.#options = options
     this.#report = options.onError ?? ((error, { stage }) => console.error(`polylogue agent ${options.name}:`, stage, error))
-    this.#socket = new Socket(options.url)
+    this.#socket = new Socket(options.url, LONGEST_RETRY_MS)
     this.#control = this.#connect(controlDocument(options.name), this.#controlDoc, this.#controlAwareness, {
       onState: (state, reason) => this.#setState(state, reason),
       onMessage: (message) => this.#receive(message),

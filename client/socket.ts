@@ -16,12 +16,13 @@ export class Socket {
   #probe: ReturnType<typeof setTimeout> | undefined
   #onProbe: (() => void)[] = []
 
-  constructor(url: string) {
+  /** @param longestRetryMs longest pause between two attempts. */
+  constructor(url: string, longestRetryMs: number = RETRY_LONGEST_MS) {
     this.provider = new HocuspocusProviderWebsocket({
       url,
       delay: RETRY_FIRST_MS,
       minDelay: RETRY_FIRST_MS,
-      maxDelay: RETRY_LONGEST_MS,
+      maxDelay: longestRetryMs,
       onMessage: () => this.#alive(),
     })
     // The provider would keep frames for the next socket. Everything is told anew when that opens, and a CLOSE from before

@@ -90,6 +90,7 @@ export class Dispatcher {
     const worker: Worker = { id, agent, link, slots, runs: new Set() }
     this.#workers.set(link, worker)
     await this.renew(link, leases)
+    await this.#remind(worker, leases)
     this.#assign(agent)
   }
 
@@ -149,8 +150,7 @@ export class Dispatcher {
       }
       this.#open.delete(job.run)
       await grant(claimed)
-      const { run, session, input, generation } = claimed
-      worker.link.tell({ t: 'assign', run, session, input, generation, leaseMs })
+      this.#tell(claimed, worker)
     } catch (error) {
       worker.runs.delete(job.run)
       this.#storeFailed = true
@@ -158,6 +158,30 @@ export class Dispatcher {
     } finally {
       this.#assigning.delete(job.run)
     }
+  }
+
+  /** Tells a worker again what it was given but does not know of: the word went with its connection, or with a server. */
+  async #remind(worker: Worker, leases: readonly LeaseRef[]): Promise<void> {
+    const { store, leaseMs, grant, report } = this.#options
+    const known = new Set(leases.map(({ run }) => run))
+    for (const job of await store.jobs()) {
+      if (job.worker !== worker.id || job.agent !== worker.agent || known.has(job.run) || this.#assigning.has(job.run)) continue
+      try {
+        if (!(await store.renew(job.run, job.generation, leaseMs))) continue
+        worker.runs.add(job.run)
+        // The claim may have been stored without it.
+        await grant(job)
+        this.#tell(job, worker)
+      } catch (error) {
+        report(error, { stage: 'assign', run: job.run })
+      }
+    }
+  }
+
+  #tell({ run, session, input, generation }: Job, worker: Worker): void {
+    // It may have come back over another connection since.
+    const now = [...this.#workers.values()].find(({ id }) => id === worker.id) ?? worker
+    now.link.tell({ t: 'assign', run, session, input, generation, leaseMs: this.#options.leaseMs })
   }
 
   async #sweep(): Promise<void> {

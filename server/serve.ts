@@ -8,7 +8,7 @@ import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { SessionError, type Report } from '../shared/errors.ts'
-import { LIMITS, MAX_FRAME_BYTES, type Limits } from '../shared/limits.ts'
+import { AGENT_NAME, LIMITS, MAX_AGENTS_PER_INPUT, MAX_FRAME_BYTES, type Limits } from '../shared/limits.ts'
 import { createAccess, type AccessOptions } from './access.ts'
 import type { Route } from './clerk.ts'
 import { LEASE_MS } from './dispatch.ts'
@@ -216,6 +216,8 @@ async function close(
 
 const routeByName: Route = ({ to }) => to ?? ['assistant']
 
+const isAgentName = (name: unknown): name is string => typeof name === 'string' && AGENT_NAME.test(name)
+
 /**
  * A routing function that throws, or gives something else than a list, must not undo an accepted message: it then asks
  * nobody, and is reported.
@@ -224,7 +226,7 @@ function guardRoute(route: Route, report: Report): Route {
   return (input) => {
     try {
       const agents: unknown = route(input)
-      if (Array.isArray(agents)) return agents.filter((agent) => typeof agent === 'string')
+      if (Array.isArray(agents)) return agents.filter(isAgentName).slice(0, MAX_AGENTS_PER_INPUT)
       throw new TypeError(`route must give a list of agents' names; it gave ${typeof agents}.`)
     } catch (error) {
       report(error, { stage: 'route', session: input.session })

@@ -30,6 +30,12 @@ export const MAX_SEGMENT_CHARS = 16_384
 /** Bytes of accepted but not yet stored updates, over all sessions, above which the server refuses further writes. */
 export const MAX_UNSTORED_BYTES: number = 64 * 1024 * 1024
 
+/** Agents that one input may ask; each gets a run and a job. */
+export const MAX_AGENTS_PER_INPUT = 16
+
+/** What an agent's name must match. */
+export const AGENT_NAME: RegExp = /^[A-Za-z0-9_-]{1,64}$/
+
 /** What a session's name must match: it stands in every frame, so it is short; 12 characters by default. */
 export const SESSION_NAME: RegExp = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 

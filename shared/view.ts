@@ -115,7 +115,8 @@ export class ViewBuilder {
         const run = this.#readRun(record)
         if (run !== undefined) runs.push(run)
       }
-      this.#runList = runs.sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
+      // Of one millisecond they stay as the server has added them.
+      this.#runList = runs.sort((a, b) => a.at - b.at)
     }
     return this.#runList
   }

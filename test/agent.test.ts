@@ -241,8 +241,12 @@ describe('giving runs', () => {
   })
 
   test('an agent whose token does not open a session says so, and does not keep the run', async () => {
-    const { url } = await serveHere({ leaseMs: 1_000 })
+    const { url } = await serveHere({ leaseMs: 1_000, route: ({ to }) => to ?? ['assistant'] })
     const a = await openLive({ url, id: 's' })
+    const gate = new Gate()
+    await startAgent({ url, name: 'slow', run: () => gate.passed })
+    const slow = a.send('Take your time', { to: ['slow'] })
+    await ended(a, `${slow}.slow`, 'active')
     const narrow = await startAgent({ url, token: () => tokenFor('assistant', 'agent', ['other']) })
     const id = a.send('Hi')
     await until(() => narrow.reported.length > 0)
@@ -251,6 +255,10 @@ describe('giving runs', () => {
     await narrow.agent.close()
     await startAgent({ url })
     await ended(a, `${id}.assistant`)
+    // Meanwhile leases have run out, but not of a run that is worked on.
+    expect(a.run(`${slow}.slow`)?.status).toBe('active')
+    gate.open()
+    await ended(a, `${slow}.slow`)
   })
 
   test('an agent that is not let in says so; options out of range throw at once', async () => {

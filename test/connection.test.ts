@@ -5,6 +5,7 @@ import { memoryStore, type Store } from '../server/index.ts'
 import { startAgent } from './support/agent.ts'
 import { ChaosProxy } from './support/chaos-proxy.ts'
 import { openClient, openLive, texts } from './support/clients.ts'
+import { FaultyStore } from './support/faulty-store.ts'
 import { serveHere } from './support/in-process.ts'
 import { storedDocument, storedTexts } from './support/stored.ts'
 import { tokenFor } from './support/tokens.ts'
@@ -78,6 +79,20 @@ describe('a client is in step again by itself (CLI-6)', () => {
     await a.stored()
     expect((await storedDocument(store, 's')).getMap('object:count').toJSON()).toEqual(a.object('count').value)
     expect((await store.read('s')).lastSeq).toBeLessThanOrEqual(2)
+  })
+
+  test('when the server could not load the session at first', async () => {
+    const faulty = new FaultyStore(memoryStore())
+    const { url } = await serveHere({ store: faulty.store, route: () => [] })
+    faulty.failingReads = 2
+    const a = await openClient({ url, id: 's' })
+    const states = new Set<string>()
+    a.subscribe(() => states.add(a.status.connection), 'status')
+    const id = a.send('hello')
+    await until(() => a.delivery(id) === 'sent')
+    expect(faulty.failingReads).toBe(0)
+    expect(states).not.toContain('refused')
+    expect(await storedTexts(faulty.store, 's')).toEqual(['hello'])
   })
 
   test('when a token could not be had at first', async () => {

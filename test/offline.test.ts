@@ -1,5 +1,6 @@
 /** Sessions on a device: with no server, over reloads, in several tabs. */
-import { describe, expect, test } from 'vitest'
+import { IDBDatabase, IDBFactory, IDBObjectStore } from 'fake-indexeddb'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { texts } from './support/clients.ts'
 import { Device } from './support/device.ts'
 import { live, Network, stampedIn } from './support/network.ts'
@@ -50,11 +51,14 @@ describe('with no server', () => {
     const [a, b] = [await net.open(one), await net.open(two, 'bob')]
     await live(a, b)
     await net.away(a, b)
-    a.object('cart').update({ apples: 2, both: 'a' })
+    const list = ['x']
+    a.object('cart').update({ apples: 2, both: 'a', list })
+    list.push('not written')
+    expect(a.object('cart').get('list')).toEqual(['x'])
     b.object('cart').update({ pears: 3, both: 'b' })
     await net.back(a, b)
-    await until(() => [a, b].every((session) => Object.keys(session.object('cart').value).length === 3))
-    expect(a.object('cart').value).toMatchObject({ apples: 2, pears: 3 })
+    await until(() => [a, b].every((session) => Object.keys(session.object('cart').value).length === 4))
+    expect(a.object('cart').value).toMatchObject({ apples: 2, pears: 3, list: ['x'] })
     expect(a.object('cart').value).toEqual(b.object('cart').value)
     await until(() => a.status.onServer && b.status.onServer)
     expect((await storedDocument(net.store, 's')).getMap('object:cart').toJSON()).toEqual(a.object('cart').value)
@@ -95,6 +99,13 @@ describe('with no server', () => {
     expect(after.me).toMatchObject({ id: 'ada' })
     expect(after.status).toMatchObject({ onServer: true, onDevice: true })
     expect(after.status.connection).not.toBe('live')
+    await after.close()
+    // A network that swallows what is sent: the token is not waited for.
+    const never = (): Promise<string> => new Promise<string>(() => {})
+    const startedAt = performance.now()
+    const swallowed = await device.open({ url: net.proxy.url, token: never })
+    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    expect(texts(swallowed)).toEqual(['stored'])
   })
 
   test('[O5] two tabs of one browser see each other at once', async () => {
@@ -124,6 +135,9 @@ describe('with no server', () => {
 
   test('a tab that closes while it opens leaves nothing behind that would be told', async () => {
     const [net, device] = [await Network.start(), new Device()]
+    const opened = vi.spyOn(IDBFactory.prototype, 'open')
+    const closed = vi.spyOn(IDBDatabase.prototype, 'close')
+    onTestFinished(() => void vi.restoreAllMocks())
     await net.visit(device)
     const one = await net.open(device)
     for (let turns = 0; turns < 12; turns++) {
@@ -137,6 +151,10 @@ describe('with no server', () => {
     await until(() => one.status.onDevice)
     const last = await net.open(device)
     expect(texts(last)).toHaveLength(12)
+    await one.close()
+    await last.close()
+    expect([device.channels, closed.mock.calls.length]).toEqual([0, opened.mock.calls.length])
+    expect(opened.mock.calls.length).toBeGreaterThan(3)
     expect(device.reported.filter((error) => String(error) !== 'Error: No network')).toEqual([])
   })
 
@@ -202,6 +220,43 @@ describe('where a write is', () => {
     await after.close()
     net.proxy.down()
     expect((await net.open(device)).status.onServer).toBe(true)
+  })
+
+  test('a device that has no room for a moment has the write when it has room again (CLI-3)', async () => {
+    const [net, device] = [await Network.start(), new Device()]
+    await net.visit(device)
+    const a = await net.open(device)
+    const full = vi.spyOn(IDBObjectStore.prototype, 'add').mockImplementation(() => {
+      throw new DOMException('No room left', 'QuotaExceededError')
+    })
+    a.send('first')
+    await until(() => device.reported.some((error) => error instanceof DOMException))
+    expect(a.status.onDevice).toBe(false)
+    full.mockRestore()
+    a.send('second')
+    await until(() => a.status.onDevice)
+    await a.close()
+    expect(texts(await net.open(device))).toEqual(['first', 'second'])
+  })
+
+  test('hundreds of writes are folded into one, and two tabs that fold lose nothing of each other', async () => {
+    const [net, device] = [await Network.start(), new Device()]
+    await net.visit(device)
+    const [one, two] = [await net.open(device), await net.open(device)]
+    let rows = 0
+    for (let i = 0; i < 160; i++) {
+      one.object('one').set(`f${i}`, i)
+      two.object('two').set(`f${i}`, i)
+      await until(() => one.status.onDevice && two.status.onDevice)
+      rows = Math.max(rows, await device.rows())
+    }
+    await one.close()
+    await two.close()
+    // Each tab writes its own rows and those that it hears of: three hundred are folded.
+    expect(rows).toBeGreaterThan(300)
+    expect(await device.rows()).toBeLessThan(300)
+    const after = await net.open(device)
+    for (const name of ['one', 'two']) expect(Object.keys(after.object(name).value)).toHaveLength(160)
   })
 
   test('[O7] a device that gives no storage is told of as such, and still chats', async () => {

@@ -6,6 +6,7 @@ import * as Y from 'yjs'
 import { createAgent } from '../client/agent.ts'
 import { mintToken, memoryStore, type ServeOptions } from '../server/index.ts'
 import { SessionError } from '../shared/errors.ts'
+import type { LeaseRef } from '../shared/wire.ts'
 import { openClient, openLive, texts } from './support/clients.ts'
 import { FaultyStore } from './support/faulty-store.ts'
 import { serveHere } from './support/in-process.ts'
@@ -310,6 +311,37 @@ describe('bad input', () => {
     await ada.stored()
     expect(texts(ada)).toEqual(['short'])
   })
+})
+
+test('a worker that comes back is told again what it was given but does not know of, and nothing else (RUN-3)', async () => {
+  const server = await serveHere()
+  const ada = await openLive({ url: server.url, id: 's' })
+  const token = await tokenFor('assistant', 'agent')
+  const control = '~agent.assistant'
+  const join = async (leases: readonly LeaseRef[]): Promise<RawClient> => {
+    const worker = await RawClient.open(server.url)
+    worker.authenticate(control, token)
+    worker.tell(control, { t: 'worker', worker: 'w1', slots: 5, leases })
+    return worker
+  }
+  const first = await join([])
+  const input = ada.send('hello')
+  const assign = { t: 'assign', run: `${input}.assistant`, session: 's', input, generation: 1, leaseMs: 10_000 }
+  await until(() => first.told(control).length > 0)
+  expect(first.told(control)).toEqual([assign])
+  first.socket.terminate()
+
+  // It never heard of it: the same lease, not a second one.
+  const second = await join([])
+  await until(() => second.told(control).length > 0)
+  expect(second.told(control)).toEqual([assign])
+  second.socket.terminate()
+
+  const third = await join([{ run: assign.run, generation: 1 }])
+  const elsewhere = await openLive({ url: server.url, id: 't' })
+  const next = elsewhere.send('hello')
+  await until(() => third.told(control).length > 0)
+  expect(third.told(control)).toEqual([expect.objectContaining({ run: `${next}.assistant` })])
 })
 
 /** Functions of whoever embeds the server, broken in one way each. */

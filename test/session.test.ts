@@ -9,6 +9,7 @@ import { Gate, startAgent, type StartedAgent } from './support/agent.ts'
 import { ChaosProxy } from './support/chaos-proxy.ts'
 import { openClient, openLive, texts } from './support/clients.ts'
 import { canonical } from './support/document.ts'
+import { FaultyStore } from './support/faulty-store.ts'
 import { serveHere } from './support/in-process.ts'
 import { storedDocument, storedTexts, storedView } from './support/stored.ts'
 import { tokenFor } from './support/tokens.ts'
@@ -249,6 +250,20 @@ describe('storing', () => {
     expect(await storedTexts(inner, 's')).toEqual(['Hello'])
     expect(a.status.onServer).toBe(true)
     await until(() => a.delivery(id) === 'sent' && texts(b).length === 1)
+  })
+
+  test('[O7] a server that cannot store says so; what is written meanwhile stays pending, and is sent by itself', async () => {
+    const faulty = new FaultyStore(memoryStore())
+    const { url } = await serveHere({ store: faulty.store, route: () => [] })
+    const [a, b] = [await openLive({ url, id: 's' }), await openLive({ url, id: 's', as: 'bob' })]
+    faulty.appendError = new Error('The disk is full.')
+    const id = a.send('Hello')
+    await until(() => a.status.stalled && b.status.stalled)
+    expect([a.delivery(id), a.status.onServer, texts(b)]).toEqual(['sending', false, []])
+    faulty.appendError = null
+    await until(() => a.delivery(id) === 'sent' && a.status.onServer)
+    await until(() => !a.status.stalled && texts(b).length === 1)
+    expect(await storedTexts(faulty.store, 's')).toEqual(['Hello'])
   })
 
   test('a thousand writes in one turn ask once whether they are stored', async () => {

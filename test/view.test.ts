@@ -224,6 +224,18 @@ describe('order and duplicates (DOC-4)', () => {
     expect(idsOf(view.view.messages)).toEqual(['c'])
   })
 
+  test('runs stand in the order in which they were asked for, also within one millisecond', () => {
+    const { doc, view } = watch([])
+    for (const [id, at] of [
+      ['z', 2],
+      ['b', 2],
+      ['c', 2],
+      ['a', 1],
+    ] as const)
+      addRun(doc, id, 'q', at)
+    expect(view.view.runs.map(({ id }) => id)).toEqual(['a', 'z', 'b', 'c'])
+  })
+
   test('of two runs with one id the first counts, and the other one when that is gone', () => {
     const { doc, view } = watch([])
     const [one, two] = [addRun(doc, 'r', 'q'), addRun(doc, 'r', 'q')]

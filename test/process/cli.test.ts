@@ -75,7 +75,8 @@ test('told to end under load, and started again, it loses nothing, and everybody
   for (const id of ['a', 'b']) sessions.push(await LoadedSession.open({ url, id, chance, agents: () => ['assistant'] }))
   for (let restart = 0; restart < 3; restart++) {
     await until(() => sessions.every(({ isLive }) => isLive) && agent.connection === 'live', { timeoutMs: 15_000 })
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    const before = sessions.map(({ shownChars }) => shownChars)
+    await until(() => sessions.every(({ shownChars }, index) => shownChars > before[index]! + 200), { timeoutMs: 15_000 })
     expect(await child.kill('SIGTERM')).toEqual({ code: 0, signal: null })
     expect(logOf(child).at(-1)).toMatchObject({ msg: 'closed', stored: true })
     await Promise.all(sessions.map((session) => session.offline()))
@@ -88,7 +89,7 @@ test('told to end under load, and started again, it loses nothing, and everybody
   const recovered = await recover(file, ['a', 'b'])
   expect(sessions.flatMap((session) => session.missing(recovered.get(session.id)!))).toEqual([])
   const runs = [...recovered.values()].flatMap(({ view }) => view.runs)
-  expect(runs.length).toBeGreaterThan(5)
+  expect(runs.length).toBeGreaterThan(2)
   expect(runs.filter(({ status }) => status !== 'complete')).toEqual([])
 })
 

@@ -41,7 +41,11 @@ test(
     for (let kill = 1; kill <= KILLS; kill++) {
       server.prepare()
       const isEarly = chance.bool(0.2)
-      if (!isEarly) await until(() => sessions.every(({ isLive }) => isLive), { timeoutMs: 10_000, what: () => `all to be back: ${sessions.join()}` })
+      if (!isEarly)
+        await until(() => sessions.every(({ isLive }) => isLive), {
+          timeoutMs: 10_000,
+          what: () => `all to be back: ${sessions.join()}`,
+        })
       await new Promise((resolve) => setTimeout(resolve, chance.int(0, isEarly ? LONGEST_RETURN_MS : LONGEST_LIFE_MS)))
       await server.kill()
       await Promise.all(sessions.map((session) => session.offline()))

@@ -2,17 +2,12 @@
  * A whole session by chance: users, support and agents who write, stream, cancel and hand over, over a network that shuffles,
  * doubles, delays and loses, with a server that crashes. One seed makes one history.
  */
-import { expect } from 'vitest'
-import * as Y from 'yjs'
 import type { Session } from '../../client/session.ts'
 import type { Run } from '../../shared/entries.ts'
-import { rootsOf } from '../../shared/layout.ts'
-import { textOf } from '../../shared/message.ts'
 import type { Participant } from '../../shared/participant.ts'
 import { hasEnded, RUN_TABLE, type RunStatus } from '../../shared/run.ts'
-import { ViewBuilder } from '../../shared/view.ts'
-import { canonical } from '../support/document.ts'
 import { Chance } from '../support/random.ts'
+import { checkAtRest, type Sent } from './invariants.ts'
 import { Peer, type PeerOptions } from './peer.ts'
 import { SimServer } from './server.ts'
 import { Worker } from './worker.ts'
@@ -47,7 +42,7 @@ export class Simulation {
   #time = 1_000
   #clientId = 0
   /** Messages in the order in which each replica sent them. */
-  readonly #sent = new Map<Peer, { id: string; text: string }[]>()
+  readonly #sent = new Map<Peer, Sent[]>()
   readonly #written = new Map<string, string>()
   /** Whatever anybody has ever seen: it may never be seen otherwise. */
   readonly #seqOf = new Map<string, number>()
@@ -75,7 +70,14 @@ export class Simulation {
         await turns()
       }
       await this.#comeToRest()
-      this.#check()
+      checkAtRest({
+        server: this.#server.document,
+        stored: this.#server.stored,
+        peers: this.#peers.map(({ doc, session }) => ({ doc, view: session.view })),
+        sent: [...this.#sent.values()],
+        written: this.#written,
+        chance: this.chance,
+      })
     } finally {
       for (const peer of this.#peers) peer.destroy()
     }
@@ -142,7 +144,7 @@ export class Simulation {
       default: {
         const text = `${chance.pick(['both', 'one', 'none'])} ${chance.word()}`
         const id = session.send(text)
-        this.#sent.set(peer, [...(this.#sent.get(peer) ?? []), { id, text }])
+        this.#sent.set(peer, [...(this.#sent.get(peer) ?? []), { by: peer.me.id, id, text }])
         return `${who} sends ${id}: ${text}`
       }
     }
@@ -268,83 +270,6 @@ export class Simulation {
       if (isAtRest) return
     }
     throw new Error(`It never comes to rest: jobs ${JSON.stringify([...this.#server.jobs.values()])}`)
-  }
-
-  /** What must hold at rest. */
-  #check(): void {
-    const docs = [this.#server.document as Y.Doc, ...this.#peers.map(({ doc }) => doc)]
-    const [first] = docs
-    const bytes = canonical(first as Y.Doc)
-    for (const doc of docs) {
-      expect([doc.store.pendingStructs, doc.store.pendingDs], 'nothing waits').toEqual([null, null])
-      expect(Buffer.from(canonical(doc)).equals(Buffer.from(bytes)), '[S6] all have the same bytes').toBe(true)
-    }
-    for (const updates of [this.#server.stored, this.#shuffledTwice()]) {
-      const doc = new Y.Doc()
-      for (const update of updates) Y.applyUpdate(doc, update)
-      expect(
-        Buffer.from(canonical(doc)).equals(Buffer.from(bytes)),
-        '[S6] the store gives the same, in any order and twice',
-      ).toBe(true)
-    }
-    const fresh = new ViewBuilder(first as Y.Doc, (error) => this.#fail(error))
-    const view = { ...fresh.view, participants: [...fresh.view.participants] }
-    for (const { session } of this.#peers) {
-      expect({ ...session.view, participants: [...session.view.participants] }, 'all see the same').toEqual(view)
-    }
-    this.#checkMessages(fresh)
-    this.#checkRuns(fresh)
-    fresh.destroy()
-  }
-
-  #checkMessages({ view: { messages, runs } }: ViewBuilder): void {
-    expect(rootsOf(this.#server.document as Y.Doc).messages.length, 'no message is there twice').toBe(messages.length)
-    expect(
-      messages.map(({ metadata }) => metadata.seq),
-      '[S8] every stamp is there, once',
-    ).toEqual(messages.map((_, index) => index + 1))
-    for (const [peer, sent] of this.#sent) {
-      const received = messages.filter(({ id }) => sent.some((message) => message.id === id))
-      expect(
-        received.map((message) => ({ id: message.id, text: textOf(message) })),
-        `all of ${name(peer)}, in order`,
-      ).toEqual(sent)
-      expect(
-        received.filter(({ metadata }) => metadata.by !== peer.me.id),
-        'under the name of its author',
-      ).toEqual([])
-    }
-    const replies = messages.filter(({ metadata }) => metadata.run !== undefined)
-    expect(new Set(replies.map(({ metadata }) => metadata.run)).size, '[S1] a run has one reply').toBe(replies.length)
-    expect(messages.length).toBe(replies.length + [...this.#sent.values()].flat().length)
-    for (const reply of replies) {
-      const run = runs.find(({ id }) => id === reply.metadata.run)
-      const written = this.#written.get(run?.id ?? '') ?? ''
-      expect(written.startsWith(textOf(reply)), `the reply of ${run?.id} is what was written: ${written}`).toBe(true)
-      expect(run?.status === 'complete' || run?.status === 'error' ? textOf(reply) : written, 'and all of it').toBe(written)
-    }
-  }
-
-  #checkRuns({ view: { runs } }: ViewBuilder): void {
-    expect(
-      runs.filter(({ status }) => !hasEnded(status)),
-      'every run has ended',
-    ).toEqual([])
-    expect(new Set(runs.map(({ id }) => id)).size, 'a run is there once').toBe(runs.length)
-    for (const { id, steps } of runs)
-      expect(
-        steps.filter(({ status }) => status === 'running'),
-        `steps of ${id}`,
-      ).toEqual([])
-  }
-
-  #shuffledTwice(): Uint8Array[] {
-    const updates = [...this.#server.stored, ...this.#server.stored]
-    for (let i = updates.length - 1; i > 0; i--) {
-      const j = this.chance.int(0, i)
-      ;[updates[i], updates[j]] = [updates[j] as Uint8Array, updates[i] as Uint8Array]
-    }
-    return updates
   }
 
   #fail(error: unknown): never {

@@ -9,6 +9,7 @@ import {
   IDBCursor,
   IDBRequest,
 } from 'fake-indexeddb'
+import { openDB } from 'idb'
 import { onTestFinished, vi } from 'vitest'
 import { openSession, type OpenSession } from '../../client/index.ts'
 import { tokenFor } from './tokens.ts'
@@ -64,6 +65,16 @@ export class Device {
     onTestFinished(() => session.close())
     await session.ready
     return session
+  }
+
+  /** How many updates its one database holds. */
+  async rows(): Promise<number> {
+    const factory = this.#indexedDB as IDBFactory
+    const [database] = await factory.databases()
+    const db = await openDB(database?.name ?? '')
+    const count = await db.count('updates')
+    db.close()
+    return count
   }
 
   /** An event of the page, such as `online`, or `visibilitychange` with what is visible then. */

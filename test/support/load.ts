@@ -76,6 +76,12 @@ export class LoadedSession {
     return this.#writer.status.connection === 'live' && this.#reader.status.connection === 'live'
   }
 
+  /** How much of the agents' replies the reader has seen. */
+  get shownChars(): number {
+    const replies = this.#reader.view.messages.filter(({ role }) => role === 'assistant')
+    return replies.reduce((sum, reply) => sum + textOf(reply).length, 0)
+  }
+
   /** For an error: where both are. */
   toString(): string {
     return JSON.stringify({ id: this.id, writer: this.#writer.status, reader: this.#reader.status })

@@ -4,6 +4,7 @@ import * as encoding from 'lib0/encoding'
 import { onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import * as Y from 'yjs'
+import { encodeMessage, readServerMessage, type ClientMessage, type ServerMessage } from '../../shared/wire.ts'
 import { until } from './wait.ts'
 
 export interface Frame {
@@ -78,6 +79,17 @@ export class RawClient {
       encoding.writeVarUint(encoder, sub)
       encoding.writeVarUint8Array(encoder, bytes)
     })
+  }
+
+  /** Sends a message of ours, as workers and marks do. */
+  tell(session: string, message: ClientMessage): void {
+    this.frame(session, TYPE.stateless, (encoder) => encoding.writeVarString(encoder, encodeMessage(message)))
+  }
+
+  /** The messages of ours that came for a session. */
+  told(session: string): ServerMessage[] {
+    const frames = this.frames.filter(({ address, type }) => address === session && type === TYPE.stateless)
+    return frames.map(({ decoder }) => readServerMessage(decoding.readVarString(decoder))!)
   }
 
   /** Shows something; `json` need not be any. */
