@@ -97,7 +97,7 @@ export class LocalStore {
     store.#generation = Number((await db.get('meta', GENERATION)) ?? 0)
     const updates = await db.getAll('updates')
     store.#rows = updates.length
-    store.#apply(updates, options.doc)
+    store.#apply(updates, options.doc, store.#generation)
     options.doc.on('update', store.#onUpdate)
     if (typeof window !== 'undefined') window.addEventListener('pagehide', store.#onHide)
     return store
@@ -253,7 +253,7 @@ export class LocalStore {
     const rows = transaction.objectStore('updates')
     const stored = transaction.objectStore('meta').get(GENERATION)
     if (this.#rows < FOLD_AT_ROWS) {
-      const added = rows.add(this.#tagged(merged))
+      const added = rows.add(tagged(merged, this.#generation))
       // Not when the answers are there: a page that goes away would not live to give that word.
       transaction.commit()
       await Promise.all([added, transaction.done])
@@ -263,10 +263,10 @@ export class LocalStore {
     }
     if (((await stored) ?? 0) !== this.#generation) return await this.#setAside(null)
     // Another tab may have added rows that this one has not seen: they are read in before the rows are replaced.
-    const others = this.#apply(await rows.getAll(), this.#doc)
+    const others = this.#apply(await rows.getAll(), this.#doc, this.#generation)
     await rows.clear()
     for (const other of others) await rows.add(other)
-    await rows.add(this.#tagged(Y.encodeStateAsUpdate(this.#doc)))
+    await rows.add(tagged(Y.encodeStateAsUpdate(this.#doc), this.#generation))
     await transaction.done
     this.#rows = 1 + others.length
   }
@@ -281,18 +281,11 @@ export class LocalStore {
     this.#options.onSuperseded?.()
   }
 
-  #tagged(update: Uint8Array): Row {
-    return this.#generation === 0 ? update : { generation: this.#generation, update }
-  }
-
-  /**
-   * Puts the rows of the present generation into a document; gives the others. A row that does not decode is reported, and
-   * does not keep the others from being read.
-   */
-  #apply(rows: readonly Row[], doc: Y.Doc): Row[] {
+  /** Puts the rows of a generation into a document; gives the others. One that does not decode is reported, and keeps no other back. */
+  #apply(rows: readonly Row[], doc: Y.Doc, generation: number): Row[] {
     doc.transact(() => {
       for (const row of rows) {
-        if (generationOf(row) !== this.#generation) continue
+        if (generationOf(row) !== generation) continue
         try {
           Y.applyUpdate(doc, updateOf(row), LOCAL_STORE)
         } catch (error) {
@@ -300,7 +293,7 @@ export class LocalStore {
         }
       }
     }, LOCAL_STORE)
-    return rows.filter((row) => generationOf(row) !== this.#generation)
+    return rows.filter((row) => generationOf(row) !== generation)
   }
 
   async #replace({ generation, old, kept }: Move): Promise<void> {
@@ -310,18 +303,20 @@ export class LocalStore {
     const stored = Number((await meta.get(GENERATION)) ?? 0)
     const isFirst = stored < generation
     const before = await rows.getAll()
-    this.#generation = isFirst ? this.#generation : stored
+    const next = Math.max(stored, generation)
     // Another tab may have been first: what is there is of the fresh replica then, or waits for `kept`.
-    this.#apply(before, isFirst ? old : this.#doc)
-    this.#generation = Math.max(stored, generation)
+    if (isFirst) for (const each of new Set(before.map(generationOf))) this.#apply(before, old, each)
+    else this.#apply(before, this.#doc, stored)
     if (isFirst) await rows.clear()
     await meta.put({ ...kept, update: Y.encodeStateAsUpdate(old) }, QUARANTINE + kept.key)
-    await rows.add(this.#tagged(Y.encodeStateAsUpdate(this.#doc)))
-    await meta.put(this.#generation, GENERATION)
+    await rows.add(tagged(Y.encodeStateAsUpdate(this.#doc), next))
+    await meta.put(next, GENERATION)
     await meta.delete(UNSTORED + kept.key)
     await meta.put(true, UNSTORED + this.#doc.clientID)
-    this.#rows = await rows.count()
+    const count = await rows.count()
     await transaction.done
+    this.#rows = count
+    this.#generation = next
   }
 }
 
@@ -329,6 +324,10 @@ export class LocalStore {
 export function keptReplica(doc: Y.Doc, why: Partial<Pick<KeptReplica, 'rejected' | 'code' | 'path'>> = {}): KeptReplica {
   const { rejected = [], code = null, path = null } = why
   return { key: String(doc.clientID), update: Y.encodeStateAsUpdate(doc), rejected, code, path }
+}
+
+function tagged(update: Uint8Array, generation: number): Row {
+  return generation === 0 ? update : { generation, update }
 }
 
 function generationOf(row: Row): number {
