@@ -23,7 +23,7 @@ test('told to end while nothing can be stored it ends within its deadline, with 
   const file = join(folder, 'sessions.db')
   const { child, url, port } = await startServing(['--port', '0', '--data', file])
   const writer = await openLive({ url, id: 's' })
-  const holder = new DatabaseSync(file)
+  const holder = new DatabaseSync(file, { timeout: 10_000 })
   holder.exec('begin exclusive')
   writer.send('not to be lost')
   await until(() => writer.status.stalled)

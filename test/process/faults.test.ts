@@ -115,7 +115,7 @@ test('[K2] the disk is full: nothing is acknowledged or shown, all are told, and
 
 test('[K2] the database is locked by another process: the same (LOG-1, LOG-2)', async () => {
   const server = await ServerProcess.start({ leaseMs: LEASE_MS })
-  const other = new DatabaseSync(server.file)
+  const other = new DatabaseSync(server.file, { timeout: 10_000 })
   onTestFinished(() => other.close())
   const heal = (): void => other.exec('rollback')
   const sent = await failAndHeal({ url: server.url, fail: () => other.exec('begin exclusive'), heal })
