@@ -7,7 +7,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { joinWrites, type JoinedSocket } from '../server/socket.ts'
 import { encodeMessage } from '../shared/wire.ts'
 import { serveHere } from './support/in-process.ts'
-import { RawClient, SYNC, TYPE, updateOf } from './support/raw.ts'
+import { describeObject, RawClient, SYNC, TYPE, updateOf } from './support/raw.ts'
 import { tokenFor } from './support/tokens.ts'
 import { until } from './support/wait.ts'
 
@@ -93,12 +93,15 @@ test('an update is acknowledged, unless its client learns by marks what is store
   const server = await serveHere()
   const eve = await RawClient.join(server.url, 's', await tokenFor('eve', 'user'))
   const acks = (): number => eve.frames.filter(({ type }) => type === TYPE.ack).length
-  const write = (): void =>
+  let written = 0
+  const write = (): void => {
+    written += 1
     eve.sync(
       's',
       SYNC.update,
-      updateOf((doc) => doc.getArray('messages').push(['text'])),
+      updateOf((doc) => describeObject(doc, `object-${written}`)),
     )
+  }
   for (const expected of [1, 2]) {
     write()
     await until(() => acks() === expected)
