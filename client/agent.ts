@@ -310,6 +310,8 @@ class Worker implements Agent {
       doc,
       isForeign: (from) => from === origin,
       onStored: (onServer) => session.setStatus({ onServer }),
+      // Nobody looks at it while a text streams: the run's end waits for a mark of its own.
+      markEveryMs: 1_000,
     })
     const live = Promise.withResolvers<void>()
     const refused = Promise.withResolvers<never>()

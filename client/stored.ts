@@ -6,7 +6,6 @@ import type * as Y from 'yjs'
 import { SessionError } from '../shared/errors.ts'
 import type { Connection } from './connection.ts'
 
-/** At most one mark in this span; the first goes out at once. */
 const MARK_EVERY_MS = 100
 
 export interface StoredOptions {
@@ -14,6 +13,8 @@ export interface StoredOptions {
   /** True for origins whose updates are not this client's writes. */
   readonly isForeign: (origin: unknown) => boolean
   readonly onStored: (stored: boolean) => void
+  /** At most one mark in this span; the first goes out at once, and so does one that is waited for. Default 100 ms. */
+  readonly markEveryMs?: number
 }
 
 export class StoredWrites {
@@ -74,6 +75,7 @@ export class StoredWrites {
     if (this.stored) return
     if (this.#isOver) throw closed()
     const n = this.#written
+    this.#mark()
     await new Promise<void>((resolve, reject) => this.#waiting.push({ n, resolve, reject }))
   }
 
@@ -88,7 +90,7 @@ export class StoredWrites {
     if (this.#options.isForeign(origin)) return
     this.#count()
     if (this.#soon || this.#timer !== undefined) return
-    const waitMs = this.#lastMarkAt + MARK_EVERY_MS - performance.now()
+    const waitMs = this.#lastMarkAt + (this.#options.markEveryMs ?? MARK_EVERY_MS) - performance.now()
     if (waitMs > 0) {
       this.#timer = setTimeout(() => this.#mark(), waitMs)
       return
