@@ -23,6 +23,8 @@ export class StoredWrites {
   #connection: Connection | null = null
   #written = 0
   #confirmed = 0
+  /** Count in the newest mark that was sent. */
+  #asked = 0
   #timer: ReturnType<typeof setTimeout> | undefined
   /** A mark is to be sent at the end of this turn. */
   #soon = false
@@ -75,7 +77,8 @@ export class StoredWrites {
     if (this.stored) return
     if (this.#isOver) throw closed()
     const n = this.#written
-    this.#mark()
+    // A mark that goes out at the end of this turn, or is under way, asks for this already.
+    if (!this.#soon && this.#asked < n) this.#mark()
     await new Promise<void>((resolve, reject) => this.#waiting.push({ n, resolve, reject }))
   }
 
@@ -111,7 +114,7 @@ export class StoredWrites {
     this.#soon = false
     if (this.stored || this.#connection?.settled !== true) return
     this.#lastMarkAt = performance.now()
-    this.#connection.send({ t: 'mark', n: this.#written })
+    if (this.#connection.send({ t: 'mark', n: this.#written })) this.#asked = this.#written
   }
 }
 

@@ -128,7 +128,7 @@ describe('access', () => {
     expect(await refusalOf('helper', 'agent')).toBe('read-only')
   })
 
-  test('a viewer reads all and writes nothing (ACC-3)', async () => {
+  test('[X3] a viewer reads all and writes nothing (ACC-3)', async () => {
     const server = await serveHere()
     const ada = await openLive({ url: server.url, id: 's' })
     // Something deleted: whoever answers the server's question sends all deletions that it knows, a viewer as well.

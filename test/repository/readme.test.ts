@@ -73,7 +73,6 @@ function unknownCommands(blocks: readonly Block[], scripts: Readonly<Record<stri
   })
 }
 
-
 test('every ts block of the README compiles', { timeout: 60_000 }, () => {
   const files = programs(codeBlocks(read('README.md')))
   expect(files.size).toBeGreaterThan(0)
