@@ -1,7 +1,6 @@
 /** Every rule of SPEC.md and every scenario that this release promises is shown by a test that says so in its title. */
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { ROOT, read, testTitles, titlesIn } from './tree.ts'
+import { read, testTitles, titlesIn } from './tree.ts'
 
 /** Acceptance scenarios that this release promises; a test of each begins with its id: `[S6] …`. */
 const PROMISED = `
@@ -13,8 +12,6 @@ const PROMISED = `
   X1 X2 X3 X4 X5 X6 X7 X8 Y1 Y2`
   .trim()
   .split(/\s+/)
-
-const SPEC = join(ROOT, 'SPEC.md')
 
 /** Ids that titles cite: `[S6]`, `[S6, S7]` or `[S6][S7]` for scenarios, the same in parentheses for rules. */
 function cited(titles: readonly string[], bracket: RegExp, id: RegExp): ReadonlySet<string> {
