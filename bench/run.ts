@@ -17,13 +17,13 @@ const { values, positionals } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string' } },
 })
 const { quick } = values
-const rounds = Number(values.rounds ?? (quick ? 2 : 7))
-const load = { sessions: 20, tokensPerSecond: 30, seconds: quick ? 2 : 4 }
+const rounds = Number(values.rounds ?? (quick ? 2 : 5))
+const load = { sessions: 20, tokensPerSecond: 30, seconds: quick ? 1.5 : 6 }
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<Row[]>>> = {
   size: benchSize,
   token: () => benchToken({ rounds, load, ...(quick ? { warmUpSeconds: 1 } : {}) }),
-  capacity: () => benchCapacity(quick ? { seconds: 1, step: 2, most: 120 } : { seconds: 2, step: 1.2 }),
+  capacity: () => benchCapacity(quick ? { seconds: 1, step: 2, most: 200 } : { seconds: 2, step: 1.2 }),
   stored: () => benchStored({ chars: quick ? 200_000 : 2_000_000 }),
 }
 

@@ -1,11 +1,11 @@
 /**
  * A token's way from an agent's process through the server to another process: latency, and the server's CPU.
  *
- *   node bench/token.ts [--rounds N] [--sessions N] [--seconds N] [--systems sse,stock,polylogue] [--profile FOLDER]
+ *   node bench/token.ts [--rounds N] [--sessions N] [--seconds N] [--systems sse,stock,synced,memory,polylogue] [--profile FOLDER]
  */
 import { parseArgs } from 'node:util'
 import { endAll } from './load/children.ts'
-import { endSystem, measure, startSystem, type Load, type Sample, type SystemName } from './load/round.ts'
+import { endSystem, measure, startSystem, type Load, type Running, type Sample, type SystemName } from './load/round.ts'
 import { median, spread } from './load/statistics.ts'
 import { isMain, printRows, type Row } from './report.ts'
 
@@ -17,7 +17,8 @@ export interface TokenOptions {
   readonly profileFolder?: string | undefined
 }
 
-const ALL: readonly SystemName[] = ['sse', 'stock', 'polylogue']
+const ALL: readonly SystemName[] = ['sse', 'stock', 'synced', 'memory', 'polylogue']
+const MAX_RATIO = 1.3
 const MEASURES = ['p50', 'p99', 'serverCpu'] as const
 const LABELS = { p50: 'latency p50', p99: 'latency p99', serverCpu: 'server CPU' } as const
 
@@ -32,7 +33,11 @@ export async function benchToken(options: TokenOptions): Promise<Row[]> {
   const samples = new Map<SystemName, Sample[]>(systems.map((name) => [name, []]))
   for (const system of running) await measure(system, { ...load, sessions: WARM_UP_SESSIONS, seconds: warmUpSeconds })
   for (let round = 0; round < rounds; round++) {
-    for (const system of running) samples.get(system.name)?.push(await measure(system, load))
+    // Each round begins with another one, or the first would always run on the coolest machine.
+    for (const [turn] of running.entries()) {
+      const system = running[(turn + round) % running.length] as Running
+      samples.get(system.name)?.push(await measure(system, load))
+    }
   }
   await Promise.all(running.map(endSystem))
   print(samples, load)
@@ -59,13 +64,26 @@ function print(samples: ReadonlyMap<SystemName, readonly Sample[]>, { sessions, 
   }
 }
 
+/** The budgets; before them, printed only, the ratios that tell the disk's share from ours. */
 function rowsOf(samples: ReadonlyMap<SystemName, readonly Sample[]>): Row[] {
-  const ours = samples.get('polylogue') ?? []
-  const theirs = samples.get('stock') ?? []
-  if (ours.length === 0 || theirs.length === 0) return []
-  return MEASURES.map((key) => {
-    const ratios = ours.map((sample, round) => sample[key] / (theirs[round]?.[key] ?? Number.NaN))
-    return { what: `token: ${LABELS[key]}, × stock`, value: median(ratios), shown: spread(ratios), budget: 1.3, better: 'less' }
+  const ratios = (key: keyof Sample, of: SystemName, by: SystemName): number[] => {
+    const [ours, theirs] = [samples.get(of) ?? [], samples.get(by) ?? []]
+    return theirs.length === 0 ? [] : ours.map((sample, round) => sample[key] / (theirs[round]?.[key] ?? Number.NaN))
+  }
+  for (const [of, by] of [
+    ['memory', 'stock'],
+    ['polylogue', 'synced'],
+    ['synced', 'stock'],
+  ] as const) {
+    const shown = MEASURES.map((key) => `${key} ${spread(ratios(key, of, by))}`)
+    if (ratios('p50', of, by).length > 0) console.log(`  ${of} × ${by}: `.padEnd(24) + shown.join('  '))
+  }
+  return MEASURES.flatMap((key) => {
+    const values = ratios(key, 'polylogue', 'stock')
+    if (values.length === 0) return []
+    return [
+      { what: `token: ${LABELS[key]}, × stock`, value: median(values), shown: spread(values), budget: MAX_RATIO, better: 'less' },
+    ]
   })
 }
 

@@ -7,19 +7,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openSession, textOf, type OpenSession } from 'polylogue'
 import { createAgent, type Agent, type AgentRun } from 'polylogue/agent'
-import { mintToken, serve, sqliteStore } from 'polylogue/server'
+import { memoryStore, mintToken, serve, sqliteStore } from 'polylogue/server'
 import type { AgentOptions, AgentRole, ServerRole, System, ViewerRole } from './system.ts'
 
 const AGENT = 'bench'
 
-function server(): ServerRole {
+function server(inMemory: boolean): ServerRole {
   return {
     async start() {
       const folder = mkdtempSync(join(tmpdir(), 'polylogue-bench-'))
       process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
       const secret = 'a secret that only this benchmark uses'
       const file = join(folder, 'store.db')
-      const { url } = await serve({ store: sqliteStore({ file }), access: { secret }, port: 0 })
+      const { url } = await serve({ store: inMemory ? memoryStore() : sqliteStore({ file }), access: { secret }, port: 0 })
       const sessions = ['*']
       return {
         url,
@@ -89,4 +89,7 @@ function viewer(): ViewerRole {
   }
 }
 
-export const polylogue: System = { server, agent, viewer }
+export const polylogue: System = { server: () => server(false), agent, viewer }
+
+/** The same without a disk: what `memoryStore` does in tests. */
+export const polylogueInMemory: System = { server: () => server(true), agent, viewer }
