@@ -208,7 +208,7 @@ export class Clerk implements Watcher {
       const run = new Y.Map<unknown>()
       run.set(KEY.head, { id, agent, input: head.id, attempt: 1, at: now() })
       run.set(KEY.status, 'pending')
-      run.set(KEY.steps, new Y.Array())
+      for (const list of [KEY.steps, KEY.steered, KEY.spawned]) run.set(list, new Y.Array())
       this.#roots.tasks.push([run])
       this.#runs.set(id, run)
       this.#options.addJob({ run: id, session, agent, input: head.id })

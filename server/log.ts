@@ -7,7 +7,7 @@
  * 3. A commit that fails is tried again, the same batch first, for as long as it takes. Meanwhile nothing is released.
  */
 import type { Report } from '../shared/errors.ts'
-import type { Batch, ClientBinding, LogEntry, NewJob, Store } from './store.ts'
+import type { Batch, ClientBinding, Hold, LogEntry, NewJob, Store } from './store.ts'
 
 /** First and longest pause between two tries of a failed commit. */
 const RETRY_FIRST_MS = 50
@@ -23,12 +23,13 @@ export interface UpdateLogOptions {
 interface Group {
   entries: LogEntry[]
   jobs: NewJob[]
+  holds: Hold[]
   ended: string[]
   clients: ClientBinding[]
   tasks: (() => void)[]
 }
 
-const emptyGroup = (): Group => ({ entries: [], jobs: [], ended: [], clients: [], tasks: [] })
+const emptyGroup = (): Group => ({ entries: [], jobs: [], holds: [], ended: [], clients: [], tasks: [] })
 
 export class UpdateLog {
   readonly #store: Store
@@ -78,6 +79,12 @@ export class UpdateLog {
     this.#schedule()
   }
 
+  /** Holds or lets go jobs in the same commit as what was just appended. */
+  hold(hold: Hold): void {
+    this.#gathering.holds.push(hold)
+    this.#schedule()
+  }
+
   endJob(run: string): void {
     this.#gathering.ended.push(run)
     this.#schedule()
@@ -123,7 +130,8 @@ export class UpdateLog {
   }
 
   #hasWrites(group: Group): boolean {
-    return group.entries.length + group.jobs.length + group.ended.length + group.clients.length > 0
+    const { entries, jobs, holds, ended, clients } = group
+    return entries.length + jobs.length + holds.length + ended.length + clients.length > 0
   }
 
   #schedule(): void {

@@ -6,9 +6,9 @@ import { SessionError } from '../shared/errors.ts'
 
 /**
  * Layout of the tables, kept in `user_version`.
- * 1: first. 2: `clients`.
+ * 1: first. 2: `clients`. 3: `parent`, `urgent` and `held` of jobs; `blobs`.
  */
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 3
 /** Marks the file as ours ("Poly"), so that the database of something else is not taken for an empty store. */
 const APPLICATION_ID = 0x506f_6c79
 /**
@@ -77,8 +77,22 @@ const CLIENTS = `
   ) strict, without rowid;
 `
 
+/** `blobs`: what is too large for a session's document and lies beside it. */
+const QUEUES_AND_BLOBS = `
+  alter table jobs add column parent text;
+  alter table jobs add column urgent integer not null default 0;
+  alter table jobs add column held integer not null default 0;
+  create table blobs (
+    session text not null,
+    id text not null,
+    type text not null,
+    data blob not null,
+    primary key (session, id)
+  ) strict;
+`
+
 /** What leads from one version to the next, by the version it leads from. */
-const MIGRATIONS: Readonly<Record<number, string>> = { 1: CLIENTS }
+const MIGRATIONS: Readonly<Record<number, string>> = { 1: CLIENTS, 2: QUEUES_AND_BLOBS }
 
 /**
  * Opens or creates the file. Throws when it is not a store, was written by a newer version, is locked for more than 5 s, or
@@ -157,7 +171,9 @@ function createTables(db: DatabaseSync): void {
   try {
     // Another process may have been quicker.
     if (checkVersion(db)) {
-      db.exec(`${TABLES}; ${CLIENTS}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${SCHEMA_VERSION}`)
+      db.exec(
+        `${TABLES}; ${CLIENTS}; ${QUEUES_AND_BLOBS}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${SCHEMA_VERSION}`,
+      )
     }
     db.exec('commit')
   } catch (error) {

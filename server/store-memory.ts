@@ -11,6 +11,9 @@ interface MemorySession {
 }
 
 interface MemoryJob extends NewJob {
+  /** Place in the order in which they came. */
+  readonly order: number
+  held: boolean
   generation: number
   worker: string | null
   expiresAt: number
@@ -31,6 +34,7 @@ class MemoryStore implements Store {
   readonly #sessions = new Map<string, MemorySession>()
   /** By run; a Map keeps the order in which they came. */
   readonly #jobs = new Map<string, MemoryJob>()
+  #added = 0
   readonly #clients = new Map<string, Map<number, string>>()
   #closed = false
 
@@ -47,8 +51,15 @@ class MemoryStore implements Store {
       if (stored === undefined) this.#sessions.set(session, { snapshot: null, snapshotSeq: 0, updates: [update] })
       else stored.updates.push(update)
     }
-    for (const { run, session, agent, input } of batch.jobs) {
-      if (!this.#jobs.has(run)) this.#jobs.set(run, { run, session, agent, input, generation: 0, worker: null, expiresAt: 0 })
+    for (const { run, session, agent, input, parent, urgent = false } of batch.jobs) {
+      if (this.#jobs.has(run)) continue
+      const job = { run, session, agent, input, parent, urgent, order: this.#added++, held: false }
+      this.#jobs.set(run, { ...job, generation: 0, worker: null, expiresAt: 0 })
+    }
+    for (const { session, agent, held } of batch.holds ?? []) {
+      for (const job of this.#jobs.values()) {
+        if (job.session === session && job.agent === agent && job.worker === null && job.parent === undefined) job.held = held
+      }
     }
     for (const run of batch.ended) this.#jobs.delete(run)
     for (const { session, client, participant } of batch.clients ?? []) {
@@ -106,12 +117,8 @@ class MemoryStore implements Store {
   async claim(run: string, worker: string, leaseMs: number): Promise<Job | null> {
     this.#open()
     const wanted = this.#jobs.get(run)
-    if (wanted === undefined || wanted.worker !== null) return null
-    for (const job of this.#jobs.values()) {
-      if (job === wanted) break
-      // Whoever is leased was the first one when it was claimed, so this covers those as well.
-      if (job.session === wanted.session && job.agent === wanted.agent) return null
-    }
+    if (wanted === undefined || wanted.worker !== null || wanted.held) return null
+    if (wanted.parent === undefined && [...this.#jobs.values()].some((job) => goesBefore(job, wanted))) return null
     wanted.worker = worker
     wanted.generation += 1
     wanted.expiresAt = this.#now() + leaseMs
@@ -157,6 +164,22 @@ class MemoryStore implements Store {
   }
 }
 
+/** Whether an agent must be at `job`, or be done with it, before it takes up `wanted`. */
+function goesBefore(job: MemoryJob, wanted: MemoryJob): boolean {
+  if (job === wanted || job.session !== wanted.session || job.agent !== wanted.agent || job.parent !== undefined) return false
+  if (job.worker !== null) return true
+  if (job.held) return false
+  if (job.urgent !== wanted.urgent) return job.urgent === true
+  return job.order < wanted.order
+}
+
 function toJob(job: MemoryJob): Job {
-  return { ...job, state: job.worker === null ? 'open' : 'leased' }
+  const { parent, urgent, held, order: _, ...rest } = job
+  return {
+    ...rest,
+    ...(parent === undefined ? {} : { parent }),
+    ...(urgent === true ? { urgent } : {}),
+    ...(held ? { held } : {}),
+    state: job.worker === null ? 'open' : 'leased',
+  }
 }

@@ -66,7 +66,7 @@ class SqliteStore implements Store {
   }
 
   async append(batch: Batch): Promise<void> {
-    const { addUpdate, addJob, endJob, bindClient } = this.#sql
+    const { addUpdate, addJob, hold, endJob, bindClient } = this.#sql
     this.#transaction('immediate', () => {
       for (const { session, update } of batch.entries) {
         const known = this.#session(session)
@@ -74,7 +74,10 @@ class SqliteStore implements Store {
         addUpdate.run(known.id, seq, sumOf(update, seq), update)
         known.lastSeq = seq
       }
-      for (const { run, session, agent, input } of batch.jobs) addJob.run(run, session, agent, input)
+      for (const { run, session, agent, input, parent, urgent } of batch.jobs) {
+        addJob.run(run, session, agent, input, parent ?? null, urgent === true ? 1 : 0)
+      }
+      for (const { session, agent, held } of batch.holds ?? []) hold.run(held ? 1 : 0, session, agent)
       for (const run of batch.ended) endJob.run(run)
       for (const { session, client, participant } of batch.clients ?? []) bindClient.run(session, client, participant)
     })
@@ -132,10 +135,11 @@ class SqliteStore implements Store {
   }
 
   async erase(session: string): Promise<void> {
-    const { findSession, dropUpdates, dropSnapshot, dropJobs, dropClients, dropSession } = this.#sql
+    const { findSession, dropUpdates, dropSnapshot, dropJobs, dropClients, dropBlobs, dropSession } = this.#sql
     this.#transaction('immediate', () => {
       dropJobs.run(session)
       dropClients.run(session)
+      dropBlobs.run(session)
       const id = findSession.get(session)?.['id']
       if (id === undefined) return
       dropUpdates.run(id, Number.MAX_SAFE_INTEGER)
@@ -244,7 +248,7 @@ class SqliteStore implements Store {
 
 type Statements = ReturnType<typeof prepareStatements>
 
-const JOB = 'run, session, agent, input, generation, worker, expires_at'
+const JOB = 'run, session, agent, input, parent, urgent, held, generation, worker, expires_at'
 
 function prepareStatements(db: DatabaseSync) {
   const readUpdates = db.prepare('select seq, sum, data from updates where session = ? and seq > ? order by seq')
@@ -265,20 +269,25 @@ function prepareStatements(db: DatabaseSync) {
     readSnapshot: db.prepare('select seq, sum, size, data from snapshots where session = ?'),
     putSnapshot: db.prepare('insert or replace into snapshots (session, seq, sum, size, data) values (?, ?, ?, ?, ?)'),
     dropSnapshot: db.prepare('delete from snapshots where session = ?'),
-    addJob: db.prepare('insert into jobs (run, session, agent, input) values (?, ?, ?, ?) on conflict (run) do nothing'),
+    addJob: db.prepare(`
+      insert into jobs (run, session, agent, input, parent, urgent) values (?, ?, ?, ?, ?, ?) on conflict (run) do nothing`),
+    hold: db.prepare('update jobs set held = ? where session = ? and agent = ? and worker is null and parent is null'),
     endJob: db.prepare('delete from jobs where run = ?'),
     dropJobs: db.prepare('delete from jobs where session = ?'),
     bindClient: db.prepare(`
       insert into clients (session, client, participant) values (?, ?, ?) on conflict (session, client) do nothing`),
     listClients: db.prepare('select client, participant from clients where session = ?'),
     dropClients: db.prepare('delete from clients where session = ?'),
+    dropBlobs: db.prepare('delete from blobs where session = ?'),
     listJobs: db.prepare(`select ${JOB} from jobs order by id`),
     claim: db.prepare(`
       update jobs set generation = generation + 1, worker = ?, expires_at = ?
-      where run = ? and worker is null and not exists (
-        -- One that is leased was the first when it was claimed, so this covers it as well.
+      where run = ? and worker is null and held = 0 and (parent is not null or not exists (
+        -- What the agent must be done with before: the one that it is at, and those that go before this one.
         select 1 from jobs as other
-        where other.session = jobs.session and other.agent = jobs.agent and other.id < jobs.id)
+        where other.session = jobs.session and other.agent = jobs.agent and other.parent is null and other.id <> jobs.id
+          and (other.worker is not null or (other.held = 0
+            and (other.urgent > jobs.urgent or (other.urgent = jobs.urgent and other.id < jobs.id))))))
       returning ${JOB}`),
     renew: db.prepare(`
       update jobs set expires_at = ? where run = ? and generation = ? and worker is not null and expires_at > ?`),
@@ -312,8 +321,25 @@ async function openSnapshot(
 }
 
 function toJob(row: Row): Job {
-  const { run, session, agent, input, generation, worker, expires_at } = row as Omit<Job, 'state' | 'expiresAt'> & {
-    expires_at: number
+  const { run, session, agent, input, parent, urgent, held, generation, worker, expires_at } = row as unknown as JobRow
+  return {
+    run,
+    session,
+    agent,
+    input,
+    ...(parent === null ? {} : { parent }),
+    ...(urgent === 0 ? {} : { urgent: true }),
+    ...(held === 0 ? {} : { held: true }),
+    state: worker === null ? 'open' : 'leased',
+    generation,
+    worker,
+    expiresAt: expires_at,
   }
-  return { run, session, agent, input, state: worker === null ? 'open' : 'leased', generation, worker, expiresAt: expires_at }
+}
+
+interface JobRow extends Pick<Job, 'run' | 'session' | 'agent' | 'input' | 'generation' | 'worker'> {
+  readonly parent: string | null
+  readonly urgent: number
+  readonly held: number
+  readonly expires_at: number
 }

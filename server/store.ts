@@ -19,6 +19,17 @@ export interface NewJob {
   readonly agent: string
   /** Id of the message that asked for it. */
   readonly input: string
+  /** The run that asked for it: it does not wait for the agent's other runs, nor they for it. */
+  readonly parent?: string | undefined
+  /** It goes before all of the agent's jobs in that session that are not urgent. */
+  readonly urgent?: boolean | undefined
+}
+
+/** Whether an agent's open jobs in a session wait until somebody says to go on; new ones do not. */
+export interface Hold {
+  readonly session: string
+  readonly agent: string
+  readonly held: boolean
 }
 
 /** `open`: waits for a worker. `leased`: a worker has it. An ended job is no longer in the store. */
@@ -32,6 +43,8 @@ export interface Job extends NewJob {
   readonly worker: string | null
   /** Epoch milliseconds by the store's clock; 0 while open. */
   readonly expiresAt: number
+  /** It is not given to anybody until it is let go. */
+  readonly held?: true
 }
 
 /** Which participant writes under a Yjs client id, in one session. */
@@ -48,6 +61,8 @@ export interface Batch {
   readonly entries: readonly LogEntry[]
   /** Jobs to add; one whose `run` is there already is left as it is. */
   readonly jobs: readonly NewJob[]
+  /** Open jobs to hold or to let go, done after `jobs` were added. */
+  readonly holds?: readonly Hold[]
   /** Runs whose jobs are over, those of this batch included; unknown ones are ignored. */
   readonly ended: readonly string[]
   /** Client ids to bind; one that is bound already is left as it is. */

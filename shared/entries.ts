@@ -34,6 +34,7 @@ export interface Run {
   /** Id of the message that asked for it. */
   readonly input: string
   readonly parent?: string
+  /** How many workers have begun it: 1 until one was lost and the run given to another. */
   readonly attempt: number
   readonly title?: string
   readonly status: RunStatus
@@ -153,7 +154,7 @@ export function readRun(map: Y.Map<unknown>, cancel: (run: string, input: string
     agent,
     input,
     ...(typeof parent === 'string' ? { parent } : {}),
-    attempt: typeof attempt === 'number' ? attempt : 1,
+    attempt: attemptOf(map, attempt),
     ...(typeof title === 'string' ? { title } : {}),
     status: isRunStatus(status) ? status : 'pending',
     ...(waiting === undefined || status !== 'suspended' ? {} : { waiting }),
@@ -163,6 +164,12 @@ export function readRun(map: Y.Map<unknown>, cancel: (run: string, input: string
     ...(flag === undefined ? {} : { cancel: flag }),
     at: typeof at === 'number' ? at : 0,
   }
+}
+
+/** The server counts on where the head began. */
+function attemptOf(map: Y.Map<unknown>, first: unknown): number {
+  const attempt = map.get(KEY.attempt) ?? first
+  return typeof attempt === 'number' ? attempt : 1
 }
 
 function readSteps(map: Y.Map<unknown>): Step[] {

@@ -28,6 +28,13 @@ export const KEY = {
   progress: 'progress',
   waiting: 'waiting',
   lease: 'lease',
+  attempt: 'attempt',
+  verdict: 'verdict',
+  steered: 'steered',
+  spawned: 'spawned',
+  result: 'result',
+  claim: 'claim',
+  answer: 'answer',
   handover: 'handover',
   version: 'version',
   holder: 'holder',
@@ -35,7 +42,38 @@ export const KEY = {
 } as const
 
 const CANCEL = 'cancel:'
+const PAUSED = 'paused:'
 const OBJECT = 'object:'
+
+/**
+ * What people ask of the server about one thing, each at `control["ASK:TARGET"]`: to change or remove an input that no worker
+ * has taken (`edit`, `remove`), to start one that was written too long ago (`confirm`), to go on with an agent's queue
+ * (`resume`), and the answer to a tool call or an approval (`answer`). The server judges them and takes them away.
+ */
+export const ASKS = ['edit', 'remove', 'confirm', 'resume', 'answer'] as const
+
+export type Ask = (typeof ASKS)[number]
+
+/** Key of what is asked about a target in `control`. */
+export function askKey(ask: Ask, target: string): string {
+  return `${ask}:${target}`
+}
+
+/** What a key of `control` asks, and about what; null for other keys. */
+export function readAskKey(key: string): { readonly ask: Ask; readonly target: string } | null {
+  const ask = ASKS.find((each) => key.startsWith(`${each}:`))
+  return ask === undefined ? null : { ask, target: key.slice(ask.length + 1) }
+}
+
+/** Key in `ledger` that says that an agent's queue is paused. */
+export function pausedKey(agent: string): string {
+  return PAUSED + agent
+}
+
+/** Agent whose queue a key of `ledger` says to be paused; null for other keys. */
+export function pausedAgent(key: string): string | null {
+  return key.startsWith(PAUSED) ? key.slice(PAUSED.length) : null
+}
 
 /** Key of the cancel flag of a run or of an input. */
 export function cancelKey(target: string): string {

@@ -14,7 +14,7 @@
  * key away. Arrays and texts grow at the end only. What a rule reads of the document is its state before the update.
  */
 import { readCancel, readHandover } from './control.ts'
-import { asRecord, KEY, ROOT } from './layout.ts'
+import { askKey, asRecord, ASKS, KEY, pausedKey, ROOT } from './layout.ts'
 import { MAX_NAME_CHARS } from './limits.ts'
 import type { Participant } from './participant.ts'
 import { isRunStatus } from './run.ts'
@@ -50,9 +50,19 @@ function isHead(value: unknown, sender: Participant): boolean {
   return to === undefined || (Array.isArray(to) && to.every(isText))
 }
 
+const isSpawn = (value: unknown): boolean => {
+  const spawn = asRecord(value)
+  return isName(spawn?.['id']) && isName(spawn['agent'])
+}
+
 const isPart = (value: unknown): boolean => isText(asRecord(value)?.['type'])
 
 const isOwnCancel = (value: unknown, sender: Participant): boolean => readCancel(value)?.by === sender.id
+/** What is asked is asked in one's own name; what it says is judged by the server. */
+const isOwnAsk = (value: unknown, sender: Participant): boolean => {
+  const ask = asRecord(value)
+  return ask !== undefined && ask['by'] === sender.id && typeof ask['at'] === 'number'
+}
 const isOwnHandover = (value: unknown, sender: Participant): boolean => readHandover(value)?.by === sender.id
 
 /** Kinds that a descriptor may name. */
@@ -86,6 +96,7 @@ export const POLICY: Readonly<Record<string, PolicyRow>> = {
   [`${message}/${head}`]: { is: 'value', add: 'author lease', value: isHead },
   [`${message}/${KEY.parts}`]: { is: 'list', add: 'author lease' },
   [`${message}/${KEY.stamp}`]: { is: 'value' },
+  [`${message}/${KEY.verdict}`]: { is: 'value' },
   [part]: { is: 'value or map', add: 'author lease', remove: 'lease', needs: [KEY.head], value: isPart },
   [`${part}/${head}`]: { is: 'value', add: 'lease', value: isPart },
   // The text of a tool's input goes when the whole input is there.
@@ -96,22 +107,32 @@ export const POLICY: Readonly<Record<string, PolicyRow>> = {
   [`${part}/${KEY.output}`]: { is: 'value', add: 'lease', change: 'lease' },
   [`${part}/${KEY.errorText}`]: { is: 'value', add: 'lease', change: 'lease', value: isText },
   [`${part}/${KEY.more}`]: { is: 'value', add: 'lease', change: 'lease', value: isRecord },
+  [`${part}/${KEY.claim}`]: { is: 'value' },
+  [`${part}/${KEY.answer}`]: { is: 'value' },
 
   // ---- runs: made by the server, worked on by whoever holds the lease
   [tasks]: { is: 'list' },
   [run]: { is: 'map' },
   [`${run}/${head}`]: { is: 'value' },
   [`${run}/${KEY.lease}`]: { is: 'value' },
+  [`${run}/${KEY.attempt}`]: { is: 'value' },
+  [`${run}/${KEY.verdict}`]: { is: 'value' },
   [`${run}/${status}`]: { is: 'value', change: 'lease', value: (value) => isRunStatus(value) && value !== 'pending' },
   [`${run}/${KEY.waiting}`]: { is: 'value', add: 'lease', change: 'lease', remove: 'lease', value: isText },
   [`${run}/${KEY.error}`]: { is: 'value', add: 'lease', change: 'lease', value: isRecord },
   [`${run}/${KEY.usage}`]: { is: 'value', add: 'lease', change: 'lease', value: isRecord },
+  [`${run}/${KEY.steered}`]: { is: 'list' },
+  [`${run}/${KEY.steered}/[]`]: { is: 'value', add: 'lease', value: (value) => isText(asRecord(value)?.['message']) },
+  [`${run}/${KEY.spawned}`]: { is: 'list' },
+  [`${run}/${KEY.spawned}/[]`]: { is: 'value', add: 'lease', value: isSpawn },
   [`${run}/${KEY.steps}`]: { is: 'list' },
   [step]: { is: 'map', add: 'lease', needs: [head] },
   [`${step}/${head}`]: { is: 'value', add: 'lease', value: (value) => isText(asRecord(value)?.['title']) },
   [`${step}/${status}`]: { is: 'value', add: 'lease', change: 'lease', value: isText },
   [`${step}/${detail}`]: { is: 'value', add: 'lease', change: 'lease', value: isText },
   [`${step}/${progress}`]: { is: 'value', add: 'lease', change: 'lease', value: (value) => typeof value === 'number' },
+  [`${step}/${KEY.result}`]: { is: 'value', add: 'lease', change: 'lease' },
+  [`${step}/${KEY.parts}`]: { is: 'value', add: 'lease', change: 'lease', value: (value) => typeof value === 'number' },
 
   // ---- shared objects: what they are and who writes them is said once; the content is a root of its own
   [objects]: { is: 'list' },
@@ -119,9 +140,15 @@ export const POLICY: Readonly<Record<string, PolicyRow>> = {
   'object:{name}': { is: 'map' },
   'object:{name}/{field}': { is: 'value', add: 'writers', change: 'writers', remove: 'writers' },
 
-  // ---- flags: in one's own name, and never taken back
+  // ---- flags: in one's own name, and never taken back but by the server
   [control]: { is: 'map' },
   [`${control}/cancel:{target}`]: { is: 'value', add: 'user support', change: 'user support', value: isOwnCancel },
+  ...Object.fromEntries(
+    ASKS.map((ask) => [
+      `${control}/${askKey(ask, '{target}')}`,
+      { is: 'value', add: 'user support', change: 'user support', value: isOwnAsk } satisfies PolicyRow,
+    ]),
+  ),
   [`${control}/${KEY.handover}`]: { is: 'value', add: 'user support agent', change: 'user support agent', value: isOwnHandover },
 
   // ---- what the server alone decides
@@ -130,4 +157,5 @@ export const POLICY: Readonly<Record<string, PolicyRow>> = {
   [`${ledger}/${KEY.participants}`]: { is: 'map' },
   [`${ledger}/${KEY.participants}/{id}`]: { is: 'value' },
   [`${ledger}/${KEY.holder}`]: { is: 'value' },
+  [`${ledger}/${pausedKey('{agent}')}`]: { is: 'value' },
 }

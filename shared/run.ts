@@ -10,11 +10,21 @@ export const RUN_STATUSES = ['pending', 'active', 'suspended', 'complete', 'canc
  */
 export type RunStatus = (typeof RUN_STATUSES)[number]
 
-export type RunEvent = 'start' | 'suspend' | 'resume' | 'complete' | 'cancel' | 'fail' | 'lapse'
+/** `retry`: its worker is gone, and it is given to another one. */
+export type RunEvent = 'start' | 'suspend' | 'resume' | 'complete' | 'cancel' | 'fail' | 'lapse' | 'retry'
 
 /** Status after an event, or null where the event has no effect. An ended run never changes. */
 export const RUN_TABLE: Readonly<Record<RunStatus, Readonly<Record<RunEvent, RunStatus | null>>>> = {
-  pending: { start: 'active', suspend: null, resume: null, complete: null, cancel: 'cancelled', fail: 'error', lapse: null },
+  pending: {
+    start: 'active',
+    suspend: null,
+    resume: null,
+    complete: null,
+    cancel: 'cancelled',
+    fail: 'error',
+    lapse: null,
+    retry: null,
+  },
   active: {
     start: null,
     suspend: 'suspended',
@@ -23,6 +33,7 @@ export const RUN_TABLE: Readonly<Record<RunStatus, Readonly<Record<RunEvent, Run
     cancel: 'cancelled',
     fail: 'error',
     lapse: 'interrupted',
+    retry: 'pending',
   },
   suspended: {
     start: null,
@@ -32,11 +43,12 @@ export const RUN_TABLE: Readonly<Record<RunStatus, Readonly<Record<RunEvent, Run
     cancel: 'cancelled',
     fail: 'error',
     lapse: 'interrupted',
+    retry: 'pending',
   },
-  complete: { start: null, suspend: null, resume: null, complete: null, cancel: null, fail: null, lapse: null },
-  cancelled: { start: null, suspend: null, resume: null, complete: null, cancel: null, fail: null, lapse: null },
-  error: { start: null, suspend: null, resume: null, complete: null, cancel: null, fail: null, lapse: null },
-  interrupted: { start: null, suspend: null, resume: null, complete: null, cancel: null, fail: null, lapse: null },
+  complete: { start: null, suspend: null, resume: null, complete: null, cancel: null, fail: null, lapse: null, retry: null },
+  cancelled: { start: null, suspend: null, resume: null, complete: null, cancel: null, fail: null, lapse: null, retry: null },
+  error: { start: null, suspend: null, resume: null, complete: null, cancel: null, fail: null, lapse: null, retry: null },
+  interrupted: { start: null, suspend: null, resume: null, complete: null, cancel: null, fail: null, lapse: null, retry: null },
 }
 
 /** True for the four statuses that a run never leaves. */

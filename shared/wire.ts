@@ -8,9 +8,10 @@
 
 /**
  * Version of these messages and of the document's layout together. 1: the first. 2: `refused` may say the rule and the place;
- * the reasons `refused-update`, `too-fast` and `too-many`, which an older client takes for ones that pass.
+ * the reasons `refused-update`, `too-fast` and `too-many`, which an older client takes for ones that pass. 3: queues, steering,
+ * retries, sub-agents, client tools and approvals.
  */
-export const PROTOCOL_VERSION = 2
+export const PROTOCOL_VERSION = 3
 
 /** Client to server. */
 export type ClientMessage =

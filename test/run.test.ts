@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { hasEnded, isRunStatus, RUN_STATUSES, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
 
-const EVENTS: readonly RunEvent[] = ['start', 'suspend', 'resume', 'complete', 'cancel', 'fail', 'lapse']
+const EVENTS: readonly RunEvent[] = ['start', 'suspend', 'resume', 'complete', 'cancel', 'fail', 'lapse', 'retry']
 
 /** The table as SPEC.md has it: what stands in no line has no effect. */
 const EXPECTED = `
@@ -13,11 +13,13 @@ const EXPECTED = `
   active    cancel   → cancelled
   active    fail     → error
   active    lapse    → interrupted
+  active    retry    → pending
   suspended resume   → active
   suspended complete → complete
   suspended cancel   → cancelled
   suspended fail     → error
-  suspended lapse    → interrupted`
+  suspended lapse    → interrupted
+  suspended retry    → pending`
 
 test('every pair of status and event is in the table, and has the effect that SPEC.md says (RUN-1)', () => {
   const expected = new Map(

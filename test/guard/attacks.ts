@@ -551,7 +551,7 @@ const EDITS: readonly Attack[] = [
   [
     'an unknown key of a run',
     bot,
-    (s) => edit(s, (_d, { tasks }) => entryOf(tasks, 'm1.bot').set('verdict', 'ok')),
+    (s) => edit(s, (_d, { tasks }) => entryOf(tasks, 'm1.bot').set('judgement', 'ok')),
     'unknown-place',
   ],
   [
