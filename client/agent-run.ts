@@ -4,19 +4,22 @@
  *
  * 1. Everything that belongs together goes out in one transaction: text with the change of state that follows it.
  * 2. A run that has ended, here or elsewhere, is never written again; late writes of the handler are dropped.
- * 3. `signal` fires on cancel, loss of the lease and shutdown, with a `SessionError` that says which.
+ * 3. While a human holds the session nothing of it is shown (`turn.ts`).
+ * 4. `signal` fires on cancel, loss of the lease and shutdown, with a `SessionError` that says which.
  */
 import * as Y from 'yjs'
 import type { Run } from '../shared/entries.ts'
 import { SessionError } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { arrayAt, KEY, recordAt, rootsOf } from '../shared/layout.ts'
-import type { Message } from '../shared/message.ts'
+import type { Json, Message } from '../shared/message.ts'
 import { MessageWriter, type LivePart } from '../shared/part-writer.ts'
 import { hasEnded, isRunStatus, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus, type StepStatus } from '../shared/run.ts'
 import { UIStreamFold, type UIStreamChunk } from '../shared/ui-stream.ts'
 import { Flusher } from './flusher.ts'
 import type { Session } from './session.ts'
+import { Children, dataOf, type SpawnedRun } from './spawn.ts'
+import { endsStep, Turn } from './turn.ts'
 
 /** A step of a run while it is worked on. */
 export interface StepHandle {
@@ -52,6 +55,8 @@ export class AgentRun {
   #text: LivePart | null = null
   #over = false
   #suspensions = 0
+  readonly #turn: Turn
+  readonly #children: Children
   readonly #unsubscribe: () => void
 
   /** @internal */
@@ -64,13 +69,28 @@ export class AgentRun {
     const map = [...rootsOf(parts.doc).tasks].find(isIt)
     if (map === undefined) throw new SessionError('not-found', `There is no run ${this.id} in the session ${this.session.id}.`)
     this.#map = map
+    this.#turn = new Turn(this.session)
+    if (this.#turn.look() === 'held') this.#suspensions = 1
+    this.#children = new Children(this.session, map, this.id, this.signal)
     this.#flusher = new Flusher(() => this.#flush(), parts.flushEveryMs)
-    this.#unsubscribe = this.session.subscribe(() => this.#look(), `run:${this.id}`)
+    const topics = [`run:${this.id}`, 'ledger'] as const
+    const subscriptions = topics.map((topic) => this.session.subscribe(() => this.#look(), topic))
+    this.#unsubscribe = () => subscriptions.forEach((unsubscribe) => unsubscribe())
   }
 
   /** Fires when the run is cancelled, its lease is lost or the worker shuts down; `signal.reason` is a `SessionError`. */
   get signal(): AbortSignal {
     return this.#abort.signal
+  }
+
+  /** Id of the run that asked for this one; undefined for one that an input asked for. */
+  get parent(): string | undefined {
+    return this.#parts.run.parent
+  }
+
+  /** What that run gave it. */
+  get data(): Json | undefined {
+    return dataOf(this.#parts.doc, this.#parts.run)
   }
 
   get status(): RunStatus {
@@ -146,14 +166,34 @@ export class AgentRun {
 
   /** Shows the run as suspended, waiting for `title`, until the promise settles. */
   async wait<T>(title: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    this.#suspensions += 1
-    if (this.#suspensions === 1) this.#event('suspend', () => this.#map.set(KEY.waiting, title))
+    this.#suspend(title)
     try {
       return await Promise.race([work(this.signal), this.#aborted()])
     } finally {
-      this.#suspensions -= 1
-      if (this.#suspensions === 0) this.#event('resume', () => this.#map.delete(KEY.waiting))
+      this.#unsuspend()
     }
+  }
+
+  /**
+   * Asks another agent for a run of its own, which is shown under this one. It has its own progress and reply, and goes on when
+   * this one completes; it is cancelled when this one is cancelled, fails or is interrupted. In a later attempt the same calls
+   * give the runs of the first one.
+   *
+   * Throws `SessionError`: `bad-argument` for what is no agent's name, above MAX_CHILDREN runs or MAX_SPAWN_DEPTH levels;
+   * `too-big` for data above MAX_SPAWN_CHARS; `cancelled` when this run is over.
+   * @param data what the other run finds in `run.data`. @param options.title what people see of it.
+   */
+  spawn(agent: string, data?: Json, options: { readonly title?: string } = {}): SpawnedRun {
+    if (this.#over) throw new SessionError('cancelled', `The run ${this.id} is over.`)
+    return this.#children.spawn(agent, data, options.title, (write) => this.#write(write))
+  }
+
+  /**
+   * Resolves at once, or, while a human holds the session, when it is handed back: for what must not happen meanwhile, such as
+   * another call of the model. Rejects when the run is over before.
+   */
+  async untilReturned(): Promise<void> {
+    while (this.#turn.isHeld) await Promise.race([this.#turn.returned, this.#aborted()])
   }
 
   /** Asks for a human: from now on the agents of this session are given nothing, until it is handed back. */
@@ -168,6 +208,7 @@ export class AgentRun {
     this.#look()
     if (this.#over || hasEnded(this.status)) return false
     this.#event('start')
+    if (this.#turn.isHeld) this.#event('suspend', () => this.#map.set(KEY.waiting, this.#turn.title))
     return true
   }
 
@@ -197,20 +238,35 @@ export class AgentRun {
   async #consume(stream: AsyncIterable<UIStreamChunk>, take: (chunk: UIStreamChunk) => void): Promise<void> {
     const chunks = stream[Symbol.asyncIterator]()
     const aborted = this.#aborted().catch(() => null)
+    // What came while a human held the session: nobody sees it before it is handed back.
+    let kept: UIStreamChunk[] = []
+    const giveKept = (): void => {
+      for (const chunk of kept) take(chunk)
+      kept = []
+    }
     while (!this.#over) {
       const next = chunks.next()
       // A failure that comes after the end is nobody's any more.
       next.catch(() => {})
       const result = await Promise.race([next, aborted])
       if (result === null || this.#over) break
+      if (result.done === true || endsStep(result.value)) await this.untilReturned().catch(() => {})
+      if (this.#over) break
+      if (result.done !== true) kept.push(result.value)
+      if (!this.#turn.isHeld) giveKept()
       if (result.done === true) return
-      take(result.value)
     }
     void chunks.return?.().catch(() => {})
   }
 
   #look(): void {
     if (this.#over) return
+    const turned = this.#turn.look()
+    if (turned === 'held') this.#suspend(this.#turn.title)
+    else if (turned === 'returned') {
+      this.#unsuspend()
+      if (this.#writer?.hasWrites === true) this.#flusher.request()
+    }
     if (hasEnded(this.status)) {
       this.#stop(new SessionError('cancelled', `The run ${this.id} was ended elsewhere (${this.status}).`))
     } else if (this.session.run(this.id)?.cancel !== undefined) {
@@ -245,6 +301,17 @@ export class AgentRun {
     if (reason !== undefined) this.#abort.abort(reason)
   }
 
+  /** Several may wait at a time; the first one's title is shown. */
+  #suspend(title: string): void {
+    this.#suspensions += 1
+    if (this.#suspensions === 1) this.#event('suspend', () => this.#map.set(KEY.waiting, title))
+  }
+
+  #unsuspend(): void {
+    this.#suspensions -= 1
+    if (this.#suspensions === 0) this.#event('resume', () => this.#map.delete(KEY.waiting))
+  }
+
   #event(event: RunEvent, also?: () => void): void {
     const next = RUN_TABLE[this.status][event]
     if (next === null) return
@@ -259,7 +326,7 @@ export class AgentRun {
     if (this.#over) return
     this.#flusher.stop()
     this.#transact(() => {
-      if (this.#writer?.hasWrites === true) this.#writer.flush()
+      if (this.#writer?.hasWrites === true && !this.#turn.isHeld) this.#writer.flush()
       change()
     })
   }
@@ -272,7 +339,7 @@ export class AgentRun {
 
   /** Once the run is over its words are no longer this worker's to write: the server would refuse the connection. */
   #flush(): void {
-    if (!this.#over) this.#transact(() => this.#writer?.flush())
+    if (!this.#over && !this.#turn.isHeld) this.#transact(() => this.#writer?.flush())
   }
 
   #transact(change: () => void): void {

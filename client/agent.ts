@@ -17,6 +17,7 @@ import { StoredWrites } from './stored.ts'
 
 export type { AgentRun, StepHandle } from './agent-run.ts'
 export type { Session } from './session.ts'
+export type { SpawnedRun, SpawnEnd } from './spawn.ts'
 export { SessionError } from '../shared/errors.ts'
 export { textOf, type Message } from '../shared/message.ts'
 
@@ -234,11 +235,13 @@ class Worker implements Agent {
       flushEveryMs: this.#options.flushEveryMs,
     })
     held.run = run
+    await run.untilReturned().catch(() => {})
     // Cancelled before anybody was there to hear it: the handler is never called.
     if (!run.start()) return
     joined.session.presence.set({ run: id })
     try {
       await this.#options.run(run)
+      await run.untilReturned()
       run.complete()
     } catch (error) {
       if (!run.over) {

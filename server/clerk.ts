@@ -3,21 +3,24 @@
  *
  *   new message      → its stamp (place in the order, verified author), and a run for each agent it asks
  *   cancel flag      → the end of a run that no worker has
- *   hand-over        → who holds the session
+ *   hand-over        → who holds the session (`holding.ts`)
+ *   run asked for    → the run of a sub-agent (`spawns.ts`)
  *   run that ended   → the end of its job
  *
  * Every event only notes what changed; `settle`, called once per applied update, decides (one decision function).
  */
 import * as Y from 'yjs'
-import { cancelOf, decideHolder, HELD_BY_AGENTS, readHandover, readHolder } from '../shared/control.ts'
+import { cancelOf } from '../shared/control.ts'
 import { readMessageHead, readRun, readStamp, readWholePart } from '../shared/entries.ts'
 import { runIdOf } from '../shared/ids.ts'
 import { arrayAt, KEY, LAYOUT_VERSION, mapAt, recordAt, rootsOf, type SessionRoots } from '../shared/layout.ts'
 import type { MessageHead } from '../shared/message.ts'
-import type { Participant } from '../shared/participant.ts'
+import { readParticipant, type Participant } from '../shared/participant.ts'
 import { hasEnded, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
-import type { NewJob } from './store.ts'
+import { Holding } from './holding.ts'
 import type { Watcher } from './room.ts'
+import { Spawns, type ChildRun } from './spawns.ts'
+import type { NewJob } from './store.ts'
 
 /** An input as the routing function sees it. */
 export interface RoutedInput {
@@ -38,6 +41,8 @@ export interface ClerkOptions {
   readonly route: Route
   /** Who sent what a transaction of this origin applied; null for the server itself. */
   readonly participantOf: (origin: unknown) => Participant | null
+  /** How long support may be silent before the agents answer again, in milliseconds; `Infinity`: for ever. */
+  readonly idleReturnMs: number
   /** Epoch milliseconds. */
   readonly now: () => number
   readonly addJob: (job: NewJob) => void
@@ -53,6 +58,8 @@ export class Clerk implements Watcher {
   readonly #roots: SessionRoots
   readonly #runs = new Map<string, Y.Map<unknown>>()
   readonly #known = new Set<string>()
+  readonly #spawns: Spawns
+  readonly #holding: Holding
   #lastSeq = 0
   #newMessages: { map: Y.Map<unknown>; head: MessageHead; from: Participant }[] = []
   #requests: { from: Participant; handover: boolean }[] = []
@@ -63,6 +70,10 @@ export class Clerk implements Watcher {
     this.#options = options
     this.#doc = options.document
     this.#roots = rootsOf(this.#doc)
+    const { idleReturnMs, now } = options
+    const { control } = this.#roots
+    this.#spawns = new Spawns({ control, runs: this.#runs, now, make: (child) => this.#makeRun(child) })
+    this.#holding = new Holding({ roots: this.#roots, idleReturnMs, now, wake: () => this.settle() })
     for (const map of this.#roots.messages) this.#learnMessage(map)
     this.#learnRuns()
     this.#roots.messages.observe(this.#onMessages)
@@ -71,29 +82,36 @@ export class Clerk implements Watcher {
   }
 
   destroy(): void {
+    this.#holding.destroy()
     this.#roots.messages.unobserve(this.#onMessages)
     this.#roots.tasks.unobserveDeep(this.#onTasks)
     this.#roots.control.unobserve(this.#onControl)
   }
 
   settle(): void {
-    if (!this.#controlChanged && this.#newMessages.length + this.#requests.length + this.#ended.size === 0) return
+    const noted = this.#newMessages.length + this.#requests.length + this.#ended.size
+    if (!this.#controlChanged && noted === 0 && !this.#spawns.pending && !this.#holding.isIdle) return
     const messages = this.#newMessages.splice(0).sort((a, b) => a.head.at - b.head.at)
     const requests = this.#requests.splice(0)
     const controlChanged = this.#controlChanged
     this.#controlChanged = false
     this.#doc.transact(() => {
+      // Before what was just written: it may have come after all that time.
+      const unanswered = this.#holding.returnIfIdle()
+      if (unanswered !== null) this.#ask(unanswered.map, unanswered.head, unanswered.from)
       // A hand-over first: a message that came with it is for whoever holds the session then.
       for (const { from, handover } of requests) {
         // Also who only ever cancels: people want to see by whom.
         this.#introduce(from)
-        if (handover) this.#decideHolder(from)
+        if (handover) this.#holding.decide(from)
       }
       for (const { map, head, from } of messages) {
         this.#stamp(map, head, from)
         this.#ask(map, head, from)
       }
-      if (controlChanged || messages.length > 0) this.#cancelUnclaimed()
+      this.#spawns.make()
+      const orphans = this.#spawns.stopOrphans()
+      if (controlChanged || messages.length > 0 || orphans) this.#cancelUnclaimed()
     }, CLERK)
     for (const run of this.#ended) this.#options.endJob(run)
     this.#ended.clear()
@@ -142,6 +160,7 @@ export class Clerk implements Watcher {
 
   readonly #onTasks = (events: Y.YEvent<Y.AbstractType<unknown>>[]): void => {
     for (const event of events) {
+      this.#spawns.note(event)
       if (event.target === (this.#roots.tasks as unknown)) this.#learnRuns()
       else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.status)) {
         const run = recordAt(event.target as unknown as Y.Map<unknown>, KEY.head)?.['id']
@@ -164,13 +183,17 @@ export class Clerk implements Watcher {
     if (head === undefined || stamp === undefined) return
     this.#known.add(head.id)
     this.#lastSeq = Math.max(this.#lastSeq, stamp.seq)
+    const by = readParticipant(mapAt(this.#roots.ledger, KEY.participants)?.get(stamp.by))
+    if (by !== null) this.#holding.said(map, head, stamp, by)
   }
 
   #learnRuns(): void {
     for (const map of this.#roots.tasks) {
       if (!(map instanceof Y.Map)) continue
       const id = recordAt(map, KEY.head)?.['id']
-      if (typeof id === 'string' && !this.#runs.has(id)) this.#runs.set(id, map)
+      if (typeof id !== 'string' || this.#runs.has(id)) continue
+      this.#runs.set(id, map)
+      this.#spawns.learn(id, map)
     }
   }
 
@@ -179,8 +202,10 @@ export class Clerk implements Watcher {
   #stamp(map: Y.Map<unknown>, head: MessageHead, from: Participant): void {
     this.#introduce(from)
     this.#lastSeq += 1
-    map.set(KEY.stamp, { seq: this.#lastSeq, at: this.#options.now(), by: from.id })
+    const stamp = { seq: this.#lastSeq, at: this.#options.now(), by: from.id }
+    map.set(KEY.stamp, stamp)
     this.#known.add(head.id)
+    this.#holding.said(map, head, stamp, from)
   }
 
   #introduce(participant: Participant): void {
@@ -199,31 +224,26 @@ export class Clerk implements Watcher {
   /** Makes a run for each agent that a user's message asks, unless a human holds the session. */
   #ask(map: Y.Map<unknown>, head: MessageHead, from: Participant): void {
     if (from.kind !== 'user' || head.role !== 'user') return
-    if (readHolder(this.#roots.ledger.get(KEY.holder)).state !== 'agents') return
-    const { session, route, now } = this.#options
+    if (this.#holding.holder.state !== 'agents') return
+    const { session, route } = this.#options
     const agents = new Set(route({ session, id: head.id, text: textOf(map), from, to: head.to }))
     for (const agent of agents) {
       const id = runIdOf(head.id, agent)
-      if (this.#runs.has(id)) continue
-      const run = new Y.Map<unknown>()
-      run.set(KEY.head, { id, agent, input: head.id, attempt: 1, at: now() })
-      run.set(KEY.status, 'pending')
-      for (const list of [KEY.steps, KEY.steered, KEY.spawned]) run.set(list, new Y.Array())
-      this.#roots.tasks.push([run])
-      this.#runs.set(id, run)
-      this.#options.addJob({ run: id, session, agent, input: head.id })
+      if (!this.#runs.has(id)) this.#makeRun({ id, agent, input: head.id })
     }
   }
 
-  #decideHolder(from: Participant): void {
-    const { control, ledger } = this.#roots
-    const request = readHandover(control.get(KEY.handover))
-    if (request === undefined) return
-    const now = readHolder(ledger.get(KEY.holder) ?? HELD_BY_AGENTS)
-    const holder = decideHolder(now, { ...request, by: from.id }, from.kind)
-    if (holder === null) return
-    this.#introduce(from)
-    ledger.set(KEY.holder, holder)
+  #makeRun(head: Omit<ChildRun, 'parent'> & Partial<ChildRun>): void {
+    const { session, now, addJob } = this.#options
+    const { id, agent, input, parent } = head
+    const run = new Y.Map<unknown>()
+    run.set(KEY.head, { ...head, attempt: 1, at: now() })
+    run.set(KEY.status, 'pending')
+    for (const list of [KEY.steps, KEY.steered, KEY.spawned]) run.set(list, new Y.Array())
+    this.#roots.tasks.push([run])
+    this.#runs.set(id, run)
+    this.#spawns.learn(id, run)
+    addJob({ run: id, session, agent, input, ...(parent === undefined ? {} : { parent }) })
   }
 
   /** A cancel for a run that no worker has taken ends it at once; otherwise its worker does. */

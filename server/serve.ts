@@ -14,6 +14,7 @@ import type { Route } from './clerk.ts'
 import { LEASE_MS } from './dispatch.ts'
 import { acceptPlain, GATEWAY_PATH } from './gateway.ts'
 import type { RevokeTarget } from './grants.ts'
+import { IDLE_RETURN_MS } from './holding.ts'
 import { Sessions } from './sessions.ts'
 import { joinWrites } from './socket.ts'
 import type { Store } from './store.ts'
@@ -41,6 +42,11 @@ export interface ServeOptions {
   readonly route?: Route
   /** How long a worker holds a run without a sign of life. Default 10,000 ms, at least 1,000. */
   readonly leaseMs?: number
+  /**
+   * How long support may be silent while it holds a session, or be waited for, before the agents answer again. Default 600,000
+   * ms, at least 1,000; `Infinity`: for ever.
+   */
+  readonly idleReturnMs?: number
   /**
    * Origins of the pages that may connect, such as `https://shop.example.com`; others are refused with 403. Programs, which
    * send no origin, are not affected. Default: any, since a page gets nothing from a browser that opens a session: the token
@@ -74,8 +80,10 @@ export interface RunningServer {
 
 /** Starts a server. Rejects when the port is taken or the store cannot be read. */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS } = options
+  const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS, idleReturnMs = IDLE_RETURN_MS } = options
   if (leaseMs < 1_000) throw new SessionError('bad-argument', `leaseMs must be at least 1000; it is ${leaseMs}.`)
+  if (!(idleReturnMs >= 1_000))
+    throw new SessionError('bad-argument', `idleReturnMs must be at least 1000; it is ${idleReturnMs}.`)
   const report = guardReport(options.onError ?? reportToStderr)
   const sessions = new Sessions({
     store,
@@ -83,6 +91,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     route: guardRoute(options.route ?? routeByName, report),
     report,
     leaseMs,
+    idleReturnMs,
     limits: { ...LIMITS, ...options.limits },
     now: Date.now,
   })

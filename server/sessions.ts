@@ -35,6 +35,7 @@ export interface SessionsOptions {
   readonly route: Route
   readonly report: Report
   readonly leaseMs: number
+  readonly idleReturnMs: number
   readonly limits: Limits
   /** Epoch milliseconds. */
   readonly now: () => number
@@ -228,6 +229,7 @@ export class Sessions {
       session: name,
       document,
       route: this.#options.route,
+      idleReturnMs: this.#options.idleReturnMs,
       participantOf: (origin) => (origin instanceof Link ? origin.participant : null),
       now: this.#options.now,
       addJob: (job) => this.#addJob(job),

@@ -46,11 +46,12 @@ export function readHandover(value: unknown): HandoverRequest | undefined {
 }
 
 /**
- * Who answers, at `ledger.holder`. `agents`: the agents do; `waiting`: nobody, a human was asked for; `human`: the supporter
+ * Who answers, at `ledger.holder`, and since when by the server's clock. `agents`: the agents do, again since nobody of support
+ * said anything for long where the reason is `idle`; `waiting`: nobody, a human was asked for; `human`: the supporter
  * `by` does.
  */
 export type Holder =
-  | { readonly state: 'agents' }
+  | { readonly state: 'agents'; readonly at?: number; readonly reason?: 'idle' }
   | { readonly state: 'waiting'; readonly by: string; readonly at: number; readonly reason?: string }
   | { readonly state: 'human'; readonly by: string; readonly at: number }
 
@@ -58,6 +59,9 @@ export const HELD_BY_AGENTS: Holder = { state: 'agents' }
 
 export function readHolder(value: unknown): Holder {
   const holder = asRecord(value)
+  if (holder?.['state'] === 'agents' && holder['reason'] === 'idle' && typeof holder['at'] === 'number') {
+    return { state: 'agents', at: holder['at'], reason: 'idle' }
+  }
   if (holder === undefined || typeof holder['by'] !== 'string' || typeof holder['at'] !== 'number') return HELD_BY_AGENTS
   const { by, at, reason } = holder as { by: string; at: number; reason?: unknown }
   if (holder['state'] === 'human') return { state: 'human', by, at }

@@ -36,6 +36,15 @@ export const MAX_UNSTORED_BYTES: number = 64 * 1024 * 1024
 /** Agents that one input may ask; each gets a run and a job. */
 export const MAX_AGENTS_PER_INPUT = 16
 
+/** Runs that one run may ask other agents for. */
+export const MAX_CHILDREN = 64
+
+/** Runs above one another: the first, the one that it asked for, and so on. */
+export const MAX_SPAWN_DEPTH = 8
+
+/** Longest data that a run gives to one that it asks for, in UTF-16 code units of its JSON. */
+export const MAX_SPAWN_CHARS = 64_000
+
 /** What an agent's name must match. */
 export const AGENT_NAME: RegExp = /^[A-Za-z0-9_-]{1,64}$/
 

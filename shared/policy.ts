@@ -52,7 +52,8 @@ function isHead(value: unknown, sender: Participant): boolean {
 
 const isSpawn = (value: unknown): boolean => {
   const spawn = asRecord(value)
-  return isName(spawn?.['id']) && isName(spawn['agent'])
+  // The id grows with the depth; the server makes nothing of one that is not derived.
+  return isText(spawn?.['id']) && isName(spawn?.['agent'])
 }
 
 const isPart = (value: unknown): boolean => isText(asRecord(value)?.['type'])

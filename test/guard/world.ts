@@ -38,6 +38,7 @@ export class World {
       document: this.doc,
       route: () => agents,
       participantOf: (origin) => (origin as Sender | null)?.participant ?? null,
+      idleReturnMs: Number.POSITIVE_INFINITY,
       now: () => ++this.#now,
       addJob: () => {},
       endJob: () => {},

@@ -170,6 +170,7 @@ export class SimServer {
       document: this.document,
       route: ({ text }) => this.#route(text),
       participantOf: (origin) => (origin instanceof Connection ? origin.participant : null),
+      idleReturnMs: Number.POSITIVE_INFINITY,
       now: this.#now,
       addJob: (job) => this.#group.jobs.push(job),
       endJob: (run) => this.#group.ended.push(run),
