@@ -1,10 +1,11 @@
 /**
  * Sees what was accepted and writes what the server alone decides, into the same commit (SPEC §5):
  *
- *   new message      → its stamp (place in the order, verified author), and a run for each agent it asks
- *   cancel flag      → the end of a run that no worker has
+ *   new message      → its stamp (place in the order, verified author), and what becomes of an input (`lanes.ts`)
+ *   cancel flag      → the end of a run that no worker has, where the policy allows it (`cancels.ts`)
+ *   other asks       → the lanes' answer
  *   hand-over        → who holds the session
- *   run that ended   → the end of its job
+ *   run that ended   → the end of its job, and what becomes of the agent's queue
  *
  * Every event only notes what changed; `settle`, called once per applied update, decides (one decision function).
  */
@@ -12,10 +13,12 @@ import * as Y from 'yjs'
 import { cancelOf, decideHolder, HELD_BY_AGENTS, readHandover, readHolder } from '../shared/control.ts'
 import { readMessageHead, readRun, readStamp, readWholePart } from '../shared/entries.ts'
 import { runIdOf } from '../shared/ids.ts'
-import { arrayAt, KEY, LAYOUT_VERSION, mapAt, recordAt, rootsOf, type SessionRoots } from '../shared/layout.ts'
-import type { MessageHead } from '../shared/message.ts'
-import type { Participant } from '../shared/participant.ts'
+import { arrayAt, cancelKey, KEY, LAYOUT_VERSION, mapAt, recordAt, rootsOf, type SessionRoots } from '../shared/layout.ts'
+import type { Lane, MessageHead } from '../shared/message.ts'
+import { readParticipant, type Participant } from '../shared/participant.ts'
 import { hasEnded, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
+import { Cancels, type MayCancel } from './cancels.ts'
+import { Lanes, type Input } from './lanes.ts'
 import type { NewJob } from './store.ts'
 import type { Watcher } from './room.ts'
 
@@ -27,6 +30,9 @@ export interface RoutedInput {
   readonly from: Participant
   /** Agents that the author named, if any. */
   readonly to: readonly string[] | undefined
+  readonly lane: Lane
+  /** Agents that are at work in the session at this moment: those that can be steered or interrupted. */
+  readonly active: readonly string[]
 }
 
 /** Says which agents answer an input, by name; none: nobody does. */
@@ -42,6 +48,11 @@ export interface ClerkOptions {
   readonly now: () => number
   readonly addJob: (job: NewJob) => void
   readonly endJob: (run: string) => void
+  /** Holds or lets go the job of a run. */
+  readonly holdJob: (run: string, held: boolean) => void
+  /** How old an input may be when it arrives and still start an agent by itself, in milliseconds. */
+  readonly intentMs: number
+  readonly mayCancel: MayCancel | undefined
 }
 
 /** Origin of the clerk's own transactions. */
@@ -53,6 +64,8 @@ export class Clerk implements Watcher {
   readonly #roots: SessionRoots
   readonly #runs = new Map<string, Y.Map<unknown>>()
   readonly #known = new Set<string>()
+  readonly #lanes: Lanes
+  readonly #cancels: Cancels
   #lastSeq = 0
   #newMessages: { map: Y.Map<unknown>; head: MessageHead; from: Participant }[] = []
   #requests: { from: Participant; handover: boolean }[] = []
@@ -65,6 +78,18 @@ export class Clerk implements Watcher {
     this.#roots = rootsOf(this.#doc)
     for (const map of this.#roots.messages) this.#learnMessage(map)
     this.#learnRuns()
+    const { session, now, intentMs, mayCancel, holdJob } = options
+    const shared = { roots: this.#roots, runs: this.#runs, now }
+    this.#cancels = new Cancels({ ...shared, session, mayCancel, participant: (id) => this.#participant(id) })
+    this.#lanes = new Lanes({
+      ...shared,
+      intentMs,
+      route: (input, active) => this.#route(input, active),
+      makeRun: (input, agent, urgent) => this.#makeRun(input, agent, urgent),
+      endUnclaimed: (run) => this.#end(run, run.get(KEY.status) as RunStatus, 'cancel'),
+      objection: (run, by) => this.#cancels.objection(run, by),
+      hold: holdJob,
+    })
     this.#roots.messages.observe(this.#onMessages)
     this.#roots.tasks.observeDeep(this.#onTasks)
     this.#roots.control.observe(this.#onControl)
@@ -77,7 +102,8 @@ export class Clerk implements Watcher {
   }
 
   settle(): void {
-    if (!this.#controlChanged && this.#newMessages.length + this.#requests.length + this.#ended.size === 0) return
+    const isDue = this.#controlChanged || this.#lanes.isDue
+    if (!isDue && this.#newMessages.length + this.#requests.length + this.#ended.size === 0) return
     const messages = this.#newMessages.splice(0).sort((a, b) => a.head.at - b.head.at)
     const requests = this.#requests.splice(0)
     const controlChanged = this.#controlChanged
@@ -91,9 +117,16 @@ export class Clerk implements Watcher {
       }
       for (const { map, head, from } of messages) {
         this.#stamp(map, head, from)
-        this.#ask(map, head, from)
+        this.#lanes.take({ map, head, from })
+        if (this.#roots.control.has(cancelKey(head.id))) this.#cancels.note(head.id)
       }
+      this.#lanes.settle()
+      this.#cancels.settle()
       if (controlChanged || messages.length > 0) this.#cancelUnclaimed()
+      if (controlChanged) this.#lanes.dropCancelled()
+      if (this.#ended.size === 0) return
+      if (this.#lanes.release(this.#ended)) this.#cancelUnclaimed()
+      this.#lanes.pause(this.#ended)
     }, CLERK)
     for (const run of this.#ended) this.#options.endJob(run)
     this.#ended.clear()
@@ -147,12 +180,17 @@ export class Clerk implements Watcher {
         const run = recordAt(event.target as unknown as Y.Map<unknown>, KEY.head)?.['id']
         const status = (event.target as unknown as Y.Map<unknown>).get(KEY.status)
         if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.add(run)
-      }
+      } else this.#lanes.noteTask(event)
     }
   }
 
   readonly #onControl = (event: Y.YMapEvent<unknown>, transaction: Y.Transaction): void => {
+    if (transaction.origin === CLERK) return
     this.#controlChanged = true
+    for (const key of event.keysChanged) {
+      this.#lanes.noteKey(String(key))
+      this.#cancels.noteKey(String(key))
+    }
     const from = this.#options.participantOf(transaction.origin)
     if (from !== null) this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
   }
@@ -196,23 +234,27 @@ export class Clerk implements Watcher {
     participants.set(participant.id, { id: participant.id, kind: participant.kind, name: participant.name })
   }
 
-  /** Makes a run for each agent that a user's message asks, unless a human holds the session. */
-  #ask(map: Y.Map<unknown>, head: MessageHead, from: Participant): void {
-    if (from.kind !== 'user' || head.role !== 'user') return
-    if (readHolder(this.#roots.ledger.get(KEY.holder)).state !== 'agents') return
-    const { session, route, now } = this.#options
-    const agents = new Set(route({ session, id: head.id, text: textOf(map), from, to: head.to }))
-    for (const agent of agents) {
-      const id = runIdOf(head.id, agent)
-      if (this.#runs.has(id)) continue
-      const run = new Y.Map<unknown>()
-      run.set(KEY.head, { id, agent, input: head.id, attempt: 1, at: now() })
-      run.set(KEY.status, 'pending')
-      for (const list of [KEY.steps, KEY.steered, KEY.spawned]) run.set(list, new Y.Array())
-      this.#roots.tasks.push([run])
-      this.#runs.set(id, run)
-      this.#options.addJob({ run: id, session, agent, input: head.id })
-    }
+  #participant(id: string): Participant | null {
+    return readParticipant(mapAt(this.#roots.ledger, KEY.participants)?.get(id))
+  }
+
+  #route({ map, head, from }: Input, active: readonly string[]): readonly string[] {
+    const { session, route } = this.#options
+    return route({ session, id: head.id, text: textOf(map), from, to: head.to, lane: head.lane ?? 'queue', active })
+  }
+
+  /** Makes the run in which an agent answers an input, and its job. */
+  #makeRun(input: string, agent: string, urgent: boolean): void {
+    const id = runIdOf(input, agent)
+    if (this.#runs.has(id)) return
+    const { session, now, addJob } = this.#options
+    const run = new Y.Map<unknown>()
+    run.set(KEY.head, { id, agent, input, attempt: 1, at: now() })
+    run.set(KEY.status, 'pending')
+    for (const list of [KEY.steps, KEY.steered, KEY.spawned]) run.set(list, new Y.Array())
+    this.#roots.tasks.push([run])
+    this.#runs.set(id, run)
+    addJob({ run: id, session, agent, input, ...(urgent ? { urgent } : {}) })
   }
 
   #decideHolder(from: Participant): void {
