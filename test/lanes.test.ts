@@ -1,72 +1,13 @@
-/** Lanes: what waits its turn, what steers a run that is under way, and what goes before everything. */
+/** The queue of an agent: seen by all, changed by its authors, held after a stop or a failure. */
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { AgentRun } from '../client/agent.ts'
-import type { InputVerdict, OpenSession, RunStatus } from '../client/index.ts'
-import { textOf } from '../shared/message.ts'
-import { Gate, startAgent, type StartedAgent } from './support/agent.ts'
+import { sqliteStore } from '../server/index.ts'
 import { ChaosProxy } from './support/chaos-proxy.ts'
-import { openLive, replyTo, texts } from './support/clients.ts'
+import { openLive } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
+import { judged, sent, shows, stage, textIn, verdictOf } from './support/lanes.ts'
+import { temporaryFolder } from './support/temporary.ts'
 import { until } from './support/wait.ts'
-
-const shows = (session: OpenSession, input: string, status: RunStatus, agent = 'assistant'): Promise<unknown> =>
-  until(() => session.run(`${input}.${agent}`)?.status === status, {
-    what: () => `${input}.${agent} to be ${status}; it is ${session.run(`${input}.${agent}`)?.status}`,
-  })
-
-const verdictOf = (session: OpenSession, id: string): InputVerdict | undefined => session.message(id)?.metadata.verdict
-
-const judged = (session: OpenSession, id: string, state: InputVerdict['state']): Promise<unknown> =>
-  until(() => verdictOf(session, id)?.state === state, {
-    what: () => `${id} to be ${state}; it is ${JSON.stringify(verdictOf(session, id))}`,
-  })
-
-/** What a session shows of a message, by its text. */
-const textIn = (session: OpenSession, id: string): string => textOf(session.message(id) ?? { parts: [] })
-
-interface Stage {
-  /** Two devices of one user. */
-  readonly phone: OpenSession
-  readonly laptop: OpenSession
-  readonly bob: OpenSession
-  readonly worker: StartedAgent
-  /** Lets the runs with this input's text end. */
-  readonly let: (text: string) => void
-  /** Texts of the prompts of all runs, in the order in which they began. */
-  readonly prompts: string[][]
-}
-
-/** An agent that answers an input when the test lets it. A text with `fail` in it fails. */
-async function stage(url: string): Promise<Stage> {
-  const gates = new Map<string, Gate>()
-  const gate = (text: string): Gate => {
-    if (!gates.has(text)) gates.set(text, new Gate())
-    return gates.get(text) as Gate
-  }
-  const prompts: string[][] = []
-  const worker = await startAgent({
-    url,
-    run: async (run: AgentRun) => {
-      const text = textOf(run.input)
-      prompts.push(run.messages.map(textOf))
-      run.write(`on ${text}: `)
-      const aborted = new Promise((resolve) => run.signal.addEventListener('abort', resolve, { once: true }))
-      await Promise.race([gate(text).passed, aborted])
-      if (text.includes('fail')) throw new Error('It failed.')
-      run.write('done')
-    },
-  })
-  const [phone, laptop] = [await openLive({ url, id: 's' }), await openLive({ url, id: 's' })]
-  const bob = await openLive({ url, id: 's', as: 'bob' })
-  return { phone, laptop, bob, worker, let: (text) => gate(text).open(), prompts }
-}
-
-/** Sends, and waits until the server has placed it. */
-async function sent(session: OpenSession, text: string, options?: Parameters<OpenSession['send']>[1]): Promise<string> {
-  const id = session.send(text, options)
-  await until(() => session.message(id)?.metadata.seq !== undefined, { what: `${text} to be placed` })
-  return id
-}
 
 describe('the queue', () => {
   test('[G8] is visible on every device, edited and removed by its author, and taken in order (RUN-8)', async () => {
@@ -104,7 +45,7 @@ describe('the queue', () => {
     expect(prompts).toEqual([
       ['first'],
       ['first', 'on first: done', 'second, changed'],
-      ['first', 'second, changed', 'on first: done', 'on second, changed: done', 'fourth'],
+      ['first', 'on first: done', 'second, changed', 'on second, changed: done', 'fourth'],
     ])
   })
 
@@ -234,8 +175,38 @@ describe('the queue', () => {
   })
 })
 
-describe('texts', () => {
-  test.skip('are read', () => expect(texts).toBeDefined())
-})
+test('[G8] a queue that waits waits after a restart of the server, and goes on from where it was (RUN-9)', async () => {
+  const file = join(temporaryFolder(), 'sessions.db')
+  const server = await serveHere({ store: sqliteStore({ file }) })
+  const proxy = await ChaosProxy.start(server.url)
+  const { phone, laptop, let: go, worker } = await stage(proxy.url)
+  const first = await sent(phone, 'fail')
+  const [second, third] = [await sent(phone, 'second'), await sent(phone, 'third')]
+  await shows(phone, first, 'active')
+  go('fail')
+  await shows(phone, first, 'error')
+  await until(() => laptop.view.paused.size === 1)
+  proxy.down()
+  await until(() => [phone, laptop].every(({ status }) => status.connection === 'offline'))
+  expect(await server.close()).toBe(true)
+  // Asked while there is no server at all.
+  laptop.editQueued(third, 'third, changed')
 
-void replyTo
+  const again = await serveHere({ store: sqliteStore({ file }), port: server.port })
+  proxy.up()
+  for (const session of [phone, laptop]) session.reconnect()
+  await until(() => textIn(phone, third) === 'third, changed')
+  const fourth = await sent(phone, 'fourth')
+  await shows(phone, fourth, 'active')
+  go('fourth')
+  await shows(phone, fourth, 'complete')
+  expect(phone.view.paused.get('assistant')?.held).toEqual([`${second}.assistant`, `${third}.assistant`])
+  expect(worker.runs.map(({ input }) => input.id)).toEqual([first, fourth])
+  laptop.resume('assistant')
+  go('second')
+  go('third, changed')
+  await shows(phone, third, 'complete')
+  expect(worker.runs.map(({ input }) => input.id)).toEqual([first, fourth, second, third])
+  expect(phone.view.paused.size).toBe(0)
+  await again.close()
+})
