@@ -10,8 +10,8 @@
 import * as Y from 'yjs'
 import type { Run } from '../shared/entries.ts'
 import { SessionError } from '../shared/errors.ts'
-import { newId } from '../shared/ids.ts'
-import { arrayAt, KEY, recordAt, rootsOf } from '../shared/layout.ts'
+import { newId, runIdOf } from '../shared/ids.ts'
+import { arrayAt, asRecord, KEY, recordAt, rootsOf } from '../shared/layout.ts'
 import type { Json, Message } from '../shared/message.ts'
 import { MessageWriter, type LivePart } from '../shared/part-writer.ts'
 import { hasEnded, isRunStatus, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus, type StepStatus } from '../shared/run.ts'
@@ -20,6 +20,7 @@ import { Flusher } from './flusher.ts'
 import type { Session } from './session.ts'
 import { Children, dataOf, type SpawnedRun } from './spawn.ts'
 import { endsStep, Turn } from './turn.ts'
+import { asUserMessage, type SteeringModelMessage } from './steering.ts'
 
 /** A step of a run while it is worked on. */
 export interface StepHandle {
@@ -103,12 +104,50 @@ export class AgentRun {
     return this.#over
   }
 
-  /** What was said up to the input, and what was answered since, in order; without the reply that this run writes. */
+  /**
+   * What was said up to the input, and what was answered since, in order; then the input, and what has steered this run so
+   * far. Without the reply that this run writes, and without what is not for it: inputs that wait for their turn or their
+   * author's word, or were taken back.
+   */
   get messages(): readonly Message[] {
-    const seq = this.input.metadata.seq ?? Number.POSITIVE_INFINITY
-    return this.session.view.messages.filter(
-      (message) => message.id !== this.#writer?.id && (message.role !== 'user' || (message.metadata.seq ?? Infinity) <= seq),
+    const steered = this.#steered()
+    const said = this.session.view.messages.filter(
+      (message) => message.id !== this.#writer?.id && message.id !== this.input.id && this.#isSaid(message, steered),
     )
+    const asked = [this.input.id, ...steered].map((id) => this.session.message(id))
+    return [...said, ...asked.filter((message) => message !== undefined)]
+  }
+
+  /**
+   * The messages that steer this run and came since it last asked, in order; their senders see that they were taken. Call it
+   * between two steps, and let the model see what it gives. What it does not take becomes an input of its own when the run
+   * ends.
+   * @param step how many steps the run has behind it, for people to see. Default: those that it has shown.
+   */
+  takeSteering(step: number = arrayAt(this.#map, KEY.steps)?.length ?? 0): readonly Message[] {
+    if (this.#over) return []
+    const steered = this.#steered()
+    const taken = this.session.view.messages.filter(({ id, metadata: { verdict } }) => {
+      return verdict?.state === 'steering' && verdict.run === this.id && !steered.includes(id)
+    })
+    if (taken.length === 0) return []
+    const at = this.#parts.now()
+    // With how much of the reply was there: what comes after that knew of it.
+    const parts = this.#writer?.partCount ?? 0
+    this.#write(() => arrayAt(this.#map, KEY.steered)?.push(taken.map(({ id }) => ({ message: id, step, at, parts }))))
+    return taken
+  }
+
+  /** For the AI SDK, `streamText({ prepareStep: run.prepareStep, … })`: before each step it adds what steers the run. */
+  readonly prepareStep = <M>({
+    stepNumber,
+    messages,
+  }: {
+    readonly stepNumber: number
+    readonly messages: readonly M[]
+  }): { messages: (M | SteeringModelMessage)[] } | undefined => {
+    const taken = this.takeSteering(stepNumber)
+    return taken.length === 0 ? undefined : { messages: [...messages, ...taken.map(asUserMessage)] }
   }
 
   /** Starts a step that people see in the run's progress. */
@@ -259,6 +298,23 @@ export class AgentRun {
     void chunks.return?.().catch(() => {})
   }
 
+  /** Ids of the messages that have steered this run, by whichever worker had it. */
+  #steered(): string[] {
+    const taken = arrayAt(this.#map, KEY.steered)?.toArray() ?? []
+    return taken.map((entry) => asRecord(entry)?.['message']).filter((id) => typeof id === 'string')
+  }
+
+  /** Whether a message belongs to what was said before this run's input. */
+  #isSaid({ id, role, metadata: { verdict, seq } }: Message, steered: readonly string[]): boolean {
+    if (role !== 'user') return true
+    if (verdict?.state === 'removed' || verdict?.state === 'asks' || verdict?.state === 'steering') return false
+    if (steered.includes(id)) return false
+    const run = this.session.run(runIdOf(id, this.#parts.agent))
+    // Its turn is still to come, or was before this one's though it was written later.
+    if (run !== undefined) return run.status !== 'pending' && (run.status !== 'cancelled' || isBefore(seq, this.input))
+    return verdict?.step !== undefined || isBefore(seq, this.input)
+  }
+
   #look(): void {
     if (this.#over) return
     const turned = this.#turn.look()
@@ -369,4 +425,8 @@ export class AgentRun {
       else signal.addEventListener('abort', fail, { once: true })
     })
   }
+}
+
+function isBefore(seq: number | undefined, { metadata }: Message): boolean {
+  return (seq ?? Number.POSITIVE_INFINITY) <= (metadata.seq ?? Number.POSITIVE_INFINITY)
 }

@@ -1,11 +1,12 @@
 /**
  * Sees what was accepted and writes what the server alone decides, into the same commit (SPEC §5):
  *
- *   new message      → its stamp (place in the order, verified author), and a run for each agent it asks
- *   cancel flag      → the end of a run that no worker has
+ *   new message      → its stamp (place in the order, verified author), and what becomes of an input (`lanes.ts`)
+ *   cancel flag      → the end of a run that no worker has, where the policy allows it (`cancels.ts`)
+ *   other asks       → the lanes' answer
  *   hand-over        → who holds the session (`holding.ts`)
  *   run asked for    → the run of a sub-agent (`spawns.ts`)
- *   run that ended   → the end of its job
+ *   run that ended   → the end of its job, and what becomes of the agent's queue
  *
  * Every event only notes what changed; `settle`, called once per applied update, decides (one decision function).
  */
@@ -13,11 +14,13 @@ import * as Y from 'yjs'
 import { cancelOf } from '../shared/control.ts'
 import { readMessageHead, readRun, readStamp, readWholePart } from '../shared/entries.ts'
 import { runIdOf } from '../shared/ids.ts'
-import { arrayAt, KEY, LAYOUT_VERSION, mapAt, recordAt, rootsOf, type SessionRoots } from '../shared/layout.ts'
-import type { MessageHead } from '../shared/message.ts'
+import { arrayAt, cancelKey, KEY, LAYOUT_VERSION, mapAt, recordAt, rootsOf, type SessionRoots } from '../shared/layout.ts'
+import type { Lane, MessageHead } from '../shared/message.ts'
 import { readParticipant, type Participant } from '../shared/participant.ts'
 import { hasEnded, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
+import { Cancels, type MayCancel } from './cancels.ts'
 import { Holding } from './holding.ts'
+import { Lanes, type Input } from './lanes.ts'
 import type { Watcher } from './room.ts'
 import { Spawns, type ChildRun } from './spawns.ts'
 import type { NewJob } from './store.ts'
@@ -30,6 +33,9 @@ export interface RoutedInput {
   readonly from: Participant
   /** Agents that the author named, if any. */
   readonly to: readonly string[] | undefined
+  readonly lane: Lane
+  /** Agents that are at work in the session at this moment: those that can be steered or interrupted. */
+  readonly active: readonly string[]
 }
 
 /** Says which agents answer an input, by name; none: nobody does. */
@@ -47,6 +53,11 @@ export interface ClerkOptions {
   readonly now: () => number
   readonly addJob: (job: NewJob) => void
   readonly endJob: (run: string) => void
+  /** Holds or lets go the job of a run. */
+  readonly holdJob: (run: string, held: boolean) => void
+  /** How old an input may be when it arrives and still start an agent by itself, in milliseconds. */
+  readonly intentMs: number
+  readonly mayCancel: MayCancel | undefined
 }
 
 /** Origin of the clerk's own transactions. */
@@ -60,6 +71,8 @@ export class Clerk implements Watcher {
   readonly #known = new Set<string>()
   readonly #spawns: Spawns
   readonly #holding: Holding
+  readonly #lanes: Lanes
+  readonly #cancels: Cancels
   #lastSeq = 0
   #newMessages: { map: Y.Map<unknown>; head: MessageHead; from: Participant }[] = []
   #requests: { from: Participant; handover: boolean }[] = []
@@ -70,12 +83,22 @@ export class Clerk implements Watcher {
     this.#options = options
     this.#doc = options.document
     this.#roots = rootsOf(this.#doc)
-    const { idleReturnMs, now } = options
-    const { control } = this.#roots
-    this.#spawns = new Spawns({ control, runs: this.#runs, now, make: (child) => this.#makeRun(child) })
-    this.#holding = new Holding({ roots: this.#roots, idleReturnMs, now, wake: () => this.settle() })
+    const { session, now, idleReturnMs, intentMs, mayCancel, holdJob } = options
+    const shared = { roots: this.#roots, runs: this.#runs, now }
+    this.#spawns = new Spawns({ ...shared, make: (child) => this.#makeRun(child) })
+    this.#holding = new Holding({ ...shared, idleReturnMs, wake: () => this.settle() })
     for (const map of this.#roots.messages) this.#learnMessage(map)
     this.#learnRuns()
+    this.#cancels = new Cancels({ ...shared, session, mayCancel, participant: (id) => this.#participant(id) })
+    this.#lanes = new Lanes({
+      ...shared,
+      intentMs,
+      route: (input, active) => this.#route(input, active),
+      makeRun: (input, agent, urgent) => this.#makeRun({ id: runIdOf(input, agent), agent, input }, urgent),
+      endUnclaimed: (run) => this.#end(run, run.get(KEY.status) as RunStatus, 'cancel'),
+      objection: (run, by) => this.#cancels.objection(run, by),
+      hold: holdJob,
+    })
     this.#roots.messages.observe(this.#onMessages)
     this.#roots.tasks.observeDeep(this.#onTasks)
     this.#roots.control.observe(this.#onControl)
@@ -89,8 +112,8 @@ export class Clerk implements Watcher {
   }
 
   settle(): void {
-    const noted = this.#newMessages.length + this.#requests.length + this.#ended.size
-    if (!this.#controlChanged && noted === 0 && !this.#spawns.pending && !this.#holding.isIdle) return
+    const isDue = this.#controlChanged || this.#lanes.isDue || this.#spawns.pending || this.#holding.isIdle
+    if (!isDue && this.#newMessages.length + this.#requests.length + this.#ended.size === 0) return
     const messages = this.#newMessages.splice(0).sort((a, b) => a.head.at - b.head.at)
     const requests = this.#requests.splice(0)
     const controlChanged = this.#controlChanged
@@ -98,7 +121,7 @@ export class Clerk implements Watcher {
     this.#doc.transact(() => {
       // Before what was just written: it may have come after all that time.
       const unanswered = this.#holding.returnIfIdle()
-      if (unanswered !== null) this.#ask(unanswered.map, unanswered.head, unanswered.from)
+      if (unanswered !== null) this.#lanes.take(unanswered)
       // A hand-over first: a message that came with it is for whoever holds the session then.
       for (const { from, handover } of requests) {
         // Also who only ever cancels: people want to see by whom.
@@ -107,11 +130,18 @@ export class Clerk implements Watcher {
       }
       for (const { map, head, from } of messages) {
         this.#stamp(map, head, from)
-        this.#ask(map, head, from)
+        this.#lanes.take({ map, head, from })
+        if (this.#roots.control.has(cancelKey(head.id))) this.#cancels.note(head.id)
       }
+      this.#lanes.settle()
+      this.#cancels.settle()
       this.#spawns.make()
       const orphans = this.#spawns.stopOrphans()
       if (controlChanged || messages.length > 0 || orphans) this.#cancelUnclaimed()
+      if (controlChanged) this.#lanes.dropCancelled()
+      if (this.#ended.size === 0) return
+      if (this.#lanes.release(this.#ended)) this.#cancelUnclaimed()
+      this.#lanes.pause(this.#ended)
     }, CLERK)
     for (const run of this.#ended) this.#options.endJob(run)
     this.#ended.clear()
@@ -166,12 +196,17 @@ export class Clerk implements Watcher {
         const run = recordAt(event.target as unknown as Y.Map<unknown>, KEY.head)?.['id']
         const status = (event.target as unknown as Y.Map<unknown>).get(KEY.status)
         if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.add(run)
-      }
+      } else this.#lanes.noteTask(event)
     }
   }
 
   readonly #onControl = (event: Y.YMapEvent<unknown>, transaction: Y.Transaction): void => {
+    if (transaction.origin === CLERK) return
     this.#controlChanged = true
+    for (const key of event.keysChanged) {
+      this.#lanes.noteKey(String(key))
+      this.#cancels.noteKey(String(key))
+    }
     const from = this.#options.participantOf(transaction.origin)
     if (from !== null) this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
   }
@@ -183,7 +218,7 @@ export class Clerk implements Watcher {
     if (head === undefined || stamp === undefined) return
     this.#known.add(head.id)
     this.#lastSeq = Math.max(this.#lastSeq, stamp.seq)
-    const by = readParticipant(mapAt(this.#roots.ledger, KEY.participants)?.get(stamp.by))
+    const by = this.#participant(stamp.by)
     if (by !== null) this.#holding.said(map, head, stamp, by)
   }
 
@@ -221,21 +256,20 @@ export class Clerk implements Watcher {
     participants.set(participant.id, { id: participant.id, kind: participant.kind, name: participant.name })
   }
 
-  /** Makes a run for each agent that a user's message asks, unless a human holds the session. */
-  #ask(map: Y.Map<unknown>, head: MessageHead, from: Participant): void {
-    if (from.kind !== 'user' || head.role !== 'user') return
-    if (this.#holding.holder.state !== 'agents') return
-    const { session, route } = this.#options
-    const agents = new Set(route({ session, id: head.id, text: textOf(map), from, to: head.to }))
-    for (const agent of agents) {
-      const id = runIdOf(head.id, agent)
-      if (!this.#runs.has(id)) this.#makeRun({ id, agent, input: head.id })
-    }
+  #participant(id: string): Participant | null {
+    return readParticipant(mapAt(this.#roots.ledger, KEY.participants)?.get(id))
   }
 
-  #makeRun(head: Omit<ChildRun, 'parent'> & Partial<ChildRun>): void {
-    const { session, now, addJob } = this.#options
+  #route({ map, head, from }: Input, active: readonly string[]): readonly string[] {
+    const { session, route } = this.#options
+    return route({ session, id: head.id, text: textOf(map), from, to: head.to, lane: head.lane ?? 'queue', active })
+  }
+
+  /** Makes a run, for an input or for another run, and its job. */
+  #makeRun(head: Omit<ChildRun, 'parent'> & Partial<ChildRun>, urgent = false): void {
     const { id, agent, input, parent } = head
+    if (this.#runs.has(id)) return
+    const { session, now, addJob } = this.#options
     const run = new Y.Map<unknown>()
     run.set(KEY.head, { ...head, attempt: 1, at: now() })
     run.set(KEY.status, 'pending')
@@ -243,7 +277,7 @@ export class Clerk implements Watcher {
     this.#roots.tasks.push([run])
     this.#runs.set(id, run)
     this.#spawns.learn(id, run)
-    addJob({ run: id, session, agent, input, ...(parent === undefined ? {} : { parent }) })
+    addJob({ run: id, session, agent, input, ...(parent === undefined ? {} : { parent }), ...(urgent ? { urgent } : {}) })
   }
 
   /** A cancel for a run that no worker has taken ends it at once; otherwise its worker does. */

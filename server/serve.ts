@@ -10,6 +10,7 @@ import { WebSocketServer, type WebSocket } from 'ws'
 import { SessionError, type Report } from '../shared/errors.ts'
 import { AGENT_NAME, LIMITS, MAX_AGENTS_PER_INPUT, MAX_FRAME_BYTES, type Limits } from '../shared/limits.ts'
 import { createAccess, type AccessOptions } from './access.ts'
+import type { MayCancel } from './cancels.ts'
 import type { Route } from './clerk.ts'
 import { LEASE_MS } from './dispatch.ts'
 import { acceptPlain, GATEWAY_PATH } from './gateway.ts'
@@ -25,6 +26,8 @@ const SYNC_PATH = '/sync'
 const PING_EVERY_MS = 10_000
 /** How long `close` waits for the store before it gives up, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5_000
+/** How old an input may be when it arrives and still start an agent by itself. */
+const INTENT_MS = 3_600_000
 
 export interface ServeOptions {
   /** Where sessions are kept: `sqliteStore({ file })` or `memoryStore()`. `close` closes it. */
@@ -47,6 +50,16 @@ export interface ServeOptions {
    * ms, at least 1,000; `Infinity`: for ever.
    */
   readonly idleReturnMs?: number
+  /**
+   * Whether a run may be cancelled, or interrupted by another input. Default: always. Called for each run that somebody asks
+   * to end; must be quick and must not throw. A run that it protects goes on, and shows its `verdict` to the one who asked.
+   */
+  readonly mayCancel?: MayCancel
+  /**
+   * How old an input may be when it arrives and still start an agent by itself, in milliseconds, by its author's clock: what
+   * was written offline longer ago asks its author first (`session.confirm`). Default one hour.
+   */
+  readonly intentMs?: number
   /**
    * Origins of the pages that may connect, such as `https://shop.example.com`; others are refused with 403. Programs, which
    * send no origin, are not affected. Default: any, since a page gets nothing from a browser that opens a session: the token
@@ -80,10 +93,12 @@ export interface RunningServer {
 
 /** Starts a server. Rejects when the port is taken or the store cannot be read. */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS, idleReturnMs = IDLE_RETURN_MS } = options
+  const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS } = options
+  const { idleReturnMs = IDLE_RETURN_MS, intentMs = INTENT_MS } = options
   if (leaseMs < 1_000) throw new SessionError('bad-argument', `leaseMs must be at least 1000; it is ${leaseMs}.`)
   if (!(idleReturnMs >= 1_000))
     throw new SessionError('bad-argument', `idleReturnMs must be at least 1000; it is ${idleReturnMs}.`)
+  if (!(intentMs >= 0)) throw new SessionError('bad-argument', `intentMs must be 0 or more; it is ${intentMs}.`)
   const report = guardReport(options.onError ?? reportToStderr)
   const sessions = new Sessions({
     store,
@@ -92,6 +107,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     report,
     leaseMs,
     idleReturnMs,
+    intentMs,
+    mayCancel: options.mayCancel === undefined ? undefined : guardMayCancel(options.mayCancel, report),
     limits: { ...LIMITS, ...options.limits },
     now: Date.now,
   })
@@ -240,6 +257,18 @@ function guardRoute(route: Route, report: Report): Route {
     } catch (error) {
       report(error, { stage: 'route', session: input.session })
       return []
+    }
+  }
+}
+
+/** A policy that throws has not said yes: the run goes on, and the one who asked sees why. */
+function guardMayCancel(mayCancel: MayCancel, report: Report): MayCancel {
+  return (request) => {
+    try {
+      return mayCancel(request)
+    } catch (error) {
+      report(error, { stage: 'policy', session: request.session, run: request.run })
+      return 'The policy failed.'
     }
   }
 }

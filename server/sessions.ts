@@ -15,6 +15,7 @@ import type { CloseReason, Report } from '../shared/errors.ts'
 import type { Limits } from '../shared/limits.ts'
 import { agentOfControl } from '../shared/wire.ts'
 import type { Access, Grant } from './access.ts'
+import type { MayCancel } from './cancels.ts'
 import { Clerk, type Route } from './clerk.ts'
 import { Compactor, shouldCompact } from './compaction.ts'
 import { Dispatcher } from './dispatch.ts'
@@ -36,6 +37,9 @@ export interface SessionsOptions {
   readonly report: Report
   readonly leaseMs: number
   readonly idleReturnMs: number
+  /** How old an input may be when it arrives and still start an agent by itself, in milliseconds. */
+  readonly intentMs: number
+  readonly mayCancel: MayCancel | undefined
   readonly limits: Limits
   /** Epoch milliseconds. */
   readonly now: () => number
@@ -234,6 +238,9 @@ export class Sessions {
       now: this.#options.now,
       addJob: (job) => this.#addJob(job),
       endJob: (run) => this.#endJob(run),
+      holdJob: (run, held) => this.#holdJob(run, held),
+      intentMs: this.#options.intentMs,
+      mayCancel: this.#options.mayCancel,
     })
     this.#rooms.set(name, { room, clerk, size })
     room.watch(clerk)
@@ -318,6 +325,11 @@ export class Sessions {
   #endJob(run: string): void {
     this.#log.endJob(run)
     this.#log.after(() => this.#dispatcher.ended(run))
+  }
+
+  #holdJob(run: string, held: boolean): void {
+    this.#log.hold({ run, held })
+    if (!held) this.#log.after(() => this.#dispatcher.released())
   }
 
   async #grant(job: Job): Promise<void> {

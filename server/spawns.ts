@@ -6,7 +6,7 @@
 import * as Y from 'yjs'
 import { cancelOf, type CancelFlag } from '../shared/control.ts'
 import { childIdOf } from '../shared/ids.ts'
-import { arrayAt, asRecord, cancelKey, KEY, recordAt, stringAt } from '../shared/layout.ts'
+import { arrayAt, asRecord, cancelKey, KEY, recordAt, stringAt, type SessionRoots } from '../shared/layout.ts'
 import { AGENT_NAME, MAX_CHILDREN, MAX_SPAWN_DEPTH } from '../shared/limits.ts'
 import { hasEnded, isRunStatus } from '../shared/run.ts'
 
@@ -21,7 +21,7 @@ export interface ChildRun {
 }
 
 export interface SpawnsOptions {
-  readonly control: Y.Map<unknown>
+  readonly roots: Pick<SessionRoots, 'control'>
   /** All runs of the session, by id; a child stands behind its parent. */
   readonly runs: ReadonlyMap<string, Y.Map<unknown>>
   /** Epoch milliseconds. */
@@ -68,7 +68,8 @@ export class Spawns {
    * there were any.
    */
   stopOrphans(): boolean {
-    const { control, runs } = this.#options
+    const { runs, roots } = this.#options
+    const { control } = roots
     let stopped = false
     for (const [id, parent] of this.#children) {
       const status = runs.get(id)?.get(KEY.status)
@@ -112,13 +113,13 @@ export class Spawns {
   }
 
   #stopOf(id: string): CancelFlag | undefined {
-    const { control, runs, now } = this.#options
+    const { runs, roots, now } = this.#options
     const run = runs.get(id)
     if (run === undefined) return undefined
     const { input, agent } = recordAt(run, KEY.head) ?? {}
     const status = stringAt(run, KEY.status)
     if (status === 'complete') return undefined
-    const flag = cancelOf(control, id, String(input))
+    const flag = cancelOf(roots.control, id, String(input))
     if (flag !== undefined) return flag
     if (status !== 'error' && status !== 'interrupted' && status !== 'cancelled') return undefined
     return { by: String(agent), at: now(), reason: `The run that asked for it has ended: ${status}.` }

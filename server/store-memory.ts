@@ -56,10 +56,9 @@ class MemoryStore implements Store {
       const job = { run, session, agent, input, parent, urgent, order: this.#added++, held: false }
       this.#jobs.set(run, { ...job, generation: 0, worker: null, expiresAt: 0 })
     }
-    for (const { session, agent, held } of batch.holds ?? []) {
-      for (const job of this.#jobs.values()) {
-        if (job.session === session && job.agent === agent && job.worker === null && job.parent === undefined) job.held = held
-      }
+    for (const { run, held } of batch.holds ?? []) {
+      const job = this.#jobs.get(run)
+      if (job?.worker === null && job.parent === undefined) job.held = held
     }
     for (const run of batch.ended) this.#jobs.delete(run)
     for (const { session, client, participant } of batch.clients ?? []) {

@@ -77,7 +77,7 @@ class SqliteStore implements Store {
       for (const { run, session, agent, input, parent, urgent } of batch.jobs) {
         addJob.run(run, session, agent, input, parent ?? null, urgent === true ? 1 : 0)
       }
-      for (const { session, agent, held } of batch.holds ?? []) hold.run(held ? 1 : 0, session, agent)
+      for (const { run, held } of batch.holds ?? []) hold.run(held ? 1 : 0, run)
       for (const run of batch.ended) endJob.run(run)
       for (const { session, client, participant } of batch.clients ?? []) bindClient.run(session, client, participant)
     })
@@ -271,7 +271,7 @@ function prepareStatements(db: DatabaseSync) {
     dropSnapshot: db.prepare('delete from snapshots where session = ?'),
     addJob: db.prepare(`
       insert into jobs (run, session, agent, input, parent, urgent) values (?, ?, ?, ?, ?, ?) on conflict (run) do nothing`),
-    hold: db.prepare('update jobs set held = ? where session = ? and agent = ? and worker is null and parent is null'),
+    hold: db.prepare('update jobs set held = ? where run = ? and worker is null and parent is null'),
     endJob: db.prepare('delete from jobs where run = ?'),
     dropJobs: db.prepare('delete from jobs where session = ?'),
     bindClient: db.prepare(`

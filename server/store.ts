@@ -25,10 +25,9 @@ export interface NewJob {
   readonly urgent?: boolean | undefined
 }
 
-/** Whether an agent's open jobs in a session wait until somebody says to go on; new ones do not. */
+/** Whether an open job waits until it is let go. */
 export interface Hold {
-  readonly session: string
-  readonly agent: string
+  readonly run: string
   readonly held: boolean
 }
 
@@ -61,7 +60,7 @@ export interface Batch {
   readonly entries: readonly LogEntry[]
   /** Jobs to add; one whose `run` is there already is left as it is. */
   readonly jobs: readonly NewJob[]
-  /** Open jobs to hold or to let go, done after `jobs` were added. */
+  /** Open jobs to hold or to let go, done after `jobs` were added; others, children and unknown ones are left as they are. */
   readonly holds?: readonly Hold[]
   /** Runs whose jobs are over, those of this batch included; unknown ones are ignored. */
   readonly ended: readonly string[]
@@ -128,9 +127,9 @@ export interface Store {
 
   /**
    * Grants the lease of an open job to a worker for `leaseMs`, by the store's clock. Gives the job as leased, with its
-   * generation one higher, or null when the job is unknown, is leased (lapsed or not), or when another job of the same
-   * session and agent is leased or stands before it in `jobs()`: an agent works on one run of a session at a time, in that
-   * order.
+   * generation one higher, or null when the job is unknown, is held or leased (lapsed or not), or when another job of the same
+   * session and agent is leased or goes before it: an agent works on one run of a session at a time, urgent ones first, then
+   * in the order of `jobs()`. Held jobs are passed over; jobs with a parent neither wait nor are waited for.
    * MUST grant one job to one caller only, however many ask at once.
    */
   claim(run: string, worker: string, leaseMs: number): Promise<Job | null>

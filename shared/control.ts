@@ -1,8 +1,9 @@
 /**
- * Flags that people set and the server judges: cancels and hand-overs. Both are state, so whoever comes later finds them.
+ * Flags that people set and the server judges: cancels, hand-overs and what is asked about inputs and queues. All are state,
+ * so whoever comes later finds them.
  */
 import type * as Y from 'yjs'
-import { asRecord, cancelKey } from './layout.ts'
+import { askKey, asRecord, cancelKey } from './layout.ts'
 import type { ParticipantKind } from './participant.ts'
 
 /** A request to end a run, at `control["cancel:TARGET"]`; TARGET is the id of a run or of the input that asked for it. */
@@ -12,18 +13,66 @@ export interface CancelFlag {
   /** Epoch milliseconds by that participant's clock. */
   readonly at: number
   readonly reason?: string
+  /** Id of the message that interrupts the run: nobody has stopped the agent, it goes on with that one. */
+  readonly for?: string
 }
 
 export function readCancel(value: unknown): CancelFlag | undefined {
   const flag = asRecord(value)
   if (flag === undefined || typeof flag['by'] !== 'string' || typeof flag['at'] !== 'number') return undefined
-  const reason = flag['reason']
-  return { by: flag['by'], at: flag['at'], ...(typeof reason === 'string' ? { reason } : {}) }
+  const { reason, for: input } = flag
+  return {
+    by: flag['by'],
+    at: flag['at'],
+    ...(typeof reason === 'string' ? { reason } : {}),
+    ...(typeof input === 'string' ? { for: input } : {}),
+  }
 }
 
 /** The flag that asks to end a run: set on the run itself or on its input. */
 export function cancelOf(control: Y.Map<unknown>, run: string, input: string): CancelFlag | undefined {
   return readCancel(control.get(cancelKey(run))) ?? readCancel(control.get(cancelKey(input)))
+}
+
+/** What is asked about an input and not judged yet, at `control["edit:ID"]` and so on. */
+export interface Asked {
+  /** What it is to say. */
+  readonly edit?: string
+  readonly remove?: true
+  readonly confirm?: true
+}
+
+/** What is asked about an input; undefined when nothing is. */
+export function askedOf(control: Y.Map<unknown>, message: string): Asked | undefined {
+  const edit = asRecord(control.get(askKey('edit', message)))?.['text']
+  const remove = control.has(askKey('remove', message))
+  const confirm = control.has(askKey('confirm', message))
+  if (typeof edit !== 'string' && !remove && !confirm) return undefined
+  return {
+    ...(typeof edit === 'string' ? { edit } : {}),
+    ...(remove ? { remove } : {}),
+    ...(confirm ? { confirm } : {}),
+  }
+}
+
+/** Why an agent's queue waits, at `ledger["paused:AGENT"]`. Somebody's `resume` lets it go on. */
+export interface Pause {
+  /** Epoch milliseconds by the server's clock. */
+  readonly at: number
+  /** How the run ended after which the queue waits. */
+  readonly reason: 'cancelled' | 'error'
+  readonly run: string
+  /** Who stopped that run. */
+  readonly by?: string
+  /** Runs that wait, oldest first. What is asked later does not. */
+  readonly held: readonly string[]
+}
+
+export function readPause(value: unknown): Pause | undefined {
+  const { at, reason, run, by, held } = asRecord(value) ?? {}
+  if (typeof at !== 'number' || typeof run !== 'string' || (reason !== 'cancelled' && reason !== 'error')) return undefined
+  if (!Array.isArray(held) || !held.every((each) => typeof each === 'string')) return undefined
+  return { at, reason, run, ...(typeof by === 'string' ? { by } : {}), held: held as string[] }
 }
 
 /** `request`: somebody wants a human; `take`: a supporter takes the session; `return`: it goes back to the agents. */

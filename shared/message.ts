@@ -3,7 +3,9 @@
  * structurally, so that the core needs no `ai` package. A type test pins that the SDK's messages are ours; the other way, where
  * ours are wider (parts that it does not know) and read-only, takes a cast.
  */
+import type { Asked } from './control.ts'
 import type { ParticipantKind } from './participant.ts'
+import type { InputVerdict } from './verdict.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
@@ -59,6 +61,12 @@ export interface OtherPart {
 
 export type MessagePart = TextPart | ReasoningPart | ToolPart | OtherPart
 
+/**
+ * How an input comes to an agent that is at work. `queue` (default): after what it is at and what came before. `steer`: into
+ * the run that is under way, at its next step. `interrupt`: that run is cancelled and the agent begins with this one.
+ */
+export type Lane = 'queue' | 'steer' | 'interrupt'
+
 /** Written once with the message, by its author. */
 export interface MessageHead {
   readonly id: string
@@ -74,7 +82,7 @@ export interface MessageHead {
   readonly run?: string
   /** Names of the agents that it asks; empty: none. Absent: the server decides. */
   readonly to?: readonly string[]
-  readonly lane?: 'queue' | 'steer' | 'interrupt'
+  readonly lane?: Lane
 }
 
 /** Written by the server alone, when it has accepted a message. */
@@ -98,7 +106,11 @@ export interface MessageMetadata {
   readonly parent?: string
   readonly run?: string
   readonly to?: readonly string[]
-  readonly lane?: 'queue' | 'steer' | 'interrupt'
+  readonly lane?: Lane
+  /** What the server decided about an input, where that is more than that it waits its turn. */
+  readonly verdict?: InputVerdict
+  /** What was asked about an input and is not judged yet: the server has not been heard since. */
+  readonly asked?: Asked
 }
 
 /** Immutable. Unchanged messages and parts keep their identity from view to view. */

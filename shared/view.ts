@@ -9,7 +9,7 @@
  * The list `view.messages` is made when it is read, so a reader of single messages never pays for the list.
  */
 import * as Y from 'yjs'
-import { cancelOf, readHolder, type Holder } from './control.ts'
+import { askedOf, cancelOf, readHolder, readPause, type Holder, type Pause } from './control.ts'
 import {
   isSegment,
   messageValue,
@@ -22,9 +22,10 @@ import {
   type Run,
 } from './entries.ts'
 import type { Report } from './errors.ts'
-import { arrayAt, cancelTarget, KEY, mapAt, rootsOf, type SessionRoots } from './layout.ts'
+import { arrayAt, cancelTarget, KEY, mapAt, pausedAgent, readAskKey, rootsOf, type SessionRoots } from './layout.ts'
 import type { Message, MessageHead, MessagePart } from './message.ts'
 import { readParticipant, type Participant } from './participant.ts'
+import { readInputVerdict } from './verdict.ts'
 
 /** All of a session at one moment. */
 export interface SessionView {
@@ -36,6 +37,8 @@ export interface SessionView {
   readonly participants: ReadonlyMap<string, Participant>
   /** Who answers: the agents, nobody yet, or a supporter. */
   readonly holder: Holder
+  /** Agents whose queues wait for somebody to go on, by name. */
+  readonly paused: ReadonlyMap<string, Pause>
 }
 
 /** What a listener can be told about: everything, the list of messages or runs, one message, one run. */
@@ -78,6 +81,7 @@ export class ViewBuilder {
   #runList: readonly Run[] | null = null
   #participants: ReadonlyMap<string, Participant> | null = null
   #holder: Holder | null = null
+  #paused: ReadonlyMap<string, Pause> | null = null
   #view: SessionView | null = null
 
   constructor(doc: Y.Doc, report: Report) {
@@ -95,7 +99,8 @@ export class ViewBuilder {
   }
 
   get view(): SessionView {
-    return (this.#view ??= { messages: this.#list(), runs: this.runs, participants: this.participants, holder: this.holder })
+    const { runs, participants, holder, paused } = this
+    return (this.#view ??= { messages: this.#list(), runs, participants, holder, paused })
   }
 
   /** Ids in the order of `view.messages`; the same array until a message comes, goes or is stamped. */
@@ -139,6 +144,19 @@ export class ViewBuilder {
 
   get holder(): Holder {
     return (this.#holder ??= readHolder(this.#roots.ledger.get(KEY.holder)))
+  }
+
+  get paused(): ReadonlyMap<string, Pause> {
+    if (this.#paused === null) {
+      const paused = new Map<string, Pause>()
+      for (const [key, value] of this.#roots.ledger) {
+        const agent = pausedAgent(key)
+        const pause = agent === null ? undefined : readPause(value)
+        if (agent !== null && pause !== undefined) paused.set(agent, pause)
+      }
+      this.#paused = paused
+    }
+    return this.#paused
   }
 
   /** Calls `listener` after each change of `topic`; gives the function that ends it. */
@@ -193,7 +211,12 @@ export class ViewBuilder {
       const part = entry instanceof Y.Map ? this.#readPart(record, entry as Y.Map<unknown>) : readWholePart(entry)
       if (part !== undefined) parts.push(part)
     }
-    return messageValue(record.head, readStamp(record.map), parts)
+    const { head, map } = record
+    const stamp = readStamp(map)
+    // Only inputs are judged and asked about: nothing of this is paid for a token.
+    if (head.role !== 'user') return messageValue(head, { stamp }, parts)
+    const verdict = readInputVerdict(map.get(KEY.verdict))
+    return messageValue(head, { stamp, verdict, asked: askedOf(this.#roots.control, head.id) }, parts)
   }
 
   #readPart(message: MessageRecord, map: Y.Map<unknown>): MessagePart | undefined {
@@ -256,6 +279,11 @@ export class ViewBuilder {
 
   readonly #onControl = (event: Y.YMapEvent<unknown>): void => {
     for (const key of event.keysChanged) {
+      const asked = this.#messages.get(readAskKey(String(key))?.target ?? '')
+      if (asked !== undefined) {
+        asked.value = null
+        this.#touch(`message:${asked.head.id}`)
+      }
       const target = cancelTarget(String(key))
       if (target === null) continue
       for (const record of this.#runs.values()) {
@@ -269,6 +297,7 @@ export class ViewBuilder {
   readonly #onLedger = (): void => {
     this.#participants = null
     this.#holder = null
+    this.#paused = null
     this.#touch('ledger')
   }
 

@@ -180,7 +180,8 @@ describe('a run asks for others', () => {
 
   test('the server makes no run of a made-up id, and none of a name that is no agent’s (SUB-2)', () => {
     const doc = new Y.Doc()
-    const { control, tasks } = rootsOf(doc)
+    const roots = rootsOf(doc)
+    const { tasks } = roots
     const parent = new Y.Map<unknown>()
     const spawned = new Y.Array<unknown>()
     doc.transact(() => {
@@ -191,7 +192,7 @@ describe('a run asks for others', () => {
     })
     const made: string[] = []
     const spawns = new Spawns({
-      control,
+      roots,
       runs: new Map([['m.assistant', parent]]),
       now: () => 1,
       make: ({ id }) => void made.push(id),

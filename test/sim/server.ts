@@ -174,6 +174,10 @@ export class SimServer {
       now: this.#now,
       addJob: (job) => this.#group.jobs.push(job),
       endJob: (run) => this.#group.ended.push(run),
+      // Nobody here says to go on, and nobody is away for an hour.
+      holdJob: () => {},
+      intentMs: Number.POSITIVE_INFINITY,
+      mayCancel: undefined,
     })
     room.watch(this.clerk)
   }
