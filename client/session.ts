@@ -115,7 +115,7 @@ export class Session {
 
   /**
    * Calls `listener` after each change of the topic and gives the function that ends it. Topics: `view` (anything; the
-   * default), `messages` (the list), `message:ID`, `runs`, `run:ID`, `ledger` (participants and holder), `status`.
+   * default), `messages` (the list), `message:ID`, `runs`, `run:ID`, `calls` (taken or answered), `ledger` (participants and holder), `status`.
    */
   subscribe(listener: () => void, topic: Topic | 'status' = 'view'): () => void {
     if (topic !== 'status') {
@@ -251,6 +251,14 @@ export class Session {
     if (keys.every((key) => status[key] === this.#status[key])) return
     this.#status = status
     this.tellStatus()
+  }
+
+  /** @internal Asks something of the server, in one's own name. */
+  ask(ask: Ask, target: string, fields: Readonly<Record<string, unknown>>): void {
+    const me = this.#writer()
+    if (me.kind === 'agent') throw new SessionError('forbidden', `An agent cannot ask for that (${ask}).`)
+    const value = { ...fields, by: me.id, at: this.#now() }
+    this.#doc.transact(() => rootsOf(this.#doc).control.set(askKey(ask, target), value), this)
   }
 
   /** @internal Writes a message, in a transaction of its own. */

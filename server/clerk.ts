@@ -7,6 +7,7 @@
  *   hand-over        → who holds the session (`holding.ts`)
  *   run asked for    → the run of a sub-agent (`spawns.ts`)
  *   run that ended   → the end of its job, and what becomes of the agent's queue
+ *   call that waits  → which tab does it, which answer counts, the end of its time (`calls.ts`)
  *
  * Every event only notes what changed; `settle`, called once per applied update, decides (one decision function).
  */
@@ -14,10 +15,22 @@ import * as Y from 'yjs'
 import { cancelOf } from '../shared/control.ts'
 import { readMessageHead, readRun, readStamp, readWholePart } from '../shared/entries.ts'
 import { runIdOf } from '../shared/ids.ts'
-import { arrayAt, cancelKey, KEY, LAYOUT_VERSION, mapAt, recordAt, rootsOf, type SessionRoots } from '../shared/layout.ts'
+import {
+  arrayAt,
+  cancelKey,
+  KEY,
+  LAYOUT_VERSION,
+  mapAt,
+  readAskKey,
+  recordAt,
+  rootsOf,
+  type SessionRoots,
+} from '../shared/layout.ts'
+import type { Report } from '../shared/errors.ts'
 import type { Lane, MessageHead } from '../shared/message.ts'
 import { readParticipant, type Participant } from '../shared/participant.ts'
 import { hasEnded, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
+import { Calls, type MayApprove } from './calls.ts'
 import { Cancels, type MayCancel } from './cancels.ts'
 import { Holding } from './holding.ts'
 import { Lanes, type Input } from './lanes.ts'
@@ -58,6 +71,10 @@ export interface ClerkOptions {
   /** How old an input may be when it arrives and still start an agent by itself, in milliseconds. */
   readonly intentMs: number
   readonly mayCancel: MayCancel | undefined
+  /** How long a tab has a client's call without asking again, in milliseconds. */
+  readonly claimMs: number
+  readonly mayApprove: MayApprove
+  readonly report: Report
 }
 
 /** Origin of the clerk's own transactions. */
@@ -68,6 +85,7 @@ export class Clerk implements Watcher {
   readonly #doc: Y.Doc
   readonly #roots: SessionRoots
   readonly #runs = new Map<string, Y.Map<unknown>>()
+  readonly #calls: Calls
   readonly #known = new Set<string>()
   readonly #spawns: Spawns
   readonly #holding: Holding
@@ -87,6 +105,9 @@ export class Clerk implements Watcher {
     const shared = { roots: this.#roots, runs: this.#runs, now }
     this.#spawns = new Spawns({ ...shared, make: (child) => this.#makeRun(child) })
     this.#holding = new Holding({ ...shared, idleReturnMs, wake: () => this.settle() })
+    const { claimMs: leaseMs, mayApprove, report } = options
+    const transact = (write: () => void): void => this.#doc.transact(write, CLERK)
+    this.#calls = new Calls({ ...shared, session, leaseMs, mayApprove, report, transact })
     for (const map of this.#roots.messages) this.#learnMessage(map)
     this.#learnRuns()
     this.#cancels = new Cancels({ ...shared, session, mayCancel, participant: (id) => this.#participant(id) })
@@ -99,6 +120,7 @@ export class Clerk implements Watcher {
       objection: (run, by) => this.#cancels.objection(run, by),
       hold: holdJob,
     })
+    for (const run of this.#runs.values()) this.#calls.look(run)
     this.#roots.messages.observe(this.#onMessages)
     this.#roots.tasks.observeDeep(this.#onTasks)
     this.#roots.control.observe(this.#onControl)
@@ -109,10 +131,11 @@ export class Clerk implements Watcher {
     this.#roots.messages.unobserve(this.#onMessages)
     this.#roots.tasks.unobserveDeep(this.#onTasks)
     this.#roots.control.unobserve(this.#onControl)
+    this.#calls.destroy()
   }
 
   settle(): void {
-    const isDue = this.#controlChanged || this.#lanes.isDue || this.#spawns.pending || this.#holding.isIdle
+    const isDue = this.#controlChanged || this.#lanes.isDue || this.#calls.hasWork || this.#spawns.pending || this.#holding.isIdle
     if (!isDue && this.#newMessages.length + this.#requests.length + this.#ended.size === 0) return
     const messages = this.#newMessages.splice(0).sort((a, b) => a.head.at - b.head.at)
     const requests = this.#requests.splice(0)
@@ -135,6 +158,7 @@ export class Clerk implements Watcher {
       }
       this.#lanes.settle()
       this.#cancels.settle()
+      this.#calls.settle()
       this.#spawns.make()
       const orphans = this.#spawns.stopOrphans()
       if (controlChanged || messages.length > 0 || orphans) this.#cancelUnclaimed()
@@ -145,6 +169,11 @@ export class Clerk implements Watcher {
     }, CLERK)
     for (const run of this.#ended) this.#options.endJob(run)
     this.#ended.clear()
+  }
+
+  /** A tab of a participant asks for a client's call, or says that it is still at it. */
+  claim(from: Participant, message: string, call: string, tab: string): void {
+    this.#calls.claim(from, message, call, tab)
   }
 
   /** Writes that a worker has the run now. */
@@ -193,9 +222,12 @@ export class Clerk implements Watcher {
       this.#spawns.note(event)
       if (event.target === (this.#roots.tasks as unknown)) this.#learnRuns()
       else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.status)) {
+        this.#calls.look(event.target as unknown as Y.Map<unknown>)
         const run = recordAt(event.target as unknown as Y.Map<unknown>, KEY.head)?.['id']
         const status = (event.target as unknown as Y.Map<unknown>).get(KEY.status)
         if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.add(run)
+      } else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.waiting)) {
+        this.#calls.look(event.target as unknown as Y.Map<unknown>)
       } else this.#lanes.noteTask(event)
     }
   }
@@ -208,7 +240,9 @@ export class Clerk implements Watcher {
       this.#cancels.noteKey(String(key))
     }
     const from = this.#options.participantOf(transaction.origin)
-    if (from !== null) this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
+    if (from === null) return
+    this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
+    for (const key of event.keysChanged) if (readAskKey(key)?.ask === 'answer') this.#calls.note(key, from)
   }
 
   #learnMessage(map: unknown): void {

@@ -48,6 +48,11 @@ export class World {
       holdJob: () => {},
       intentMs: INTENT_MS,
       mayCancel: undefined,
+      claimMs: 10_000,
+      mayApprove: () => true,
+      report: (error) => {
+        throw error
+      },
     })
     this.clerk.settle()
     this.guard = make(this.doc, this.bindings)
