@@ -4,19 +4,27 @@
  *
  * 1. Everything that belongs together goes out in one transaction: text with the change of state that follows it.
  * 2. A run that has ended, here or elsewhere, is never written again; late writes of the handler are dropped.
- * 3. `signal` fires on cancel, loss of the lease and shutdown, with a `SessionError` that says which.
+ * 3. While a human holds the session nothing of it is shown (`turn.ts`).
+ * 4. `signal` fires on cancel, loss of the lease and shutdown, with a `SessionError` that says which.
+ *
+ * More than 400 lines: it is what handlers see, and each part of the work (calls, children, turns, steering) is elsewhere.
  */
 import * as Y from 'yjs'
 import type { Run } from '../shared/entries.ts'
 import { SessionError } from '../shared/errors.ts'
-import { newId } from '../shared/ids.ts'
-import { arrayAt, KEY, recordAt, rootsOf } from '../shared/layout.ts'
-import type { Message } from '../shared/message.ts'
+import { newId, runIdOf } from '../shared/ids.ts'
+import { arrayAt, asRecord, KEY, recordAt, rootsOf } from '../shared/layout.ts'
+import type { Json, Message } from '../shared/message.ts'
 import { MessageWriter, type LivePart } from '../shared/part-writer.ts'
 import { hasEnded, isRunStatus, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus, type StepStatus } from '../shared/run.ts'
 import { UIStreamFold, type UIStreamChunk } from '../shared/ui-stream.ts'
+import type { Blobs } from './blobs.ts'
 import { Flusher } from './flusher.ts'
+import { RunCalls, type ApprovalRequest, type ModelStream, type StreamOptions } from './run-calls.ts'
 import type { Session } from './session.ts'
+import { Children, dataOf, type SpawnedRun } from './spawn.ts'
+import { endsStep, Turn } from './turn.ts'
+import { asUserMessage, type SteeringModelMessage } from './steering.ts'
 
 /** A step of a run while it is worked on. */
 export interface StepHandle {
@@ -34,6 +42,7 @@ export interface AgentRunParts {
   readonly agent: string
   readonly now: () => number
   readonly flushEveryMs: number | undefined
+  readonly blobs: Blobs
 }
 
 type Ending = Extract<RunEvent, 'complete' | 'cancel' | 'fail' | 'lapse'>
@@ -47,11 +56,14 @@ export class AgentRun {
   readonly #map: Y.Map<unknown>
   readonly #abort = new AbortController()
   readonly #flusher: Flusher
+  readonly #calls: RunCalls
   #writer: MessageWriter | null = null
   #folds: UIStreamFold[] = []
   #text: LivePart | null = null
   #over = false
   #suspensions = 0
+  readonly #turn: Turn
+  readonly #children: Children
   readonly #unsubscribe: () => void
 
   /** @internal */
@@ -64,13 +76,29 @@ export class AgentRun {
     const map = [...rootsOf(parts.doc).tasks].find(isIt)
     if (map === undefined) throw new SessionError('not-found', `There is no run ${this.id} in the session ${this.session.id}.`)
     this.#map = map
+    this.#turn = new Turn(this.session)
+    if (this.#turn.look() === 'held') this.#suspensions = 1
+    this.#children = new Children(this.session, map, this.id, this.signal)
     this.#flusher = new Flusher(() => this.#flush(), parts.flushEveryMs)
-    this.#unsubscribe = this.session.subscribe(() => this.#look(), `run:${this.id}`)
+    this.#calls = new RunCalls(this.#calling(), parts.blobs)
+    const topics = [`run:${this.id}`, 'ledger'] as const
+    const subscriptions = topics.map((topic) => this.session.subscribe(() => this.#look(), topic))
+    this.#unsubscribe = () => subscriptions.forEach((unsubscribe) => unsubscribe())
   }
 
   /** Fires when the run is cancelled, its lease is lost or the worker shuts down; `signal.reason` is a `SessionError`. */
   get signal(): AbortSignal {
     return this.#abort.signal
+  }
+
+  /** Id of the run that asked for this one; undefined for one that an input asked for. */
+  get parent(): string | undefined {
+    return this.#parts.run.parent
+  }
+
+  /** What that run gave it. */
+  get data(): Json | undefined {
+    return dataOf(this.#parts.doc, this.#parts.run)
   }
 
   get status(): RunStatus {
@@ -83,12 +111,56 @@ export class AgentRun {
     return this.#over
   }
 
-  /** What was said up to the input, and what was answered since, in order; without the reply that this run writes. */
+  /**
+   * What was said up to the input, and what was answered since, in order; then the input, and what has steered this run so
+   * far. Without the reply that this run writes, and without what is not for it: inputs that wait for their turn or their
+   * author's word, or were taken back.
+   */
   get messages(): readonly Message[] {
-    const seq = this.input.metadata.seq ?? Number.POSITIVE_INFINITY
-    return this.session.view.messages.filter(
-      (message) => message.id !== this.#writer?.id && (message.role !== 'user' || (message.metadata.seq ?? Infinity) <= seq),
+    const steered = this.#steered()
+    const said = this.session.view.messages.filter(
+      (message) => message.id !== this.#writer?.id && message.id !== this.input.id && this.#isSaid(message, steered),
     )
+    const asked = [this.input.id, ...steered].map((id) => this.session.message(id))
+    return [...said, ...asked.filter((message) => message !== undefined)]
+  }
+
+  /**
+   * The messages that steer this run and came since it last asked, in order; their senders see that they were taken. Call it
+   * between two steps, and let the model see what it gives. What it does not take becomes an input of its own when the run
+   * ends.
+   * @param step how many steps the run has behind it, for people to see. Default: those that it has shown.
+   */
+  takeSteering(step: number = arrayAt(this.#map, KEY.steps)?.length ?? 0): readonly Message[] {
+    if (this.#over) return []
+    const steered = this.#steered()
+    const taken = this.session.view.messages.filter(({ id, metadata: { verdict } }) => {
+      return verdict?.state === 'steering' && verdict.run === this.id && !steered.includes(id)
+    })
+    if (taken.length === 0) return []
+    const at = this.#parts.now()
+    // With how much of the reply was there: what comes after that knew of it.
+    const parts = this.#writer?.partCount ?? 0
+    this.#write(() => arrayAt(this.#map, KEY.steered)?.push(taken.map(({ id }) => ({ message: id, step, at, parts }))))
+    return taken
+  }
+
+  /**
+   * For the AI SDK, `streamText({ prepareStep: run.prepareStep, … })`: before each step it waits while a human holds the session,
+   * and adds what that human said meanwhile and what steers the run.
+   */
+  readonly prepareStep = async <M>({
+    stepNumber,
+    messages,
+  }: {
+    readonly stepNumber: number
+    readonly messages: readonly M[]
+  }): Promise<{ messages: (M | SteeringModelMessage)[] } | undefined> => {
+    await this.untilReturned()
+    const heard = this.#turn.heard()
+    const taken = this.takeSteering(stepNumber)
+    if (heard.length + taken.length === 0) return undefined
+    return { messages: [...messages, ...heard, ...taken.map(asUserMessage)] }
   }
 
   /** Starts a step that people see in the run's progress. */
@@ -133,27 +205,81 @@ export class AgentRun {
     const fold = new UIStreamFold(this.#reply())
     this.#closeText()
     this.#folds.push(fold)
-    await this.#consume(stream as AsyncIterable<UIStreamChunk>, (chunk) => {
-      fold.apply(chunk)
-      this.#flusher.request()
-    })
-    this.#flusher.now()
-    if (fold.end.error !== undefined && !this.#abort.signal.aborted) throw new Error(fold.end.error)
+    await this.#fold(stream as AsyncIterable<UIStreamChunk>, fold)
     fold.close('The stream ended before the tool had a result.')
     this.#folds = this.#folds.filter((other) => other !== fold)
     this.#flusher.now()
   }
 
+  /**
+   * Streams an answer that may need others: `call` makes the stream for the conversation so far, the reply included (with the
+   * AI SDK: `async (messages) => streamText({ messages: await convertToModelMessages(messages), … })`). When it ends with calls
+   * of tools that have no `execute`, or that somebody must approve, the run waits, and `call` is asked again with what came of
+   * them. Throws as `pipe` does.
+   */
+  async stream(
+    call: (messages: readonly Message[]) => ModelStream | Promise<ModelStream>,
+    options: StreamOptions = {},
+  ): Promise<void> {
+    this.#closeText()
+    await this.#calls.stream(call, options)
+    this.#flusher.now()
+  }
+
+  /**
+   * Calls a tool in the browser of whoever wrote the run's input: it runs in one tab that offers it (`session.tools`), also one
+   * that is opened later. The run waits meanwhile. Gives the output, which is that person's word; throws an `Error` with the
+   * tool's own text when it failed, or when nobody answered within `timeoutMs` (default: no limit), and when the run ends.
+   */
+  async callClient(name: string, input: unknown, options: { readonly timeoutMs?: number } = {}): Promise<unknown> {
+    this.#closeText()
+    return await this.#calls.client(name, input, options.timeoutMs)
+  }
+
+  /**
+   * Asks people for a yes; the run waits meanwhile, for days if need be. False when it was denied or nobody answered in time;
+   * the reason stands in the part. Throws when the run ends.
+   */
+  async approval(request: ApprovalRequest): Promise<boolean> {
+    this.#closeText()
+    return await this.#calls.approval(request)
+  }
+
+  /** Fetches a value that lies beside the session, from its reference. Rejects as `session.fetchOutput` does. */
+  async fetchOutput(reference: unknown): Promise<unknown> {
+    return await this.#parts.blobs.fetch(reference, this.signal)
+  }
+
   /** Shows the run as suspended, waiting for `title`, until the promise settles. */
   async wait<T>(title: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    this.#suspensions += 1
-    if (this.#suspensions === 1) this.#event('suspend', () => this.#map.set(KEY.waiting, title))
+    this.#suspend(title)
     try {
       return await Promise.race([work(this.signal), this.#aborted()])
     } finally {
-      this.#suspensions -= 1
-      if (this.#suspensions === 0) this.#event('resume', () => this.#map.delete(KEY.waiting))
+      this.#unsuspend()
     }
+  }
+
+  /**
+   * Asks another agent for a run of its own, which is shown under this one. It has its own progress and reply, and goes on when
+   * this one completes; it is cancelled when this one is cancelled, fails or is interrupted. In a later attempt the same calls
+   * give the runs of the first one.
+   *
+   * Throws `SessionError`: `bad-argument` for what is no agent's name, above MAX_CHILDREN runs or MAX_SPAWN_DEPTH levels;
+   * `too-big` for data above MAX_SPAWN_CHARS; `cancelled` when this run is over.
+   * @param data what the other run finds in `run.data`. @param options.title what people see of it.
+   */
+  spawn(agent: string, data?: Json, options: { readonly title?: string } = {}): SpawnedRun {
+    if (this.#over) throw new SessionError('cancelled', `The run ${this.id} is over.`)
+    return this.#children.spawn(agent, data, options.title, (write) => this.#write(write))
+  }
+
+  /**
+   * Resolves at once, or, while a human holds the session, when it is handed back: for what must not happen meanwhile, such as
+   * another call of the model. Rejects when the run is over before.
+   */
+  async untilReturned(): Promise<void> {
+    while (this.#turn.isHeld) await Promise.race([this.#turn.returned, this.#aborted()])
   }
 
   /** Asks for a human: from now on the agents of this session are given nothing, until it is handed back. */
@@ -168,6 +294,7 @@ export class AgentRun {
     this.#look()
     if (this.#over || hasEnded(this.status)) return false
     this.#event('start')
+    if (this.#turn.isHeld) this.#event('suspend', () => this.#map.set(KEY.waiting, this.#turn.title))
     return true
   }
 
@@ -193,24 +320,97 @@ export class AgentRun {
     this.#stop(new SessionError('cancelled', `The lease of the run ${this.id} is lost.`))
   }
 
+  /** What the calls work with. */
+  #calling(): ConstructorParameters<typeof RunCalls>[0] {
+    const isOver = (): boolean => this.#over
+    return {
+      get over() {
+        return isOver()
+      },
+      reply: () => this.#reply(),
+      wait: (title, work) => this.wait(title, work),
+      untilReturned: () => this.untilReturned(),
+      conversation: () => {
+        this.#flusher.now()
+        const reply = this.#writer === null ? undefined : this.session.message(this.#writer.id)
+        return reply === undefined ? this.messages : [...this.messages, reply]
+      },
+      fold: (stream, fold) => this.#fold(stream, fold),
+      keep: (fold) => {
+        this.#folds.push(fold)
+        return () => (this.#folds = this.#folds.filter((other) => other !== fold))
+      },
+    }
+  }
+
+  async #fold(stream: AsyncIterable<UIStreamChunk>, fold: UIStreamFold): Promise<void> {
+    await this.#consume(stream, async (chunk) => {
+      fold.apply(chunk.type === 'tool-output-available' ? await this.#lighten(chunk) : chunk)
+      this.#flusher.request()
+    })
+    this.#flusher.now()
+    if (fold.end.error !== undefined && !this.#abort.signal.aborted) throw new Error(fold.end.error)
+  }
+
+  /** A tool's output that is too large for the document is put beside it; what is too large for that is an error. */
+  async #lighten(chunk: UIStreamChunk): Promise<UIStreamChunk> {
+    try {
+      return { ...chunk, output: await this.#parts.blobs.lighten(chunk['output'], this.signal) }
+    } catch (error) {
+      const errorText = error instanceof Error ? error.message : String(error)
+      return { type: 'tool-output-error', toolCallId: chunk['toolCallId'], errorText }
+    }
+  }
+
   /** Gives each chunk to `take` until the stream or the run is over. A model may be silent for long: the end is not its next word. */
-  async #consume(stream: AsyncIterable<UIStreamChunk>, take: (chunk: UIStreamChunk) => void): Promise<void> {
+  async #consume(stream: AsyncIterable<UIStreamChunk>, take: (chunk: UIStreamChunk) => Promise<void>): Promise<void> {
     const chunks = stream[Symbol.asyncIterator]()
     const aborted = this.#aborted().catch(() => null)
+    // What came while a human held the session: nobody sees it before it is handed back.
+    const kept: UIStreamChunk[] = []
+    const giveKept = async (): Promise<void> => {
+      for (const chunk of kept.splice(0)) await take(chunk)
+    }
     while (!this.#over) {
       const next = chunks.next()
       // A failure that comes after the end is nobody's any more.
       next.catch(() => {})
       const result = await Promise.race([next, aborted])
       if (result === null || this.#over) break
+      if (result.done === true || endsStep(result.value)) await this.untilReturned().catch(() => {})
+      if (this.#over) break
+      if (result.done !== true) kept.push(result.value)
+      if (!this.#turn.isHeld) await giveKept()
       if (result.done === true) return
-      take(result.value)
     }
     void chunks.return?.().catch(() => {})
   }
 
+  /** Ids of the messages that have steered this run, by whichever worker had it. */
+  #steered(): string[] {
+    const taken = arrayAt(this.#map, KEY.steered)?.toArray() ?? []
+    return taken.map((entry) => asRecord(entry)?.['message']).filter((id) => typeof id === 'string')
+  }
+
+  /** Whether a message belongs to what was said before this run's input. */
+  #isSaid({ id, role, metadata: { verdict, seq } }: Message, steered: readonly string[]): boolean {
+    if (role !== 'user') return true
+    if (verdict?.state === 'removed' || verdict?.state === 'asks' || verdict?.state === 'steering') return false
+    if (steered.includes(id)) return false
+    const run = this.session.run(runIdOf(id, this.#parts.agent))
+    // Its turn is still to come, or was before this one's though it was written later.
+    if (run !== undefined) return run.status !== 'pending' && (run.status !== 'cancelled' || isBefore(seq, this.input))
+    return verdict?.step !== undefined || isBefore(seq, this.input)
+  }
+
   #look(): void {
     if (this.#over) return
+    const turned = this.#turn.look()
+    if (turned === 'held') this.#suspend(this.#turn.title)
+    else if (turned === 'returned') {
+      this.#unsuspend()
+      if (this.#writer?.hasWrites === true) this.#flusher.request()
+    }
     if (hasEnded(this.status)) {
       this.#stop(new SessionError('cancelled', `The run ${this.id} was ended elsewhere (${this.status}).`))
     } else if (this.session.run(this.id)?.cancel !== undefined) {
@@ -226,6 +426,7 @@ export class AgentRun {
     const errorText = event === 'complete' ? 'The tool gave no result.' : `The run ended: ${end}.`
     this.#closeText()
     for (const fold of this.#folds) fold.close(errorText)
+    this.#calls.close(errorText)
     this.#transact(() => {
       this.#writer?.flush()
       also?.()
@@ -245,6 +446,19 @@ export class AgentRun {
     if (reason !== undefined) this.#abort.abort(reason)
   }
 
+  /** Several may wait at a time; the last one's title is shown. */
+  #suspend(title: string): void {
+    this.#suspensions += 1
+    if (this.#suspensions === 1) this.#event('suspend', () => this.#map.set(KEY.waiting, title))
+    // Also for the same title: the server looks at what waits when this is written.
+    else if (this.status === 'suspended') this.#write(() => this.#map.set(KEY.waiting, title))
+  }
+
+  #unsuspend(): void {
+    this.#suspensions -= 1
+    if (this.#suspensions === 0) this.#event('resume', () => this.#map.delete(KEY.waiting))
+  }
+
   #event(event: RunEvent, also?: () => void): void {
     const next = RUN_TABLE[this.status][event]
     if (next === null) return
@@ -259,7 +473,7 @@ export class AgentRun {
     if (this.#over) return
     this.#flusher.stop()
     this.#transact(() => {
-      if (this.#writer?.hasWrites === true) this.#writer.flush()
+      if (this.#writer?.hasWrites === true && !this.#turn.isHeld) this.#writer.flush()
       change()
     })
   }
@@ -272,7 +486,7 @@ export class AgentRun {
 
   /** Once the run is over its words are no longer this worker's to write: the server would refuse the connection. */
   #flush(): void {
-    if (!this.#over) this.#transact(() => this.#writer?.flush())
+    if (!this.#over && !this.#turn.isHeld) this.#transact(() => this.#writer?.flush())
   }
 
   #transact(change: () => void): void {
@@ -302,4 +516,8 @@ export class AgentRun {
       else signal.addEventListener('abort', fail, { once: true })
     })
   }
+}
+
+function isBefore(seq: number | undefined, { metadata }: Message): boolean {
+  return (seq ?? Number.POSITIVE_INFINITY) <= (metadata.seq ?? Number.POSITIVE_INFINITY)
 }

@@ -5,7 +5,7 @@
 import { createContext, use, useCallback, useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from 'react'
 import type { Run } from '../shared/entries.ts'
 import { SessionError } from '../shared/errors.ts'
-import type { Holder } from '../shared/control.ts'
+import type { Holder, Pause } from '../shared/control.ts'
 import type { Json, Message } from '../shared/message.ts'
 import type { Participant } from '../shared/participant.ts'
 import type { Topic } from '../shared/view.ts'
@@ -90,6 +90,11 @@ export function useMe(): Participant | null {
 /** Who answers: the agents, nobody yet, or a supporter. */
 export function useHolder(): Holder {
   return useTopic('ledger', (session) => session.view.holder)
+}
+
+/** Agents whose queues wait for somebody to go on, by name. */
+export function usePaused(): ReadonlyMap<string, Pause> {
+  return useTopic('ledger', (session) => session.view.paused)
 }
 
 export function useParticipants(): ReadonlyMap<string, Participant> {

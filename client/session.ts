@@ -8,9 +8,9 @@ import { cancelOf, type HandoverAction } from '../shared/control.ts'
 import type { Run } from '../shared/entries.ts'
 import { SessionError, type CloseReason, type Report } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
-import { cancelKey, KEY, rootsOf } from '../shared/layout.ts'
+import { askKey, cancelKey, KEY, rootsOf, type Ask } from '../shared/layout.ts'
 import { MAX_MESSAGE_CHARS } from '../shared/limits.ts'
-import type { Message, MessageHead, OtherPart, TextPart } from '../shared/message.ts'
+import type { Lane, Message, MessageHead, OtherPart, TextPart } from '../shared/message.ts'
 import type { Participant } from '../shared/participant.ts'
 import { MessageWriter } from '../shared/part-writer.ts'
 import { hasEnded } from '../shared/run.ts'
@@ -46,7 +46,8 @@ export type CancelTarget =
 export interface SendOptions {
   /** Names of the agents that are asked; an empty list asks nobody. Default: the server decides. */
   readonly to?: readonly string[]
-  readonly lane?: 'queue' | 'steer' | 'interrupt'
+  /** Default `queue`. */
+  readonly lane?: Lane
   /** Id of the message it follows. */
   readonly parent?: string
 }
@@ -114,7 +115,7 @@ export class Session {
 
   /**
    * Calls `listener` after each change of the topic and gives the function that ends it. Topics: `view` (anything; the
-   * default), `messages` (the list), `message:ID`, `runs`, `run:ID`, `ledger` (participants and holder), `status`.
+   * default), `messages` (the list), `message:ID`, `runs`, `run:ID`, `calls` (taken or answered), `ledger` (participants and holder), `status`.
    */
   subscribe(listener: () => void, topic: Topic | 'status' = 'view'): () => void {
     if (topic !== 'status') {
@@ -140,12 +141,7 @@ export class Session {
     if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent writes in its runs: `run.write` or `run.pipe`.')
     const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
     const chars = typeof content === 'string' ? content.length : JSON.stringify(parts).length
-    if (parts.length === 0 || (typeof content === 'string' && content.trim() === '')) {
-      throw new SessionError('bad-argument', 'A message needs some text or a part.')
-    }
-    if (chars > MAX_MESSAGE_CHARS) {
-      throw new SessionError('too-big', `A message may have ${MAX_MESSAGE_CHARS} characters; this one has ${chars}.`)
-    }
+    checkContent(parts.length === 0 || (typeof content === 'string' && content.trim() === ''), chars)
     const head: MessageHead = {
       id: newId(),
       role: me.kind === 'user' ? 'user' : 'assistant',
@@ -176,6 +172,31 @@ export class Session {
       for (const id of targets) control.set(cancelKey(id), flag)
     }, this)
     return targets
+  }
+
+  /**
+   * Asks to change the text of an own message that no agent has taken yet; works offline. Until the server has judged it, it
+   * is in `metadata.asked`. One that comes too late is kept in `metadata.verdict.text`. Throws as `send` does, and `not-found`
+   * and `forbidden` for a message that is not there or another's.
+   */
+  editQueued(id: string, text: string): void {
+    checkContent(text.trim() === '', text.length)
+    this.#askAbout('edit', id, { text })
+  }
+
+  /** Asks to take back an own message that no agent has taken yet; `metadata.verdict` says what became of it. Throws as above. */
+  remove(id: string): void {
+    this.#askAbout('remove', id)
+  }
+
+  /** Starts an own message whose verdict is `asks`: it came so late that nothing was started by it. Throws as above. */
+  confirm(id: string): void {
+    this.#askAbout('confirm', id)
+  }
+
+  /** Lets the queue of an agent go on that waits since the agent was stopped or has failed; see `view.paused`. */
+  resume(agent: string): void {
+    this.#ask('resume', agent)
   }
 
   /** A shared object by name: a map of JSON values, made by its first write. Writing to it throws as `send` does. */
@@ -230,6 +251,14 @@ export class Session {
     if (keys.every((key) => status[key] === this.#status[key])) return
     this.#status = status
     this.tellStatus()
+  }
+
+  /** @internal Asks something of the server, in one's own name. */
+  ask(ask: Ask, target: string, fields: Readonly<Record<string, unknown>>): void {
+    const me = this.#writer()
+    if (me.kind === 'agent') throw new SessionError('forbidden', `An agent cannot ask for that (${ask}).`)
+    const value = { ...fields, by: me.id, at: this.#now() }
+    this.#doc.transact(() => rootsOf(this.#doc).control.set(askKey(ask, target), value), this)
   }
 
   /** @internal Writes a message, in a transaction of its own. */
@@ -303,6 +332,21 @@ export class Session {
     this.#doc.transact(() => rootsOf(this.#doc).control.set(KEY.handover, request), this)
   }
 
+  #askAbout(ask: Ask, id: string, more?: { readonly text: string }): void {
+    const me = this.#writer()
+    const message = this.message(id)
+    if (message === undefined) throw new SessionError('not-found', `There is no message ${id} in the session ${this.id}.`)
+    if (message.metadata.by !== me.id) throw new SessionError('forbidden', `The message ${id} is another participant's.`)
+    this.#ask(ask, id, more)
+  }
+
+  #ask(ask: Ask, target: string, more?: { readonly text: string }): void {
+    const me = this.#writer()
+    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent has no say about what it is asked.')
+    const value = { by: me.id, at: this.#now(), ...more }
+    this.#doc.transact(() => rootsOf(this.#doc).control.set(askKey(ask, target), value), this)
+  }
+
   #cancelTargets(target: CancelTarget): string[] {
     const running = (run: Run): boolean => !hasEnded(run.status)
     if (target === 'all') return [...this.#runIds(running), ...this.#unasked(() => true)]
@@ -323,10 +367,17 @@ export class Session {
     return this.view.runs.filter(matches).map((run) => run.id)
   }
 
-  /** Users' messages that the server has not seen yet: their runs are still to be made. */
+  /** Users' messages whose runs are still to be made: the server has not seen them yet, or they steer the run of another. */
   #unasked(matches: (message: Message) => boolean): string[] {
-    return this.view.messages
-      .filter((message) => message.role === 'user' && message.metadata.seq === undefined && matches(message))
-      .map((message) => message.id)
+    const isUnasked = ({ role, metadata }: Message): boolean =>
+      role === 'user' && (metadata.seq === undefined || metadata.verdict?.state === 'steering')
+    return this.view.messages.filter((message) => isUnasked(message) && matches(message)).map((message) => message.id)
+  }
+}
+
+function checkContent(isEmpty: boolean, chars: number): void {
+  if (isEmpty) throw new SessionError('bad-argument', 'A message needs some text or a part.')
+  if (chars > MAX_MESSAGE_CHARS) {
+    throw new SessionError('too-big', `A message may have ${MAX_MESSAGE_CHARS} characters; this one has ${chars}.`)
   }
 }

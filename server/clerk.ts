@@ -1,23 +1,42 @@
 /**
  * Sees what was accepted and writes what the server alone decides, into the same commit (SPEC §5):
  *
- *   new message      → its stamp (place in the order, verified author), and a run for each agent it asks
- *   cancel flag      → the end of a run that no worker has
- *   hand-over        → who holds the session
- *   run that ended   → the end of its job
+ *   new message      → its stamp (place in the order, verified author), and what becomes of an input (`lanes.ts`)
+ *   cancel flag      → the end of a run that no worker has, where the policy allows it (`cancels.ts`)
+ *   other asks       → the lanes' answer
+ *   hand-over        → who holds the session (`holding.ts`)
+ *   run asked for    → the run of a sub-agent (`spawns.ts`)
+ *   run that ended   → the end of its job, and what becomes of the agent's queue
+ *   call that waits  → which tab does it, which answer counts, the end of its time (`calls.ts`)
  *
  * Every event only notes what changed; `settle`, called once per applied update, decides (one decision function).
  */
 import * as Y from 'yjs'
-import { cancelOf, decideHolder, HELD_BY_AGENTS, readHandover, readHolder } from '../shared/control.ts'
+import { cancelOf } from '../shared/control.ts'
 import { readMessageHead, readRun, readStamp, readWholePart } from '../shared/entries.ts'
 import { runIdOf } from '../shared/ids.ts'
-import { arrayAt, KEY, LAYOUT_VERSION, mapAt, recordAt, rootsOf, type SessionRoots } from '../shared/layout.ts'
-import type { MessageHead } from '../shared/message.ts'
-import type { Participant } from '../shared/participant.ts'
+import {
+  arrayAt,
+  cancelKey,
+  KEY,
+  LAYOUT_VERSION,
+  mapAt,
+  readAskKey,
+  recordAt,
+  rootsOf,
+  type SessionRoots,
+} from '../shared/layout.ts'
+import type { Report } from '../shared/errors.ts'
+import type { Lane, MessageHead } from '../shared/message.ts'
+import { readParticipant, type Participant } from '../shared/participant.ts'
 import { hasEnded, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
-import type { NewJob } from './store.ts'
+import { Calls, type MayApprove } from './calls.ts'
+import { Cancels, type MayCancel } from './cancels.ts'
+import { Holding } from './holding.ts'
+import { Lanes, type Input } from './lanes.ts'
 import type { Watcher } from './room.ts'
+import { Spawns, type ChildRun } from './spawns.ts'
+import type { NewJob } from './store.ts'
 
 /** An input as the routing function sees it. */
 export interface RoutedInput {
@@ -27,6 +46,9 @@ export interface RoutedInput {
   readonly from: Participant
   /** Agents that the author named, if any. */
   readonly to: readonly string[] | undefined
+  readonly lane: Lane
+  /** Agents that are at work in the session at this moment: those that can be steered or interrupted. */
+  readonly active: readonly string[]
 }
 
 /** Says which agents answer an input, by name; none: nobody does. */
@@ -38,10 +60,21 @@ export interface ClerkOptions {
   readonly route: Route
   /** Who sent what a transaction of this origin applied; null for the server itself. */
   readonly participantOf: (origin: unknown) => Participant | null
+  /** How long support may be silent before the agents answer again, in milliseconds; `Infinity`: for ever. */
+  readonly idleReturnMs: number
   /** Epoch milliseconds. */
   readonly now: () => number
   readonly addJob: (job: NewJob) => void
   readonly endJob: (run: string) => void
+  /** Holds or lets go the job of a run. */
+  readonly holdJob: (run: string, held: boolean) => void
+  /** How old an input may be when it arrives and still start an agent by itself, in milliseconds. */
+  readonly intentMs: number
+  readonly mayCancel: MayCancel | undefined
+  /** How long a tab has a client's call without asking again, in milliseconds. */
+  readonly claimMs: number
+  readonly mayApprove: MayApprove
+  readonly report: Report
 }
 
 /** Origin of the clerk's own transactions. */
@@ -52,7 +85,12 @@ export class Clerk implements Watcher {
   readonly #doc: Y.Doc
   readonly #roots: SessionRoots
   readonly #runs = new Map<string, Y.Map<unknown>>()
+  readonly #calls: Calls
   readonly #known = new Set<string>()
+  readonly #spawns: Spawns
+  readonly #holding: Holding
+  readonly #lanes: Lanes
+  readonly #cancels: Cancels
   #lastSeq = 0
   #newMessages: { map: Y.Map<unknown>; head: MessageHead; from: Participant }[] = []
   #requests: { from: Participant; handover: boolean }[] = []
@@ -63,40 +101,79 @@ export class Clerk implements Watcher {
     this.#options = options
     this.#doc = options.document
     this.#roots = rootsOf(this.#doc)
+    const { session, now, idleReturnMs, intentMs, mayCancel, holdJob } = options
+    const shared = { roots: this.#roots, runs: this.#runs, now }
+    this.#spawns = new Spawns({ ...shared, make: (child) => this.#makeRun(child) })
+    this.#holding = new Holding({ ...shared, idleReturnMs, wake: () => this.settle() })
+    const { claimMs: leaseMs, mayApprove, report } = options
+    const transact = (write: () => void): void => this.#doc.transact(write, CLERK)
+    this.#calls = new Calls({ ...shared, session, leaseMs, mayApprove, report, transact })
     for (const map of this.#roots.messages) this.#learnMessage(map)
     this.#learnRuns()
+    this.#cancels = new Cancels({ ...shared, session, mayCancel, participant: (id) => this.#participant(id) })
+    this.#lanes = new Lanes({
+      ...shared,
+      intentMs,
+      route: (input, active) => this.#route(input, active),
+      makeRun: (input, agent, urgent) => this.#makeRun({ id: runIdOf(input, agent), agent, input }, urgent),
+      endUnclaimed: (run) => this.#end(run, run.get(KEY.status) as RunStatus, 'cancel'),
+      objection: (run, by) => this.#cancels.objection(run, by),
+      hold: holdJob,
+    })
+    for (const run of this.#runs.values()) this.#calls.look(run)
     this.#roots.messages.observe(this.#onMessages)
     this.#roots.tasks.observeDeep(this.#onTasks)
     this.#roots.control.observe(this.#onControl)
   }
 
   destroy(): void {
+    this.#holding.destroy()
     this.#roots.messages.unobserve(this.#onMessages)
     this.#roots.tasks.unobserveDeep(this.#onTasks)
     this.#roots.control.unobserve(this.#onControl)
+    this.#calls.destroy()
   }
 
   settle(): void {
-    if (!this.#controlChanged && this.#newMessages.length + this.#requests.length + this.#ended.size === 0) return
+    const isDue = this.#controlChanged || this.#lanes.isDue || this.#calls.hasWork || this.#spawns.pending || this.#holding.isIdle
+    if (!isDue && this.#newMessages.length + this.#requests.length + this.#ended.size === 0) return
     const messages = this.#newMessages.splice(0).sort((a, b) => a.head.at - b.head.at)
     const requests = this.#requests.splice(0)
     const controlChanged = this.#controlChanged
     this.#controlChanged = false
     this.#doc.transact(() => {
+      // Before what was just written: it may have come after all that time.
+      const unanswered = this.#holding.returnIfIdle()
+      if (unanswered !== null) this.#lanes.take(unanswered)
       // A hand-over first: a message that came with it is for whoever holds the session then.
       for (const { from, handover } of requests) {
         // Also who only ever cancels: people want to see by whom.
         this.#introduce(from)
-        if (handover) this.#decideHolder(from)
+        if (handover) this.#holding.decide(from)
       }
       for (const { map, head, from } of messages) {
         this.#stamp(map, head, from)
-        this.#ask(map, head, from)
+        this.#lanes.take({ map, head, from })
+        if (this.#roots.control.has(cancelKey(head.id))) this.#cancels.note(head.id)
       }
-      if (controlChanged || messages.length > 0) this.#cancelUnclaimed()
+      this.#lanes.settle()
+      this.#cancels.settle()
+      this.#calls.settle()
+      this.#spawns.make()
+      const orphans = this.#spawns.stopOrphans()
+      if (controlChanged || messages.length > 0 || orphans) this.#cancelUnclaimed()
+      if (controlChanged) this.#lanes.dropCancelled()
+      if (this.#ended.size === 0) return
+      if (this.#lanes.release(this.#ended)) this.#cancelUnclaimed()
+      this.#lanes.pause(this.#ended)
     }, CLERK)
     for (const run of this.#ended) this.#options.endJob(run)
     this.#ended.clear()
+  }
+
+  /** A tab of a participant asks for a client's call, or says that it is still at it. */
+  claim(from: Participant, message: string, call: string, tab: string): void {
+    this.#calls.claim(from, message, call, tab)
   }
 
   /** Writes that a worker has the run now. */
@@ -142,19 +219,30 @@ export class Clerk implements Watcher {
 
   readonly #onTasks = (events: Y.YEvent<Y.AbstractType<unknown>>[]): void => {
     for (const event of events) {
+      this.#spawns.note(event)
       if (event.target === (this.#roots.tasks as unknown)) this.#learnRuns()
       else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.status)) {
+        this.#calls.look(event.target as unknown as Y.Map<unknown>)
         const run = recordAt(event.target as unknown as Y.Map<unknown>, KEY.head)?.['id']
         const status = (event.target as unknown as Y.Map<unknown>).get(KEY.status)
         if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.add(run)
-      }
+      } else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.waiting)) {
+        this.#calls.look(event.target as unknown as Y.Map<unknown>)
+      } else this.#lanes.noteTask(event)
     }
   }
 
   readonly #onControl = (event: Y.YMapEvent<unknown>, transaction: Y.Transaction): void => {
+    if (transaction.origin === CLERK) return
     this.#controlChanged = true
+    for (const key of event.keysChanged) {
+      this.#lanes.noteKey(String(key))
+      this.#cancels.noteKey(String(key))
+    }
     const from = this.#options.participantOf(transaction.origin)
-    if (from !== null) this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
+    if (from === null) return
+    this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
+    for (const key of event.keysChanged) if (readAskKey(key)?.ask === 'answer') this.#calls.note(key, from)
   }
 
   #learnMessage(map: unknown): void {
@@ -164,13 +252,17 @@ export class Clerk implements Watcher {
     if (head === undefined || stamp === undefined) return
     this.#known.add(head.id)
     this.#lastSeq = Math.max(this.#lastSeq, stamp.seq)
+    const by = this.#participant(stamp.by)
+    if (by !== null) this.#holding.said(map, head, stamp, by)
   }
 
   #learnRuns(): void {
     for (const map of this.#roots.tasks) {
       if (!(map instanceof Y.Map)) continue
       const id = recordAt(map, KEY.head)?.['id']
-      if (typeof id === 'string' && !this.#runs.has(id)) this.#runs.set(id, map)
+      if (typeof id !== 'string' || this.#runs.has(id)) continue
+      this.#runs.set(id, map)
+      this.#spawns.learn(id, map)
     }
   }
 
@@ -179,8 +271,10 @@ export class Clerk implements Watcher {
   #stamp(map: Y.Map<unknown>, head: MessageHead, from: Participant): void {
     this.#introduce(from)
     this.#lastSeq += 1
-    map.set(KEY.stamp, { seq: this.#lastSeq, at: this.#options.now(), by: from.id })
+    const stamp = { seq: this.#lastSeq, at: this.#options.now(), by: from.id }
+    map.set(KEY.stamp, stamp)
     this.#known.add(head.id)
+    this.#holding.said(map, head, stamp, from)
   }
 
   #introduce(participant: Participant): void {
@@ -196,34 +290,28 @@ export class Clerk implements Watcher {
     participants.set(participant.id, { id: participant.id, kind: participant.kind, name: participant.name })
   }
 
-  /** Makes a run for each agent that a user's message asks, unless a human holds the session. */
-  #ask(map: Y.Map<unknown>, head: MessageHead, from: Participant): void {
-    if (from.kind !== 'user' || head.role !== 'user') return
-    if (readHolder(this.#roots.ledger.get(KEY.holder)).state !== 'agents') return
-    const { session, route, now } = this.#options
-    const agents = new Set(route({ session, id: head.id, text: textOf(map), from, to: head.to }))
-    for (const agent of agents) {
-      const id = runIdOf(head.id, agent)
-      if (this.#runs.has(id)) continue
-      const run = new Y.Map<unknown>()
-      run.set(KEY.head, { id, agent, input: head.id, attempt: 1, at: now() })
-      run.set(KEY.status, 'pending')
-      for (const list of [KEY.steps, KEY.steered, KEY.spawned]) run.set(list, new Y.Array())
-      this.#roots.tasks.push([run])
-      this.#runs.set(id, run)
-      this.#options.addJob({ run: id, session, agent, input: head.id })
-    }
+  #participant(id: string): Participant | null {
+    return readParticipant(mapAt(this.#roots.ledger, KEY.participants)?.get(id))
   }
 
-  #decideHolder(from: Participant): void {
-    const { control, ledger } = this.#roots
-    const request = readHandover(control.get(KEY.handover))
-    if (request === undefined) return
-    const now = readHolder(ledger.get(KEY.holder) ?? HELD_BY_AGENTS)
-    const holder = decideHolder(now, { ...request, by: from.id }, from.kind)
-    if (holder === null) return
-    this.#introduce(from)
-    ledger.set(KEY.holder, holder)
+  #route({ map, head, from }: Input, active: readonly string[]): readonly string[] {
+    const { session, route } = this.#options
+    return route({ session, id: head.id, text: textOf(map), from, to: head.to, lane: head.lane ?? 'queue', active })
+  }
+
+  /** Makes a run, for an input or for another run, and its job. */
+  #makeRun(head: Omit<ChildRun, 'parent'> & Partial<ChildRun>, urgent = false): void {
+    const { id, agent, input, parent } = head
+    if (this.#runs.has(id)) return
+    const { session, now, addJob } = this.#options
+    const run = new Y.Map<unknown>()
+    run.set(KEY.head, { ...head, attempt: 1, at: now() })
+    run.set(KEY.status, 'pending')
+    for (const list of [KEY.steps, KEY.steered, KEY.spawned]) run.set(list, new Y.Array())
+    this.#roots.tasks.push([run])
+    this.#runs.set(id, run)
+    this.#spawns.learn(id, run)
+    addJob({ run: id, session, agent, input, ...(parent === undefined ? {} : { parent }), ...(urgent ? { urgent } : {}) })
   }
 
   /** A cancel for a run that no worker has taken ends it at once; otherwise its worker does. */

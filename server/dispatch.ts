@@ -82,6 +82,11 @@ export class Dispatcher {
     this.#assignAll()
   }
 
+  /** Jobs that were held may be given out again. */
+  released(): void {
+    this.#assignAll()
+  }
+
   /** A worker is there, for the first time or again, and says which leases it holds. */
   async join(link: WorkerLink, id: string, slots: number, leases: readonly LeaseRef[]): Promise<void> {
     const agent = link.participant.id

@@ -10,10 +10,14 @@ import { WebSocketServer, type WebSocket } from 'ws'
 import { SessionError, type Report } from '../shared/errors.ts'
 import { AGENT_NAME, LIMITS, MAX_AGENTS_PER_INPUT, MAX_FRAME_BYTES, type Limits } from '../shared/limits.ts'
 import { createAccess, type AccessOptions } from './access.ts'
+import { addBlobRoutes } from './blobs.ts'
+import type { MayApprove } from './calls.ts'
+import type { MayCancel } from './cancels.ts'
 import type { Route } from './clerk.ts'
 import { LEASE_MS } from './dispatch.ts'
 import { acceptPlain, GATEWAY_PATH } from './gateway.ts'
 import type { RevokeTarget } from './grants.ts'
+import { IDLE_RETURN_MS } from './holding.ts'
 import { Sessions } from './sessions.ts'
 import { joinWrites } from './socket.ts'
 import type { Store } from './store.ts'
@@ -24,6 +28,8 @@ const SYNC_PATH = '/sync'
 const PING_EVERY_MS = 10_000
 /** How long `close` waits for the store before it gives up, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5_000
+/** How old an input may be when it arrives and still start an agent by itself. */
+const INTENT_MS = 3_600_000
 
 export interface ServeOptions {
   /** Where sessions are kept: `sqliteStore({ file })` or `memoryStore()`. `close` closes it. */
@@ -39,8 +45,30 @@ export interface ServeOptions {
    * each accepted message of a user; must be quick and must not throw.
    */
   readonly route?: Route
-  /** How long a worker holds a run without a sign of life. Default 10,000 ms, at least 1,000. */
+  /**
+   * Says whether an answer to an approval counts: true, or false or why not, which whoever answered is shown. Default: that of
+   * any user or supporter of the session does. Must be quick; when it throws the answer does not count.
+   */
+  readonly mayApprove?: MayApprove
+  /**
+   * How long a worker holds a run, and a tab a client's call, without a sign of life. Default 10,000 ms, at least 1,000.
+   */
   readonly leaseMs?: number
+  /**
+   * How long support may be silent while it holds a session, or be waited for, before the agents answer again. Default 600,000
+   * ms, at least 1,000; `Infinity`: for ever.
+   */
+  readonly idleReturnMs?: number
+  /**
+   * Whether a run may be cancelled, or interrupted by another input. Default: always. Called for each run that somebody asks
+   * to end; must be quick and must not throw. A run that it protects goes on, and shows its `verdict` to the one who asked.
+   */
+  readonly mayCancel?: MayCancel
+  /**
+   * How old an input may be when it arrives and still start an agent by itself, in milliseconds, by its author's clock: what
+   * was written offline longer ago asks its author first (`session.confirm`). Default one hour.
+   */
+  readonly intentMs?: number
   /**
    * Origins of the pages that may connect, such as `https://shop.example.com`; others are refused with 403. Programs, which
    * send no origin, are not affected. Default: any, since a page gets nothing from a browser that opens a session: the token
@@ -75,19 +103,28 @@ export interface RunningServer {
 /** Starts a server. Rejects when the port is taken or the store cannot be read. */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS } = options
+  const { idleReturnMs = IDLE_RETURN_MS, intentMs = INTENT_MS } = options
   if (leaseMs < 1_000) throw new SessionError('bad-argument', `leaseMs must be at least 1000; it is ${leaseMs}.`)
+  if (!(idleReturnMs >= 1_000))
+    throw new SessionError('bad-argument', `idleReturnMs must be at least 1000; it is ${idleReturnMs}.`)
+  if (!(intentMs >= 0)) throw new SessionError('bad-argument', `intentMs must be 0 or more; it is ${intentMs}.`)
   const report = guardReport(options.onError ?? reportToStderr)
+  const limits = { ...LIMITS, ...options.limits }
   const sessions = new Sessions({
     store,
     access: createAccess(options.access),
     route: guardRoute(options.route ?? routeByName, report),
     report,
     leaseMs,
-    limits: { ...LIMITS, ...options.limits },
+    idleReturnMs,
+    intentMs,
+    mayCancel: options.mayCancel === undefined ? undefined : guardMayCancel(options.mayCancel, report),
+    mayApprove: options.mayApprove ?? (() => true),
+    limits,
     now: Date.now,
   })
   await sessions.start()
-  const answer = getRequestListener(createApp(sessions, options.routes).fetch)
+  const answer = getRequestListener(createApp(sessions, options, limits).fetch)
   const http = createServer((request, response) => void answer(request, response))
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false })
   // Also those that http itself has let go of: upgraded, or refused while their other side stays open.
@@ -117,12 +154,13 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   }
 }
 
-function createApp(sessions: Sessions, routes: ((app: Hono) => void) | undefined): Hono {
+function createApp(sessions: Sessions, { store, origins, routes }: ServeOptions, limits: Limits): Hono {
   const app = new Hono()
   app.get('/health', (context) => {
     const counts = sessions.counts
     return context.json({ status: counts.stalled ? 'stalled' : 'ok', ...counts }, counts.stalled ? 503 : 200)
   })
+  addBlobRoutes(app, { store, limits, origins, check: (token, session) => sessions.check(token, session) })
   routes?.(app)
   return app
 }
@@ -231,6 +269,18 @@ function guardRoute(route: Route, report: Report): Route {
     } catch (error) {
       report(error, { stage: 'route', session: input.session })
       return []
+    }
+  }
+}
+
+/** A policy that throws has not said yes: the run goes on, and the one who asked sees why. */
+function guardMayCancel(mayCancel: MayCancel, report: Report): MayCancel {
+  return (request) => {
+    try {
+      return mayCancel(request)
+    } catch (error) {
+      report(error, { stage: 'policy', session: request.session, run: request.run })
+      return 'The policy failed.'
     }
   }
 }

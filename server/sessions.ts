@@ -12,9 +12,11 @@
  */
 import { Hocuspocus, type Connection, type Document, type Extension } from '@hocuspocus/server'
 import type { CloseReason, Report } from '../shared/errors.ts'
-import type { Limits } from '../shared/limits.ts'
+import { SESSION_NAME, type Limits } from '../shared/limits.ts'
 import { agentOfControl } from '../shared/wire.ts'
 import type { Access, Grant } from './access.ts'
+import type { MayApprove } from './calls.ts'
+import type { MayCancel } from './cancels.ts'
 import { Clerk, type Route } from './clerk.ts'
 import { Compactor, shouldCompact } from './compaction.ts'
 import { Dispatcher } from './dispatch.ts'
@@ -33,8 +35,13 @@ export interface SessionsOptions {
   readonly store: Store
   readonly access: Access
   readonly route: Route
+  readonly mayApprove: MayApprove
   readonly report: Report
   readonly leaseMs: number
+  readonly idleReturnMs: number
+  /** How old an input may be when it arrives and still start an agent by itself, in milliseconds. */
+  readonly intentMs: number
+  readonly mayCancel: MayCancel | undefined
   readonly limits: Limits
   /** Epoch milliseconds. */
   readonly now: () => number
@@ -137,6 +144,12 @@ export class Sessions {
     }
   }
 
+  /** What a token grants in a session, or why it grants nothing there. */
+  async check(token: string, session: string): Promise<Grant | CloseReason> {
+    if (this.#closing) return 'going-away'
+    return SESSION_NAME.test(session) ? await this.#grants.check(token, session) : 'bad-session-name'
+  }
+
   /** Ends the connections of the target, and refuses its tokens that were issued until now. */
   revoke(target: RevokeTarget): void {
     this.#grants.revoke(target)
@@ -231,10 +244,17 @@ export class Sessions {
       session: name,
       document,
       route: this.#options.route,
+      idleReturnMs: this.#options.idleReturnMs,
       participantOf: (origin) => (origin instanceof Link ? origin.participant : null),
       now: this.#options.now,
       addJob: (job) => this.#addJob(job),
       endJob: (run) => this.#endJob(run),
+      holdJob: (run, held) => this.#holdJob(run, held),
+      intentMs: this.#options.intentMs,
+      mayCancel: this.#options.mayCancel,
+      claimMs: this.#options.leaseMs,
+      mayApprove: this.#options.mayApprove,
+      report: this.#options.report,
     })
     this.#rooms.set(name, { room, clerk, size })
     room.watch(clerk)
@@ -288,6 +308,7 @@ export class Sessions {
       onFrame,
       onToken: (from, token) => this.#grants.refresh(from, token),
       onWorkerMessage: (from, message) => this.#onWorker(from, name, message, workers),
+      onClaim: ({ participant }, { message, call, tab }) => this.#rooms.get(name)?.clerk.claim(participant, message, call, tab),
       onClose: (gone) => {
         meter.close()
         this.#grants.release(gone)
@@ -327,6 +348,11 @@ export class Sessions {
   #endJob(run: string): void {
     this.#log.endJob(run)
     this.#log.after(() => this.#dispatcher.ended(run))
+  }
+
+  #holdJob(run: string, held: boolean): void {
+    this.#log.hold({ run, held })
+    if (!held) this.#log.after(() => this.#dispatcher.released())
   }
 
   async #grant(job: Job): Promise<void> {

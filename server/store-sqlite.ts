@@ -11,7 +11,7 @@ import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib'
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import { isCorrupt, openDatabase } from './sqlite-schema.ts'
-import { DamagedSession, type Batch, type Job, type Store, type StoredSession } from './store.ts'
+import { DamagedSession, type Batch, type StoredBlob, type Job, type Store, type StoredSession } from './store.ts'
 
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
@@ -81,7 +81,7 @@ class SqliteStore implements Store {
       for (const { run, session, agent, input, parent, urgent } of batch.jobs) {
         addJob.run(run, session, agent, input, parent ?? null, urgent === true ? 1 : 0)
       }
-      for (const { session, agent, held } of batch.holds ?? []) hold.run(held ? 1 : 0, session, agent)
+      for (const { run, held } of batch.holds ?? []) hold.run(held ? 1 : 0, run)
       for (const run of batch.ended) endJob.run(run)
       for (const { session, client, participant } of batch.clients ?? []) bindClient.run(session, client, participant)
     })
@@ -156,6 +156,19 @@ class SqliteStore implements Store {
     } catch {
       // The session is erased; space and log are cleared by a later transaction.
     }
+  }
+
+  async putBlob(session: string, id: string, type: string, data: Uint8Array): Promise<void> {
+    this.#sql.putBlob.run(session, id, type, data)
+  }
+
+  async getBlob(session: string, id: string): Promise<StoredBlob | null> {
+    const row = this.#sql.getBlob.get(session, id)
+    return row === undefined ? null : { type: String(row['type']), data: row['data'] as Uint8Array }
+  }
+
+  async blobBytes(session: string): Promise<number> {
+    return Number(this.#sql.blobBytes.get(session)?.['bytes'])
   }
 
   async sessions(): Promise<string[]> {
@@ -274,13 +287,16 @@ function prepareStatements(db: DatabaseSync) {
     dropSnapshot: db.prepare('delete from snapshots where session = ?'),
     addJob: db.prepare(`
       insert into jobs (run, session, agent, input, parent, urgent) values (?, ?, ?, ?, ?, ?) on conflict (run) do nothing`),
-    hold: db.prepare('update jobs set held = ? where session = ? and agent = ? and worker is null and parent is null'),
+    hold: db.prepare('update jobs set held = ? where run = ? and worker is null and parent is null'),
     endJob: db.prepare('delete from jobs where run = ?'),
     dropJobs: db.prepare('delete from jobs where session = ?'),
     bindClient: db.prepare(`
       insert into clients (session, client, participant) values (?, ?, ?) on conflict (session, client) do nothing`),
     listClients: db.prepare('select client, participant from clients where session = ?'),
     dropClients: db.prepare('delete from clients where session = ?'),
+    putBlob: db.prepare('insert into blobs (session, id, type, data) values (?, ?, ?, ?) on conflict (session, id) do nothing'),
+    getBlob: db.prepare('select type, data from blobs where session = ? and id = ?'),
+    blobBytes: db.prepare('select coalesce(sum(length(data)), 0) as bytes from blobs where session = ?'),
     dropBlobs: db.prepare('delete from blobs where session = ?'),
     listJobs: db.prepare(`select ${JOB} from jobs order by id`),
     claim: db.prepare(`

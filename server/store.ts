@@ -25,10 +25,9 @@ export interface NewJob {
   readonly urgent?: boolean | undefined
 }
 
-/** Whether an agent's open jobs in a session wait until somebody says to go on; new ones do not. */
+/** Whether an open job waits until it is let go. */
 export interface Hold {
-  readonly session: string
-  readonly agent: string
+  readonly run: string
   readonly held: boolean
 }
 
@@ -61,7 +60,7 @@ export interface Batch {
   readonly entries: readonly LogEntry[]
   /** Jobs to add; one whose `run` is there already is left as it is. */
   readonly jobs: readonly NewJob[]
-  /** Open jobs to hold or to let go, done after `jobs` were added. */
+  /** Open jobs to hold or to let go, done after `jobs` were added; others, children and unknown ones are left as they are. */
   readonly holds?: readonly Hold[]
   /** Runs whose jobs are over, those of this batch included; unknown ones are ignored. */
   readonly ended: readonly string[]
@@ -92,6 +91,13 @@ export class DamagedSession extends Error {
   }
 }
 
+/** Bytes that lie beside a session's document. */
+export interface StoredBlob {
+  /** Media type. */
+  readonly type: string
+  readonly data: Uint8Array
+}
+
 export interface Store {
   /**
    * Writes a batch. When the promise resolves, all of the batch survives a crash of the process and (with the default
@@ -115,11 +121,23 @@ export interface Store {
   compact(session: string, seq: number, snapshot: Uint8Array): Promise<boolean>
 
   /**
-   * Removes everything of a session: updates, snapshot, jobs and bindings; a session written again begins at sequence 1. MUST NOT be
+   * Removes everything of a session: updates, snapshot, jobs, bindings and blobs; a session written again begins at sequence 1. MUST NOT be
    * called while somebody is between `read` and `compact` of that session (`Compactor.forget` sees to that): what was erased
    * would return.
    */
   erase(session: string): Promise<void>
+
+  /**
+   * Keeps bytes of a session under an id; one that is there already is left as it is. When the promise resolves they are as
+   * safe as an appended batch. They make no session of their own.
+   */
+  putBlob(session: string, id: string, type: string, data: Uint8Array): Promise<void>
+
+  /** Bytes that were kept; null for an id that the session does not have. */
+  getBlob(session: string, id: string): Promise<StoredBlob | null>
+
+  /** How many bytes are kept beside a session's document. */
+  blobBytes(session: string): Promise<number>
 
   /** Ids of all stored sessions, sorted. */
   sessions(): Promise<string[]>
@@ -129,9 +147,9 @@ export interface Store {
 
   /**
    * Grants the lease of an open job to a worker for `leaseMs`, by the store's clock. Gives the job as leased, with its
-   * generation one higher, or null when the job is unknown, is leased (lapsed or not), or when another job of the same
-   * session and agent is leased or stands before it in `jobs()`: an agent works on one run of a session at a time, in that
-   * order.
+   * generation one higher, or null when the job is unknown, is held or leased (lapsed or not), or when another job of the same
+   * session and agent is leased or goes before it: an agent works on one run of a session at a time, urgent ones first, then
+   * in the order of `jobs()`. Held jobs are passed over; jobs with a parent neither wait nor are waited for.
    * MUST grant one job to one caller only, however many ask at once.
    */
   claim(run: string, worker: string, leaseMs: number): Promise<Job | null>

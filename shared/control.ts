@@ -1,8 +1,9 @@
 /**
- * Flags that people set and the server judges: cancels and hand-overs. Both are state, so whoever comes later finds them.
+ * Flags that people set and the server judges: cancels, hand-overs and what is asked about inputs and queues. All are state,
+ * so whoever comes later finds them.
  */
 import type * as Y from 'yjs'
-import { asRecord, cancelKey } from './layout.ts'
+import { askKey, asRecord, cancelKey } from './layout.ts'
 import type { ParticipantKind } from './participant.ts'
 
 /** A request to end a run, at `control["cancel:TARGET"]`; TARGET is the id of a run or of the input that asked for it. */
@@ -12,18 +13,66 @@ export interface CancelFlag {
   /** Epoch milliseconds by that participant's clock. */
   readonly at: number
   readonly reason?: string
+  /** Id of the message that interrupts the run: nobody has stopped the agent, it goes on with that one. */
+  readonly for?: string
 }
 
 export function readCancel(value: unknown): CancelFlag | undefined {
   const flag = asRecord(value)
   if (flag === undefined || typeof flag['by'] !== 'string' || typeof flag['at'] !== 'number') return undefined
-  const reason = flag['reason']
-  return { by: flag['by'], at: flag['at'], ...(typeof reason === 'string' ? { reason } : {}) }
+  const { reason, for: input } = flag
+  return {
+    by: flag['by'],
+    at: flag['at'],
+    ...(typeof reason === 'string' ? { reason } : {}),
+    ...(typeof input === 'string' ? { for: input } : {}),
+  }
 }
 
 /** The flag that asks to end a run: set on the run itself or on its input. */
 export function cancelOf(control: Y.Map<unknown>, run: string, input: string): CancelFlag | undefined {
   return readCancel(control.get(cancelKey(run))) ?? readCancel(control.get(cancelKey(input)))
+}
+
+/** What is asked about an input and not judged yet, at `control["edit:ID"]` and so on. */
+export interface Asked {
+  /** What it is to say. */
+  readonly edit?: string
+  readonly remove?: true
+  readonly confirm?: true
+}
+
+/** What is asked about an input; undefined when nothing is. */
+export function askedOf(control: Y.Map<unknown>, message: string): Asked | undefined {
+  const edit = asRecord(control.get(askKey('edit', message)))?.['text']
+  const remove = control.has(askKey('remove', message))
+  const confirm = control.has(askKey('confirm', message))
+  if (typeof edit !== 'string' && !remove && !confirm) return undefined
+  return {
+    ...(typeof edit === 'string' ? { edit } : {}),
+    ...(remove ? { remove } : {}),
+    ...(confirm ? { confirm } : {}),
+  }
+}
+
+/** Why an agent's queue waits, at `ledger["paused:AGENT"]`. Somebody's `resume` lets it go on. */
+export interface Pause {
+  /** Epoch milliseconds by the server's clock. */
+  readonly at: number
+  /** How the run ended after which the queue waits. */
+  readonly reason: 'cancelled' | 'error'
+  readonly run: string
+  /** Who stopped that run. */
+  readonly by?: string
+  /** Runs that wait, oldest first. What is asked later does not. */
+  readonly held: readonly string[]
+}
+
+export function readPause(value: unknown): Pause | undefined {
+  const { at, reason, run, by, held } = asRecord(value) ?? {}
+  if (typeof at !== 'number' || typeof run !== 'string' || (reason !== 'cancelled' && reason !== 'error')) return undefined
+  if (!Array.isArray(held) || !held.every((each) => typeof each === 'string')) return undefined
+  return { at, reason, run, ...(typeof by === 'string' ? { by } : {}), held: held as string[] }
 }
 
 /** `request`: somebody wants a human; `take`: a supporter takes the session; `return`: it goes back to the agents. */
@@ -46,11 +95,12 @@ export function readHandover(value: unknown): HandoverRequest | undefined {
 }
 
 /**
- * Who answers, at `ledger.holder`. `agents`: the agents do; `waiting`: nobody, a human was asked for; `human`: the supporter
+ * Who answers, at `ledger.holder`, and since when by the server's clock. `agents`: the agents do, again since nobody of support
+ * said anything for long where the reason is `idle`; `waiting`: nobody, a human was asked for; `human`: the supporter
  * `by` does.
  */
 export type Holder =
-  | { readonly state: 'agents' }
+  | { readonly state: 'agents'; readonly at?: number; readonly reason?: 'idle' }
   | { readonly state: 'waiting'; readonly by: string; readonly at: number; readonly reason?: string }
   | { readonly state: 'human'; readonly by: string; readonly at: number }
 
@@ -58,6 +108,9 @@ export const HELD_BY_AGENTS: Holder = { state: 'agents' }
 
 export function readHolder(value: unknown): Holder {
   const holder = asRecord(value)
+  if (holder?.['state'] === 'agents' && holder['reason'] === 'idle' && typeof holder['at'] === 'number') {
+    return { state: 'agents', at: holder['at'], reason: 'idle' }
+  }
   if (holder === undefined || typeof holder['by'] !== 'string' || typeof holder['at'] !== 'number') return HELD_BY_AGENTS
   const { by, at, reason } = holder as { by: string; at: number; reason?: unknown }
   if (holder['state'] === 'human') return { state: 'human', by, at }

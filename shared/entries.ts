@@ -3,7 +3,8 @@
  * What another peer wrote is untrusted: anything that is not of the expected form is left out, never thrown on.
  */
 import * as Y from 'yjs'
-import type { CancelFlag } from './control.ts'
+import { readWaits, withAnswer } from './calls.ts'
+import type { Asked, CancelFlag } from './control.ts'
 import { arrayAt, asRecord, KEY, recordAt, stringAt } from './layout.ts'
 import {
   TOOL_STATES,
@@ -17,6 +18,7 @@ import {
 } from './message.ts'
 import { PARTICIPANT_KINDS, type ParticipantKind } from './participant.ts'
 import { isRunStatus, type RunStatus, type StepStatus } from './run.ts'
+import { readRunVerdict, type InputVerdict, type RunVerdict } from './verdict.ts'
 
 /** One step of a run, as the view shows it. */
 export interface Step {
@@ -45,6 +47,8 @@ export interface Run {
   readonly steps: readonly Step[]
   /** Somebody has asked to end it. */
   readonly cancel?: CancelFlag
+  /** The server's policy refused what somebody asked of it. */
+  readonly verdict?: RunVerdict
   /** Epoch milliseconds by the server's clock, when it was asked for. */
   readonly at: number
 }
@@ -67,7 +71,14 @@ export function readStamp(map: Y.Map<unknown>): MessageStamp | undefined {
   return Number.isSafeInteger(stamp['seq']) ? (stamp as unknown as MessageStamp) : undefined
 }
 
-export function messageValue(head: MessageHead, stamp: MessageStamp | undefined, parts: readonly MessagePart[]): Message {
+/** What is known of a message besides what its author wrote. */
+export interface MessageState {
+  readonly stamp?: MessageStamp | undefined
+  readonly verdict?: InputVerdict | undefined
+  readonly asked?: Asked | undefined
+}
+
+export function messageValue(head: MessageHead, { stamp, verdict, asked }: MessageState, parts: readonly MessagePart[]): Message {
   const metadata: MessageMetadata = {
     by: stamp?.by ?? head.by,
     kind: head.kind as ParticipantKind,
@@ -77,6 +88,8 @@ export function messageValue(head: MessageHead, stamp: MessageStamp | undefined,
     ...(typeof head.run === 'string' ? { run: head.run } : {}),
     ...(head.to === undefined ? {} : { to: head.to }),
     ...(head.lane === 'queue' || head.lane === 'steer' || head.lane === 'interrupt' ? { lane: head.lane } : {}),
+    ...(verdict === undefined ? {} : { verdict }),
+    ...(asked === undefined ? {} : { asked }),
   }
   return { id: head.id, role: head.role, metadata, parts }
 }
@@ -103,6 +116,13 @@ export function isSegment(value: unknown): value is Y.Text {
 
 /** A part that is written bit by bit. `text` is its streamed text, which the caller keeps. */
 export function readLivePart(part: Y.Map<unknown>, text: string): MessagePart | undefined {
+  const written = readWrittenPart(part, text)
+  const waits = readWaits(part.get(KEY.waits))
+  return written === undefined || waits === undefined ? written : withAnswer(written, part, waits)
+}
+
+/** As its author wrote it. */
+function readWrittenPart(part: Y.Map<unknown>, text: string): MessagePart | undefined {
   const head = recordAt(part, KEY.head)
   const type = head?.['type']
   if (head === undefined || typeof type !== 'string') return undefined
@@ -149,6 +169,7 @@ export function readRun(map: Y.Map<unknown>, cancel: (run: string, input: string
   const usage = recordAt(map, KEY.usage)
   const waiting = stringAt(map, KEY.waiting)
   const flag = cancel(id, input)
+  const verdict = readRunVerdict(map.get(KEY.verdict))
   return {
     id,
     agent,
@@ -162,6 +183,7 @@ export function readRun(map: Y.Map<unknown>, cancel: (run: string, input: string
     ...(usage === undefined ? {} : { usage }),
     steps: readSteps(map),
     ...(flag === undefined ? {} : { cancel: flag }),
+    ...(verdict === undefined ? {} : { verdict }),
     at: typeof at === 'number' ? at : 0,
   }
 }

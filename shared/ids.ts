@@ -27,3 +27,11 @@ export function newId(fill: FillRandom = (bytes) => void globalThis.crypto.getRa
 export function runIdOf(input: string, agent: string): string {
   return `${input}.${agent}`
 }
+
+/**
+ * Id of the n-th run (from 1) that a run has asked another agent for. Its end is no agent's name, so it is never that of a run
+ * for an input.
+ */
+export function childIdOf(parent: string, agent: string, n: number): string {
+  return `${parent}.${agent}#${n}`
+}

@@ -33,8 +33,23 @@ export const MAX_SEGMENT_CHARS = 16_384
 /** Bytes of accepted but not yet stored updates, over all sessions, above which the server refuses further writes. */
 export const MAX_UNSTORED_BYTES: number = 64 * 1024 * 1024
 
+/**
+ * Longest output of a tool that stands in the document, in bytes of its JSON. A larger one lies beside it: each replica would
+ * have it whole in memory, and every tab be sent it.
+ */
+export const MAX_INLINE_BYTES: number = 64 * 1024
+
 /** Agents that one input may ask; each gets a run and a job. */
 export const MAX_AGENTS_PER_INPUT = 16
+
+/** Runs that one run may ask other agents for. */
+export const MAX_CHILDREN = 64
+
+/** Runs above one another: the first, the one that it asked for, and so on. */
+export const MAX_SPAWN_DEPTH = 8
+
+/** Longest data that a run gives to one that it asks for, in UTF-16 code units of its JSON. */
+export const MAX_SPAWN_CHARS = 64_000
 
 /** What an agent's name must match. */
 export const AGENT_NAME: RegExp = /^[A-Za-z0-9_-]{1,64}$/
@@ -92,6 +107,10 @@ export interface Limits {
   readonly authenticateMs: number
   /** How long a connection stands on an expired token while its client is asked for a fresh one, in milliseconds. */
   readonly tokenGraceMs: number
+  /** Largest value that is stored beside a session's document, in bytes. */
+  readonly blobBytes: number
+  /** Bytes of all that is stored beside one session's document. */
+  readonly sessionBlobBytes: number
 }
 
 /** The defaults. */
@@ -117,4 +136,6 @@ export const LIMITS: Limits = {
   unauthenticatedBytes: 256 * 1024,
   authenticateMs: 15_000,
   tokenGraceMs: 10_000,
+  blobBytes: 16 * 1024 * 1024,
+  sessionBlobBytes: 512 * 1024 * 1024,
 }

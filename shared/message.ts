@@ -3,7 +3,9 @@
  * structurally, so that the core needs no `ai` package. A type test pins that the SDK's messages are ours; the other way, where
  * ours are wider (parts that it does not know) and read-only, takes a cast.
  */
+import type { Asked } from './control.ts'
 import type { ParticipantKind } from './participant.ts'
+import type { InputVerdict } from './verdict.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
@@ -34,6 +36,22 @@ export const TOOL_STATES = [
 export type ToolState = (typeof TOOL_STATES)[number]
 
 /** A tool call: `tool-NAME` for tools known by type, `dynamic-tool` with `toolName` for the others. */
+/** What is known of a call that waits, or has waited, for somebody outside the agent. */
+export interface CallState {
+  /** `client`: for a tool in the browser of whoever asked; `approval`: for a yes or no. */
+  readonly for: 'client' | 'approval'
+  /** Epoch milliseconds by the server's clock; then it is over without an answer. */
+  readonly expiresAt?: number
+  /** Which tab does it; none while `tab` is absent. */
+  readonly claim?: { readonly tab?: string; readonly by?: string; readonly n: number; readonly leaseMs: number }
+  /** The last answer that the server did not take because its policy said no. */
+  readonly refused?: { readonly by: string; readonly at: number; readonly reason?: string }
+  /** Who answered, and when; `by` is absent when nobody did in time. */
+  readonly by?: string
+  readonly at?: number
+  readonly expired?: true
+}
+
 export interface ToolPart {
   type: `tool-${string}` | 'dynamic-tool'
   toolName?: string
@@ -49,6 +67,8 @@ export interface ToolPart {
   preliminary?: boolean
   providerExecuted?: boolean
   approval?: { id: string; approved?: boolean; reason?: string }
+  /** Of a call that an agent does not do itself. */
+  call?: CallState
 }
 
 /** Every other part: `step-start`, `file`, `source-url`, `source-document`, `data-NAME`, `custom`, `raw`, … kept as it came. */
@@ -58,6 +78,12 @@ export interface OtherPart {
 }
 
 export type MessagePart = TextPart | ReasoningPart | ToolPart | OtherPart
+
+/**
+ * How an input comes to an agent that is at work. `queue` (default): after what it is at and what came before. `steer`: into
+ * the run that is under way, at its next step. `interrupt`: that run is cancelled and the agent begins with this one.
+ */
+export type Lane = 'queue' | 'steer' | 'interrupt'
 
 /** Written once with the message, by its author. */
 export interface MessageHead {
@@ -74,7 +100,7 @@ export interface MessageHead {
   readonly run?: string
   /** Names of the agents that it asks; empty: none. Absent: the server decides. */
   readonly to?: readonly string[]
-  readonly lane?: 'queue' | 'steer' | 'interrupt'
+  readonly lane?: Lane
 }
 
 /** Written by the server alone, when it has accepted a message. */
@@ -98,7 +124,11 @@ export interface MessageMetadata {
   readonly parent?: string
   readonly run?: string
   readonly to?: readonly string[]
-  readonly lane?: 'queue' | 'steer' | 'interrupt'
+  readonly lane?: Lane
+  /** What the server decided about an input, where that is more than that it waits its turn. */
+  readonly verdict?: InputVerdict
+  /** What was asked about an input and is not judged yet: the server has not been heard since. */
+  readonly asked?: Asked
 }
 
 /** Immutable. Unchanged messages and parts keep their identity from view to view. */

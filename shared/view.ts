@@ -9,7 +9,7 @@
  * The list `view.messages` is made when it is read, so a reader of single messages never pays for the list.
  */
 import * as Y from 'yjs'
-import { cancelOf, readHolder, type Holder } from './control.ts'
+import { askedOf, cancelOf, readHolder, readPause, type Holder, type Pause } from './control.ts'
 import {
   isSegment,
   messageValue,
@@ -22,9 +22,10 @@ import {
   type Run,
 } from './entries.ts'
 import type { Report } from './errors.ts'
-import { arrayAt, cancelTarget, KEY, mapAt, rootsOf, type SessionRoots } from './layout.ts'
+import { arrayAt, cancelTarget, KEY, mapAt, pausedAgent, readAskKey, rootsOf, type SessionRoots } from './layout.ts'
 import type { Message, MessageHead, MessagePart } from './message.ts'
 import { readParticipant, type Participant } from './participant.ts'
+import { readInputVerdict } from './verdict.ts'
 
 /** All of a session at one moment. */
 export interface SessionView {
@@ -36,10 +37,15 @@ export interface SessionView {
   readonly participants: ReadonlyMap<string, Participant>
   /** Who answers: the agents, nobody yet, or a supporter. */
   readonly holder: Holder
+  /** Agents whose queues wait for somebody to go on, by name. */
+  readonly paused: ReadonlyMap<string, Pause>
 }
 
-/** What a listener can be told about: everything, the list of messages or runs, one message, one run. */
-export type Topic = 'view' | 'messages' | 'runs' | `message:${string}` | `run:${string}` | 'ledger'
+/**
+ * What a listener can be told about: everything, the list of messages or runs, calls that somebody has taken or answered, one
+ * message, one run.
+ */
+export type Topic = 'view' | 'messages' | 'runs' | 'calls' | `message:${string}` | `run:${string}` | 'ledger'
 
 interface PartRecord {
   text: string | null
@@ -78,6 +84,7 @@ export class ViewBuilder {
   #runList: readonly Run[] | null = null
   #participants: ReadonlyMap<string, Participant> | null = null
   #holder: Holder | null = null
+  #paused: ReadonlyMap<string, Pause> | null = null
   #view: SessionView | null = null
 
   constructor(doc: Y.Doc, report: Report) {
@@ -95,7 +102,8 @@ export class ViewBuilder {
   }
 
   get view(): SessionView {
-    return (this.#view ??= { messages: this.#list(), runs: this.runs, participants: this.participants, holder: this.holder })
+    const { runs, participants, holder, paused } = this
+    return (this.#view ??= { messages: this.#list(), runs, participants, holder, paused })
   }
 
   /** Ids in the order of `view.messages`; the same array until a message comes, goes or is stamped. */
@@ -139,6 +147,19 @@ export class ViewBuilder {
 
   get holder(): Holder {
     return (this.#holder ??= readHolder(this.#roots.ledger.get(KEY.holder)))
+  }
+
+  get paused(): ReadonlyMap<string, Pause> {
+    if (this.#paused === null) {
+      const paused = new Map<string, Pause>()
+      for (const [key, value] of this.#roots.ledger) {
+        const agent = pausedAgent(key)
+        const pause = agent === null ? undefined : readPause(value)
+        if (agent !== null && pause !== undefined) paused.set(agent, pause)
+      }
+      this.#paused = paused
+    }
+    return this.#paused
   }
 
   /** Calls `listener` after each change of `topic`; gives the function that ends it. */
@@ -193,7 +214,12 @@ export class ViewBuilder {
       const part = entry instanceof Y.Map ? this.#readPart(record, entry as Y.Map<unknown>) : readWholePart(entry)
       if (part !== undefined) parts.push(part)
     }
-    return messageValue(record.head, readStamp(record.map), parts)
+    const { head, map } = record
+    const stamp = readStamp(map)
+    // Only inputs are judged and asked about: nothing of this is paid for a token.
+    if (head.role !== 'user') return messageValue(head, { stamp }, parts)
+    const verdict = readInputVerdict(map.get(KEY.verdict))
+    return messageValue(head, { stamp, verdict, asked: askedOf(this.#roots.control, head.id) }, parts)
   }
 
   #readPart(message: MessageRecord, map: Y.Map<unknown>): MessagePart | undefined {
@@ -233,6 +259,7 @@ export class ViewBuilder {
       if (keysChanged.has(KEY.stamp)) this.#touch('messages')
       if (keysChanged.has(KEY.head)) this.#messageOf.delete(record.map)
     } else if (partMap instanceof Y.Map) {
+      if (event.target === (partMap as unknown) && isDecided((event as Y.YMapEvent<unknown>).keysChanged)) this.#touch('calls')
       const part = record.parts.get(partMap as Y.Map<unknown>)
       if (part === undefined) return
       part.text = part.text === null ? null : appended(part.text, event, partMap as Y.Map<unknown>)
@@ -256,6 +283,11 @@ export class ViewBuilder {
 
   readonly #onControl = (event: Y.YMapEvent<unknown>): void => {
     for (const key of event.keysChanged) {
+      const asked = this.#messages.get(readAskKey(String(key))?.target ?? '')
+      if (asked !== undefined) {
+        asked.value = null
+        this.#touch(`message:${asked.head.id}`)
+      }
       const target = cancelTarget(String(key))
       if (target === null) continue
       for (const record of this.#runs.values()) {
@@ -269,6 +301,7 @@ export class ViewBuilder {
   readonly #onLedger = (): void => {
     this.#participants = null
     this.#holder = null
+    this.#paused = null
     this.#touch('ledger')
   }
 
@@ -353,6 +386,11 @@ function isRenamed(event: DeepEvents[number], entry: unknown, also?: string): bo
   if (event.target !== entry || !(event.target instanceof Y.Map)) return false
   const { keysChanged } = event as Y.YMapEvent<unknown>
   return keysChanged.has(KEY.head) || (also !== undefined && keysChanged.has(also))
+}
+
+/** The server has decided something about a part that waits. */
+function isDecided(keys: ReadonlySet<unknown>): boolean {
+  return keys.has(KEY.claim) || keys.has(KEY.answer) || keys.has(KEY.verdict)
 }
 
 function newMessageRecord(map: Y.Map<unknown>): MessageRecord | undefined {

@@ -213,6 +213,10 @@ describe('[R5] several runs', () => {
     const all = await crowd()
     expect(all.ada.cancel({ mine: true }).sort()).toEqual([`${all.inputs.adaOne}.one`, `${all.inputs.adaTwo}.two`].sort())
     await until(() => statuses(all)['adaOne'] === 'cancelled' && statuses(all)['adaTwo'] === 'cancelled')
+    // What bob asked of the agent that was stopped waits for a word, and is untouched.
+    await until(() => all.bob.view.paused.has('two'))
+    expect(statuses(all)['bobTwo']).toBe('pending')
+    all.bob.resume('two')
     await until(() => statuses(all)['bobTwo'] === 'active')
   })
 

@@ -15,6 +15,9 @@ export function sender(id: string, kind: ParticipantKind, worker: string | null 
 /** What stands in for `server/guard/guard.ts` where a test tries other versions of it. */
 export type GuardMaker = (doc: Y.Doc, bindings: Bindings) => Pick<Guard, 'check' | 'confirm'>
 
+/** Messages with an `at` below its negative are too old to start anything: the clock here begins at 0. */
+export const INTENT_MS = 1_000_000
+
 const SERVER_CLIENT = 0x5e5e_5e5e
 
 export class World {
@@ -38,9 +41,18 @@ export class World {
       document: this.doc,
       route: () => agents,
       participantOf: (origin) => (origin as Sender | null)?.participant ?? null,
+      idleReturnMs: Number.POSITIVE_INFINITY,
       now: () => ++this.#now,
       addJob: () => {},
       endJob: () => {},
+      holdJob: () => {},
+      intentMs: INTENT_MS,
+      mayCancel: undefined,
+      claimMs: 10_000,
+      mayApprove: () => true,
+      report: (error) => {
+        throw error
+      },
     })
     this.clerk.settle()
     this.guard = make(this.doc, this.bindings)

@@ -168,11 +168,21 @@ export class SimServer {
     this.clerk = new Clerk({
       session: SESSION,
       document: this.document,
+      claimMs: 10_000,
+      mayApprove: () => true,
+      report: (error) => {
+        throw error
+      },
       route: ({ text }) => this.#route(text),
       participantOf: (origin) => (origin instanceof Connection ? origin.participant : null),
+      idleReturnMs: Number.POSITIVE_INFINITY,
       now: this.#now,
       addJob: (job) => this.#group.jobs.push(job),
       endJob: (run) => this.#group.ended.push(run),
+      // Nobody here says to go on, and nobody is away for an hour.
+      holdJob: () => {},
+      intentMs: Number.POSITIVE_INFINITY,
+      mayCancel: undefined,
     })
     room.watch(this.clerk)
   }

@@ -1,0 +1,94 @@
+/** Inputs that were written long before they arrive. */
+import { expect, test } from 'vitest'
+import type { OpenSession } from '../client/index.ts'
+import { startAgent } from './support/agent.ts'
+import { ChaosProxy } from './support/chaos-proxy.ts'
+import { openLive } from './support/clients.ts'
+import { Device } from './support/device.ts'
+import { serveHere } from './support/in-process.ts'
+import { judged, sent, shows, textIn, verdictOf } from './support/lanes.ts'
+import { tokenFor } from './support/tokens.ts'
+import { until } from './support/wait.ts'
+
+const HOUR_MS = 3_600_000
+
+/** Opens a session as it would have been opened then; it keeps that clock. */
+async function ago(ms: number, open: () => Promise<OpenSession>): Promise<OpenSession> {
+  const now = Date.now
+  Date.now = (): number => now() - ms
+  try {
+    return await open()
+  } finally {
+    Date.now = now
+  }
+}
+
+test('[O6] what was written offline more than an hour ago asks on return, and starts when its author says so (RUN-13)', async () => {
+  const { url } = await serveHere()
+  const proxy = await ChaosProxy.start(url)
+  const device = new Device()
+  const token = (): Promise<string> => (proxy.isDown ? Promise.reject(new Error('No network')) : tokenFor('ada'))
+  const visit = await device.open({ url: proxy.url, token })
+  await until(() => visit.status.connection === 'live')
+  await visit.close()
+  proxy.down()
+  const { runs } = await startAgent({ url })
+  const bob = await openLive({ url, id: 's', as: 'bob' })
+
+  // On the plane, 90 minutes ago; then the page is closed.
+  const plane = await ago(1.5 * HOUR_MS, () => device.open({ url: proxy.url, token }))
+  const [order, other, third] = [plane.send('Order it'), plane.send('Never mind'), plane.send('Cancel that')]
+  await until(() => plane.delivery(third) === 'device')
+  await plane.close()
+  const landed = await device.open({ url: proxy.url, token })
+  const fresh = landed.send('I am back')
+  proxy.up()
+  landed.reconnect()
+  for (const id of [order, other, third]) {
+    await judged(landed, id, 'asks')
+    expect(verdictOf(landed, id)).toMatchObject({ reason: 'stale' })
+    await judged(bob, id, 'asks')
+  }
+  await shows(landed, fresh, 'complete')
+  expect(runs.map(({ input }) => input.id)).toEqual([fresh])
+  expect(runs[0]?.messages.map(({ id }) => id)).toEqual([fresh])
+  expect(landed.view.runs).toHaveLength(1)
+
+  // Nobody else's word starts it.
+  expect(() => bob.confirm(order)).toThrow(expect.objectContaining({ code: 'forbidden' }))
+  const laptop = await openLive({ url, id: 's' })
+  laptop.remove(other)
+  laptop.cancel({ message: third })
+  laptop.editQueued(order, 'Order two of them')
+  laptop.confirm(order)
+  await shows(landed, order, 'complete')
+  await judged(landed, other, 'removed')
+  await judged(landed, third, 'removed')
+  expect(textIn(bob, order)).toBe('Order two of them')
+  expect(verdictOf(landed, order)).toBeUndefined()
+  expect(runs.map(({ input }) => input.id)).toEqual([fresh, order])
+  expect(landed.view.runs).toHaveLength(2)
+})
+
+test('[O6] how long an intent lasts is for the server to say; a steer that waited asks too (RUN-13)', async () => {
+  const { url } = await serveHere({ intentMs: 3 * HOUR_MS })
+  await startAgent({ url })
+  const plane = await ago(2 * HOUR_MS, () => openLive({ url, id: 's' }))
+  const old = await ago(4 * HOUR_MS, () => openLive({ url, id: 's' }))
+  const kept = await sent(plane, 'Still good')
+  await shows(plane, kept, 'complete')
+  const stale = await sent(old, 'Make it Wednesday', { lane: 'steer' })
+  await judged(plane, stale, 'asks')
+  plane.confirm(stale)
+  await shows(plane, stale, 'complete')
+  expect(verdictOf(plane, stale)).toMatchObject({ state: 'queued', reason: 'no-run' })
+})
+
+test('[O6] an ask is judged after a restart of the server as well (RUN-13)', async () => {
+  const server = await serveHere({ intentMs: 0 })
+  const a = await openLive({ url: server.url, id: 's' })
+  const id = await ago(HOUR_MS, () => openLive({ url: server.url, id: 's' })).then((old) => sent(old, 'Now?'))
+  await judged(a, id, 'asks')
+  a.confirm(id)
+  await shows(a, id, 'pending')
+})
