@@ -16,6 +16,8 @@ import { arrayAt, KEY, LAYOUT_VERSION, mapAt, recordAt, rootsOf, type SessionRoo
 import type { MessageHead } from '../shared/message.ts'
 import type { Participant } from '../shared/participant.ts'
 import { hasEnded, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
+import type { LapseTerms } from '../shared/wire.ts'
+import { clearForRetry, retry } from './retry.ts'
 import type { NewJob } from './store.ts'
 import type { Watcher } from './room.ts'
 
@@ -99,17 +101,21 @@ export class Clerk implements Watcher {
     this.#ended.clear()
   }
 
-  /** Writes that a worker has the run now. */
-  grant(run: string, worker: string, generation: number): void {
+  /** Writes that a worker has the run now, and on which terms. */
+  grant(run: string, worker: string, generation: number, terms: LapseTerms = {}): void {
     const map = this.#runs.get(run)
-    if (map !== undefined) this.#doc.transact(() => map.set(KEY.lease, { worker, generation }), CLERK)
+    if (map === undefined) return
+    this.#doc.transact(() => {
+      map.set(KEY.lease, { worker, generation, ...terms })
+      clearForRetry(map, this.#roots.messages)
+    }, CLERK)
   }
 
   /**
-   * Ends a run whose worker is gone: cancelled if somebody has asked for that, else interrupted. Gives false for a run that
-   * its worker never started: it is as it was, and another worker may have it.
+   * Decides about a run whose worker is gone, or has given it up: cancelled if somebody has asked for that, else what its
+   * agent wants. Gives false for a run that is to be given to a worker again, like one that its worker never started.
    */
-  lapse(run: string): boolean {
+  lapse(run: string, isReleased = false): boolean {
     const map = this.#runs.get(run)
     const value = map === undefined ? undefined : readRun(map, (id, input) => cancelOf(this.#roots.control, id, input))
     if (map === undefined || value === undefined || hasEnded(value.status)) {
@@ -119,7 +125,13 @@ export class Clerk implements Watcher {
       this.#doc.transact(() => map.delete(KEY.lease), CLERK)
       return false
     } else {
-      this.#doc.transact(() => this.#end(map, value.status, value.cancel === undefined ? 'lapse' : 'cancel'), CLERK)
+      const isCancelled = value.cancel !== undefined
+      const goesOn = this.#doc.transact(() => {
+        if (!isCancelled && retry(map, value.status, isReleased)) return true
+        this.#end(map, value.status, isCancelled ? 'cancel' : 'lapse')
+        return false
+      }, CLERK)
+      if (goesOn) return false
     }
     this.settle()
     return true

@@ -6,6 +6,8 @@
  * holds no content, is never stored and is read-only.
  */
 
+import { isOnLapse, type OnLapse } from './run.ts'
+
 /**
  * Version of these messages and of the document's layout together. 1: the first. 2: `refused` may say the rule and the place;
  * the reasons `refused-update`, `too-fast` and `too-many`, which an older client takes for ones that pass. 3: queues, steering,
@@ -13,14 +15,24 @@
  */
 export const PROTOCOL_VERSION = 3
 
+/** What becomes of a run whose worker is lost. */
+export interface LapseTerms {
+  /** Default `interrupt`. */
+  readonly onLapse?: OnLapse
+  /** Workers that may begin it, one after the other, unless it is interrupted. */
+  readonly maxAttempts?: number
+}
+
 /** Client to server. */
 export type ClientMessage =
   /** "Tell me when everything I sent before this is stored." `n` is the client's own count. */
   | { readonly t: 'mark'; readonly n: number }
-  /** A worker is there, with the leases it still holds. */
-  | { readonly t: 'worker'; readonly worker: string; readonly slots: number; readonly leases: readonly LeaseRef[] }
-  /** Heartbeat for leases. */
+  /** A worker is there, with the leases it still holds, and what is to become of its runs when it is lost. */
+  | (LapseTerms & { readonly t: 'worker'; readonly worker: string; readonly slots: number; readonly leases: readonly LeaseRef[] })
+  /** Heartbeat for leases. Of a run that the worker had before under another generation: from here on it writes under this one. */
   | { readonly t: 'renew'; readonly leases: readonly LeaseRef[] }
+  /** The worker gives these runs up: what their lapse would do is done at once. */
+  | { readonly t: 'release'; readonly leases: readonly LeaseRef[] }
 
 /** Server to client. */
 export type ServerMessage =
@@ -50,7 +62,7 @@ export function encodeMessage(message: ClientMessage | ServerMessage): string {
   return JSON.stringify(message)
 }
 
-const CLIENT_TYPES = new Set(['mark', 'worker', 'renew'])
+const CLIENT_TYPES = new Set(['mark', 'worker', 'renew', 'release'])
 const SERVER_TYPES = new Set(['marked', 'stalled', 'refused', 'assign', 'lost'])
 
 /** Reads what a client sent; null when it is not a message of ours. Untrusted: every field is checked. */
@@ -62,8 +74,10 @@ export function readClientMessage(payload: string): ClientMessage | null {
     case 'mark':
       return isCount(n) ? { t, n } : null
     case 'worker':
-      return typeof worker === 'string' && isCount(slots) && isLeases(leases) ? { t, worker, slots, leases } : null
+      if (typeof worker !== 'string' || !isCount(slots) || !isLeases(leases)) return null
+      return { t, worker, slots, leases, ...readLapseTerms(message) }
     case 'renew':
+    case 'release':
       return isLeases(leases) ? { t, leases } : null
     default:
       return null
@@ -115,6 +129,11 @@ function parse(payload: string, types: ReadonlySet<string>): Record<string, unkn
   if (typeof value !== 'object' || value === null) return null
   const message = value as Record<string, unknown>
   return typeof message['t'] === 'string' && types.has(message['t']) ? message : null
+}
+
+/** Terms as a worker or a lease states them; what is not of their form is left out. */
+export function readLapseTerms({ onLapse, maxAttempts }: Readonly<Record<string, unknown>>): LapseTerms {
+  return { ...(isOnLapse(onLapse) ? { onLapse } : {}), ...(isCount(maxAttempts) ? { maxAttempts } : {}) }
 }
 
 function isCount(value: unknown): value is number {
