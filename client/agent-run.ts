@@ -10,29 +10,22 @@
  * More than 400 lines: it is what handlers see, and each part of the work (calls, children, turns, steering) is elsewhere.
  */
 import * as Y from 'yjs'
-import type { Run } from '../shared/entries.ts'
+import { readMessageHead, type Run } from '../shared/entries.ts'
 import { SessionError } from '../shared/errors.ts'
 import { newId, runIdOf } from '../shared/ids.ts'
 import { arrayAt, asRecord, KEY, recordAt, rootsOf } from '../shared/layout.ts'
 import type { Json, Message } from '../shared/message.ts'
 import { MessageWriter, type LivePart } from '../shared/part-writer.ts'
-import { hasEnded, isRunStatus, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus, type StepStatus } from '../shared/run.ts'
+import { hasEnded, isRunStatus, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
 import { UIStreamFold, type UIStreamChunk } from '../shared/ui-stream.ts'
 import type { Blobs } from './blobs.ts'
 import { Flusher } from './flusher.ts'
 import { RunCalls, type ApprovalRequest, type ModelStream, type StreamOptions } from './run-calls.ts'
+import { RunSteps, type StepHandle } from './run-steps.ts'
 import type { Session } from './session.ts'
 import { Children, dataOf, type SpawnedRun } from './spawn.ts'
 import { endsStep, Turn } from './turn.ts'
 import { asUserMessage, type SteeringModelMessage } from './steering.ts'
-
-/** A step of a run while it is worked on. */
-export interface StepHandle {
-  done(detail?: string): void
-  fail(detail?: string): void
-  /** @param fraction 0 to 1. Write it on a change that people care for, not per tick: each is stored. */
-  progress(fraction: number, detail?: string): void
-}
 
 export interface AgentRunParts {
   readonly session: Session
@@ -43,6 +36,8 @@ export interface AgentRunParts {
   readonly now: () => number
   readonly flushEveryMs: number | undefined
   readonly blobs: Blobs
+  /** Resolves when all that was written so far is stored. Default: at once. */
+  readonly stored?: () => Promise<void>
 }
 
 type Ending = Extract<RunEvent, 'complete' | 'cancel' | 'fail' | 'lapse'>
@@ -59,6 +54,9 @@ export class AgentRun {
   readonly #calls: RunCalls
   #writer: MessageWriter | null = null
   #folds: UIStreamFold[] = []
+  readonly #steps: RunSteps
+  /** Where in the reply what is under way began: streams and durable steps, which are done as a whole or again. */
+  readonly #scopes = new Set<{ readonly start: number }>()
   #text: LivePart | null = null
   #over = false
   #suspensions = 0
@@ -79,6 +77,16 @@ export class AgentRun {
     this.#turn = new Turn(this.session)
     if (this.#turn.look() === 'held') this.#suspensions = 1
     this.#children = new Children(this.session, map, this.id, this.signal)
+    if (parts.run.attempt > 1) this.#resume()
+    this.#steps = new RunSteps({
+      map,
+      write: (change) => this.#write(change),
+      closeText: () => this.#closeText(),
+      standing: () => Math.min(this.#writer?.partCount ?? 0, ...[...this.#scopes].map(({ start }) => start)),
+      seek: (count) => this.#seek(count),
+      open: () => this.#open(),
+      stored: () => this.#stored(),
+    })
     this.#flusher = new Flusher(() => this.#flush(), parts.flushEveryMs)
     this.#calls = new RunCalls(this.#calling(), parts.blobs)
     const topics = [`run:${this.id}`, 'ledger'] as const
@@ -119,7 +127,7 @@ export class AgentRun {
   get messages(): readonly Message[] {
     const steered = this.#steered()
     const said = this.session.view.messages.filter(
-      (message) => message.id !== this.#writer?.id && message.id !== this.input.id && this.#isSaid(message, steered),
+      (message) => message.metadata.run !== this.id && message.id !== this.input.id && this.#isSaid(message, steered),
     )
     const asked = [this.input.id, ...steered].map((id) => this.session.message(id))
     return [...said, ...asked.filter((message) => message !== undefined)]
@@ -163,29 +171,25 @@ export class AgentRun {
     return { messages: [...messages, ...heard, ...taken.map(asUserMessage)] }
   }
 
+  /** How many workers have begun this run: above 1, others were lost before. */
+  get attempt(): number {
+    return this.#parts.run.attempt
+  }
+
   /** Starts a step that people see in the run's progress. */
-  step(title: string): StepHandle {
-    const step = new Y.Map<unknown>()
-    this.#write(() => {
-      step.set(KEY.head, { title })
-      step.set(KEY.status, 'running' satisfies StepStatus)
-      arrayAt(this.#map, KEY.steps)?.push([step])
-    })
-    const end = (status: StepStatus, detail?: string): void =>
-      this.#write(() => {
-        if (step.get(KEY.status) !== 'running') return
-        step.set(KEY.status, status)
-        if (detail !== undefined) step.set(KEY.detail, detail)
-      })
-    return {
-      done: (detail) => end('done', detail),
-      fail: (detail) => end('failed', detail),
-      progress: (fraction, detail) =>
-        this.#write(() => {
-          step.set(KEY.progress, Math.min(1, Math.max(0, fraction)))
-          if (detail !== undefined) step.set(KEY.detail, detail)
-        }),
-    }
+  step(title: string): StepHandle
+  /**
+   * A durable step: does `work` once and resolves with its result when that is stored. When this worker is lost and the run is
+   * retried, the next one gets the stored result at once. The result must be JSON (undefined comes back as null) and small: it
+   * is part of the session. If `work` throws, the step has failed, and this rejects with the same error. It may be done twice
+   * where a worker is lost between the end of `work` and the storing of its result.
+   *
+   * A retried handler begins at its top. What it had written up to its last durable step stands; everything after that is done
+   * again. So what it does outside of steps must come out the same each time.
+   */
+  step<T>(title: string, work: (step: Pick<StepHandle, 'progress'>) => Promise<T> | T): Promise<T>
+  step<T>(title: string, work?: (step: Pick<StepHandle, 'progress'>) => Promise<T> | T): StepHandle | Promise<T> {
+    return work === undefined ? this.#steps.begin(title) : this.#steps.once(title, work)
   }
 
   /** Appends text to the reply. */
@@ -202,10 +206,15 @@ export class AgentRun {
    * come stays.
    */
   async pipe(stream: AsyncIterable<UIStreamChunk> | ReadableStream<UIStreamChunk>): Promise<void> {
-    const fold = new UIStreamFold(this.#reply())
     this.#closeText()
+    const fold = new UIStreamFold(this.#reply())
     this.#folds.push(fold)
-    await this.#fold(stream as AsyncIterable<UIStreamChunk>, fold)
+    const close = this.#open()
+    try {
+      await this.#fold(stream as AsyncIterable<UIStreamChunk>, fold)
+    } finally {
+      close()
+    }
     fold.close('The stream ended before the tool had a result.')
     this.#folds = this.#folds.filter((other) => other !== fold)
     this.#flusher.now()
@@ -222,7 +231,12 @@ export class AgentRun {
     options: StreamOptions = {},
   ): Promise<void> {
     this.#closeText()
-    await this.#calls.stream(call, options)
+    const close = this.#open()
+    try {
+      await this.#calls.stream(call, options)
+    } finally {
+      close()
+    }
     this.#flusher.now()
   }
 
@@ -313,6 +327,12 @@ export class AgentRun {
   /** @internal The worker goes away. */
   interrupt(): void {
     this.#end('lapse', undefined, new SessionError('closed', 'The worker is shutting down.'))
+  }
+
+  /** @internal The worker goes away, and another one is to go on. */
+  release(): void {
+    this.#flusher.now()
+    this.#stop(new SessionError('closed', 'The worker is shutting down.'))
   }
 
   /** @internal The lease went to somebody else: nothing more may be written. */
@@ -491,6 +511,34 @@ export class AgentRun {
 
   #transact(change: () => void): void {
     this.#parts.doc.transact(change, this)
+  }
+
+  /** Goes on with the reply that an earlier attempt began. */
+  #resume(): void {
+    const { messages } = rootsOf(this.#parts.doc)
+    for (const map of messages) {
+      const head = map instanceof Y.Map ? readMessageHead(map) : undefined
+      if (head?.run !== this.id) continue
+      this.#writer = MessageWriter.resume(messages, map, head)
+      return
+    }
+  }
+
+  #open(): () => void {
+    const scope = { start: this.#writer?.partCount ?? 0 }
+    this.#scopes.add(scope)
+    return () => void this.#scopes.delete(scope)
+  }
+
+  /** A step that is known was ended there. Within something that is done again, that is where its parts begin anew. */
+  #seek(count: number): void {
+    if (this.#scopes.size === 0) this.#writer?.seek(count)
+  }
+
+  /** What was ended elsewhere while it was waited for must not look as if it were stored. */
+  async #stored(): Promise<void> {
+    if (!this.#over) await Promise.race([this.#parts.stored?.(), this.#aborted()])
+    if (this.#over) throw this.signal.reason ?? new SessionError('closed', `The run ${this.id} has ended.`)
   }
 
   #reply(): MessageWriter {

@@ -5,7 +5,9 @@ import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { CLOSE_REASONS, SessionError, type CloseReason, type Report } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
+import { KEY, recordAt, rootsOf } from '../shared/layout.ts'
 import { AGENT_NAME } from '../shared/limits.ts'
+import { isOnLapse, type OnLapse } from '../shared/run.ts'
 import { controlDocument, type LeaseRef, type ServerMessage } from '../shared/wire.ts'
 import { AgentRun } from './agent-run.ts'
 import { Blobs } from './blobs.ts'
@@ -16,8 +18,9 @@ import { Session } from './session.ts'
 import { Socket } from './socket.ts'
 import { StoredWrites } from './stored.ts'
 
-export type { AgentRun, StepHandle } from './agent-run.ts'
 export type { ApprovalRequest, ModelStream, StreamOptions } from './run-calls.ts'
+export type { AgentRun } from './agent-run.ts'
+export type { StepHandle } from './run-steps.ts'
 export type { Session } from './session.ts'
 export type { SpawnedRun, SpawnEnd } from './spawn.ts'
 export { SessionError } from '../shared/errors.ts'
@@ -36,6 +39,14 @@ export interface AgentOptions {
   readonly run: (run: AgentRun) => Promise<void> | void
   /** Runs at a time in this process. Default 100. */
   readonly slots?: number
+  /**
+   * What becomes of a run whose worker dies, is cut off for longer than its lease, or is closed. `interrupt`: it ends as
+   * interrupted. `retry`: any worker of this agent gets it and goes on after the last durable step (see `run.step`). `restart`:
+   * the same, from the beginning. Default `interrupt`.
+   */
+  readonly onLapse?: OnLapse
+  /** Workers that may begin one run until it is interrupted after all; those that were closed do not end it. Default 3. */
+  readonly maxAttempts?: number
   /** Longest time that streamed text waits for more before it is sent. Default 24 ms, 0 to 1,000. */
   readonly flushEveryMs?: number
   /** Where background failures go, and what the handler throws. Default: `console.error`. */
@@ -49,7 +60,7 @@ export interface Agent {
   readonly runs: readonly string[]
   /** Calls `listener` when `connection` or `runs` change; gives the function that ends it. */
   subscribe(listener: () => void): () => void
-  /** Interrupts what it is at, waits up to `timeoutMs` (default 5,000) until that is stored, and disconnects. */
+  /** Interrupts what it is at, or lets another worker go on with it (`onLapse`), waits up to `timeoutMs` (default 5,000) until that is stored, and disconnects. */
   close(timeoutMs?: number): Promise<void>
 }
 
@@ -65,6 +76,16 @@ export function createAgent(options: AgentOptions): Agent {
   const { slots = 1, flushEveryMs = 0 } = options
   if (!Number.isSafeInteger(slots) || slots < 1)
     throw new SessionError('bad-argument', `slots must be 1 or more; it is ${slots}.`)
+  const { onLapse = 'interrupt', maxAttempts = 1 } = options
+  if (!isOnLapse(onLapse)) {
+    throw new SessionError(
+      'bad-argument',
+      `onLapse must be interrupt, retry or restart; it is ${JSON.stringify(options.onLapse)}.`,
+    )
+  }
+  if (!Number.isSafeInteger(maxAttempts) || maxAttempts < 1) {
+    throw new SessionError('bad-argument', `maxAttempts must be 1 or more; it is ${maxAttempts}.`)
+  }
   if (!(flushEveryMs >= 0 && flushEveryMs <= 1_000)) {
     throw new SessionError('bad-argument', `flushEveryMs must be 0 to 1,000; it is ${flushEveryMs}.`)
   }
@@ -79,6 +100,9 @@ const APPEAR_MS = 15_000
 const LONGEST_RETRY_MS = 2_000
 /** Heartbeats per lease: two may be lost. */
 const RENEWALS = 3
+
+/** Number of the mark behind a release; a probe of the socket has 0. */
+const RELEASED = 1
 
 interface Joined {
   readonly session: Session
@@ -95,6 +119,9 @@ interface Joined {
 
 interface Held {
   readonly generation: number
+  /** The one under which the server takes what is written: until it is told, that of an attempt before. */
+  writesAs: number
+  joined: Joined | null
   run: AgentRun | null
   lost: boolean
 }
@@ -115,6 +142,7 @@ class Worker implements Agent {
   #state: ConnectionState = 'offline'
   #heartbeat: ReturnType<typeof setInterval> | undefined
   #closed = false
+  #onMarked = (): void => {}
 
   constructor(options: AgentOptions) {
     this.name = options.name
@@ -144,10 +172,18 @@ class Worker implements Agent {
   async close(timeoutMs = 5_000): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const held of this.#held.values()) held.run?.interrupt()
+    const goesOn = (this.#options.onLapse ?? 'interrupt') !== 'interrupt'
+    const left = this.#leases()
+    // Nothing new meanwhile.
+    this.#introduce(0)
+    for (const held of this.#held.values()) {
+      if (goesOn) held.run?.release()
+      else held.run?.interrupt()
+    }
     const stored = Promise.allSettled([...this.#sessions.values()].map((joined) => joined.stored()))
+    const released = stored.then(() => this.#release(left))
     let timer: ReturnType<typeof setTimeout> | undefined
-    await Promise.race([stored, new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs)))])
+    await Promise.race([released, new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs)))])
     clearTimeout(timer)
     clearInterval(this.#heartbeat)
     for (const joined of this.#sessions.values()) joined.close()
@@ -158,29 +194,53 @@ class Worker implements Agent {
 
   // ---- the control document -----------------------------------------------------------------------------------------
 
+  /** Gives leases back; resolves when the server has heard of it, which it may never do. Those of ended runs have no effect. */
+  async #release(leases: readonly LeaseRef[]): Promise<void> {
+    if (leases.length === 0 || !this.#control.send({ t: 'release', leases })) return
+    await new Promise<void>((resolve) => {
+      this.#onMarked = resolve
+      if (!this.#control.send({ t: 'mark', n: RELEASED })) resolve()
+    })
+  }
+
   #receive(message: ServerMessage): void {
     if (message.t === 'assign') void this.#work(message)
     else if (message.t === 'lost') this.#lose(message.run, message.generation)
+    else if (message.t === 'marked' && message.n === RELEASED) this.#onMarked()
   }
 
   #setState(state: ConnectionState, reason: CloseReason | null): void {
     this.#state = state
     if (state === 'refused') this.#report(refusal(this.name, reason), { stage: 'connect' })
     if (state === 'live') {
-      this.#control.send({ t: 'worker', worker: this.#worker, slots: this.#options.slots ?? 100, leases: this.#leases() })
+      this.#introduce(this.#closed ? 0 : (this.#options.slots ?? 100))
     }
     this.#tell()
   }
 
-  #leases(): LeaseRef[] {
-    return [...this.#held].filter(([, held]) => !held.lost).map(([run, { generation }]) => ({ run, generation }))
+  /** Also with leases that are lost: what was written under them may still be on its way. */
+  #introduce(slots: number): void {
+    const { onLapse, maxAttempts } = this.#options
+    const leases = [...this.#held].map(([run, { writesAs }]) => ({ run, generation: writesAs }))
+    this.#control.send({
+      t: 'worker',
+      worker: this.#worker,
+      slots,
+      leases,
+      ...(onLapse === undefined ? {} : { onLapse }),
+      ...(maxAttempts === undefined ? {} : { maxAttempts }),
+    })
   }
 
+  /** Leases that it can do something with. */
+  #leases(): LeaseRef[] {
+    const own = [...this.#held].filter(([, held]) => !held.lost && held.writesAs === held.generation)
+    return own.map(([run, { generation }]) => ({ run, generation }))
+  }
+
+  /** Also when it has no lease: the server gives nothing to a worker that may be stuck. */
   #beat(leaseMs: number): void {
-    this.#heartbeat ??= setInterval(() => {
-      const leases = this.#leases()
-      if (leases.length > 0) this.#control.send({ t: 'renew', leases })
-    }, leaseMs / RENEWALS)
+    this.#heartbeat ??= setInterval(() => this.#control.send({ t: 'renew', leases: this.#leases() }), leaseMs / RENEWALS)
   }
 
   #lose(run: string, generation: number): void {
@@ -204,13 +264,16 @@ class Worker implements Agent {
 
   async #work(message: Extract<ServerMessage, { t: 'assign' }>): Promise<void> {
     const { run: id, session: sessionId, generation, leaseMs } = message
-    if (this.#closed || this.#held.get(id)?.generation === generation) return
-    const held: Held = { generation, run: null, lost: false }
+    const before = this.#held.get(id)
+    if (this.#closed || before?.generation === generation) return
+    const held: Held = { generation, writesAs: before?.writesAs ?? generation, joined: null, run: null, lost: false }
     this.#held.set(id, held)
     this.#beat(leaseMs)
     this.#tell()
     try {
+      if (generation > 1 && !(await this.#takeOver(id, before, held))) return
       const joined = this.#join(sessionId)
+      held.joined = joined
       try {
         await this.#do(joined, id, held)
         await joined.stored()
@@ -225,9 +288,25 @@ class Worker implements Agent {
     }
   }
 
+  /**
+   * Somebody has had the run before, perhaps this worker. What it has written under the old lease reaches its end first,
+   * stored or refused (then with its replica); from there on it writes under the new one, and says so. False when that has
+   * been lost as well.
+   */
+  async #takeOver(id: string, before: Held | undefined, held: Held): Promise<boolean> {
+    if (before !== undefined) {
+      before.lost = true
+      before.run?.lose()
+      await before.joined?.stored().catch(() => {})
+    }
+    if (this.#closed || this.#held.get(id) !== held) return false
+    held.writesAs = held.generation
+    return !held.lost && this.#control.send({ t: 'renew', leases: [{ run: id, generation: held.generation }] })
+  }
+
   async #do(joined: Joined, id: string, held: Held): Promise<void> {
     await joined.live
-    const found = await this.#appear(joined, id)
+    const found = await this.#appear(joined, id, held.generation)
     if (found === null || held.lost || this.#closed) return
     const run = new AgentRun({
       session: joined.session,
@@ -237,6 +316,7 @@ class Worker implements Agent {
       now: Date.now,
       flushEveryMs: this.#options.flushEveryMs,
       blobs: joined.blobs,
+      stored: joined.stored,
     })
     held.run = run
     await run.untilReturned().catch(() => {})
@@ -257,14 +337,18 @@ class Worker implements Agent {
     }
   }
 
-  /** The run and its input, once they are in the session; null when they do not come. */
-  #appear(joined: Joined, id: string): Promise<Pick<ConstructorParameters<typeof AgentRun>[0], 'run' | 'input'> | null> {
+  /** The run and its input, once they are in the session, with this worker's lease; null when they do not come. */
+  #appear(
+    joined: Joined,
+    id: string,
+    generation: number,
+  ): Promise<Pick<ConstructorParameters<typeof AgentRun>[0], 'run' | 'input'> | null> {
     const { session } = joined
     return new Promise((resolve) => {
       const look = (): void => {
         const run = session.run(id)
         const input = run === undefined ? undefined : session.message(run.input)
-        if (run === undefined || input === undefined) return
+        if (run === undefined || input === undefined || leasedAs(joined.doc, id) !== generation) return
         done({ run, input })
       }
       const done = (value: Parameters<typeof resolve>[0]): void => {
@@ -375,11 +459,15 @@ class Worker implements Agent {
         queueMicrotask(() => joined.close())
       }
     }
-    for (const held of this.#held.values()) {
+    const lost: LeaseRef[] = []
+    for (const [run, held] of this.#held) {
       if (held.run?.session !== session) continue
+      if (!held.lost) lost.push({ run, generation: held.generation })
       held.lost = true
       held.run.lose()
     }
+    // Whoever else is to have them need not wait for their leases to run out.
+    if (lost.length > 0) this.#control.send({ t: 'release', leases: lost })
   }
 
   #connect(
@@ -395,6 +483,14 @@ class Worker implements Agent {
     const { token } = this.#options
     return typeof token === 'string' ? token : await token()
   }
+}
+
+/** Generation of the lease that a run has, as far as this replica knows. */
+function leasedAs(doc: Y.Doc, id: string): unknown {
+  for (const run of rootsOf(doc).tasks) {
+    if (run instanceof Y.Map && recordAt(run, KEY.head)?.['id'] === id) return recordAt(run, KEY.lease)?.['generation']
+  }
+  return undefined
 }
 
 function refusal(what: string, reason: CloseReason | null): SessionError {

@@ -34,6 +34,8 @@ import { Calls, type MayApprove } from './calls.ts'
 import { Cancels, type MayCancel } from './cancels.ts'
 import { Holding } from './holding.ts'
 import { Lanes, type Input } from './lanes.ts'
+import type { LapseTerms } from '../shared/wire.ts'
+import { clearForRetry, retry } from './retry.ts'
 import type { Watcher } from './room.ts'
 import { Spawns, type ChildRun } from './spawns.ts'
 import type { NewJob } from './store.ts'
@@ -176,17 +178,21 @@ export class Clerk implements Watcher {
     this.#calls.claim(from, message, call, tab)
   }
 
-  /** Writes that a worker has the run now. */
-  grant(run: string, worker: string, generation: number): void {
+  /** Writes that a worker has the run now, and on which terms. */
+  grant(run: string, worker: string, generation: number, terms: LapseTerms = {}): void {
     const map = this.#runs.get(run)
-    if (map !== undefined) this.#doc.transact(() => map.set(KEY.lease, { worker, generation }), CLERK)
+    if (map === undefined) return
+    this.#doc.transact(() => {
+      map.set(KEY.lease, { worker, generation, ...terms })
+      clearForRetry(map, this.#roots.messages)
+    }, CLERK)
   }
 
   /**
-   * Ends a run whose worker is gone: cancelled if somebody has asked for that, else interrupted. Gives false for a run that
-   * its worker never started: it is as it was, and another worker may have it.
+   * Decides about a run whose worker is gone, or has given it up: cancelled if somebody has asked for that, else what its
+   * agent wants. Gives false for a run that is to be given to a worker again, like one that its worker never started.
    */
-  lapse(run: string): boolean {
+  lapse(run: string, isReleased = false): boolean {
     const map = this.#runs.get(run)
     const value = map === undefined ? undefined : readRun(map, (id, input) => cancelOf(this.#roots.control, id, input))
     if (map === undefined || value === undefined || hasEnded(value.status)) {
@@ -196,7 +202,13 @@ export class Clerk implements Watcher {
       this.#doc.transact(() => map.delete(KEY.lease), CLERK)
       return false
     } else {
-      this.#doc.transact(() => this.#end(map, value.status, value.cancel === undefined ? 'lapse' : 'cancel'), CLERK)
+      const isCancelled = value.cancel !== undefined
+      const goesOn = this.#doc.transact(() => {
+        if (!isCancelled && retry(map, value.status, isReleased)) return true
+        this.#end(map, value.status, isCancelled ? 'cancel' : 'lapse')
+        return false
+      }, CLERK)
+      if (goesOn) return false
     }
     this.settle()
     return true

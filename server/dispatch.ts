@@ -4,7 +4,7 @@
  * who is connected.
  */
 import type { Report } from '../shared/errors.ts'
-import type { LeaseRef, ServerMessage } from '../shared/wire.ts'
+import type { LapseTerms, LeaseRef, ServerMessage } from '../shared/wire.ts'
 import type { Job, NewJob, Store } from './store.ts'
 
 /** How long a worker holds a run without a sign of life. Workers renew three times in that span. */
@@ -17,7 +17,18 @@ const RETRY_LAPSE_MS = 10_000
 /** A worker's connection to the control document of its agent. */
 export interface WorkerLink {
   readonly participant: { readonly id: string }
+  /** Whether its token opens a session. */
+  mayOpen(session: string): boolean
   tell(message: ServerMessage): void
+  /** A run has ended: nobody writes it any more. */
+  forget(run: string): void
+}
+
+/** What a worker says of itself. */
+export interface WorkerIntroduction extends LapseTerms {
+  readonly worker: string
+  readonly slots: number
+  readonly leases: readonly LeaseRef[]
 }
 
 interface Worker {
@@ -25,7 +36,10 @@ interface Worker {
   readonly agent: string
   readonly link: WorkerLink
   readonly slots: number
+  readonly terms: LapseTerms
   readonly runs: Set<string>
+  /** It has let a lease lapse and not been heard of since: it may be stuck, and would keep what it is given. */
+  isSilent: boolean
 }
 
 export interface DispatcherOptions {
@@ -33,9 +47,13 @@ export interface DispatcherOptions {
   readonly report: Report
   readonly leaseMs: number
   /** Writes the lease into the session's document and resolves when that is stored. */
-  readonly grant: (job: Job) => Promise<void>
-  /** Ends the run of a lapsed job in the session's document; false where it was never started and may be given again. */
-  readonly lapse: (job: Job) => Promise<boolean>
+  readonly grant: (job: Job, terms: LapseTerms) => Promise<void>
+  /**
+   * Decides in the session's document about the run of a job that lapsed or was released; false where it is to be given again.
+   */
+  readonly lapse: (job: Job, isReleased: boolean) => Promise<boolean>
+  /** Told of agents whose jobs may have found no worker. */
+  readonly onWaiting?: (agent: string) => void
 }
 
 export class Dispatcher {
@@ -78,7 +96,10 @@ export class Dispatcher {
   /** The run of a job has ended. */
   ended(run: string): void {
     this.#open.delete(run)
-    for (const worker of this.#workers.values()) worker.runs.delete(run)
+    for (const worker of this.#workers.values()) {
+      worker.runs.delete(run)
+      worker.link.forget(run)
+    }
     this.#assignAll()
   }
 
@@ -88,11 +109,12 @@ export class Dispatcher {
   }
 
   /** A worker is there, for the first time or again, and says which leases it holds. */
-  async join(link: WorkerLink, id: string, slots: number, leases: readonly LeaseRef[]): Promise<void> {
+  async join(link: WorkerLink, { worker: id, slots, leases, onLapse, maxAttempts }: WorkerIntroduction): Promise<void> {
     const agent = link.participant.id
+    const terms = { ...(onLapse === undefined ? {} : { onLapse }), ...(maxAttempts === undefined ? {} : { maxAttempts }) }
     // The worker's former connection may not have been found dead yet; nothing must be given to it.
     for (const [old, worker] of this.#workers) if (worker.id === id) this.#workers.delete(old)
-    const worker: Worker = { id, agent, link, slots, runs: new Set() }
+    const worker: Worker = { id, agent, link, slots, terms, runs: new Set(), isSilent: false }
     this.#workers.set(link, worker)
     await this.renew(link, leases)
     await this.#remind(worker, leases)
@@ -100,12 +122,32 @@ export class Dispatcher {
   }
 
   leave(link: WorkerLink): void {
-    this.#workers.delete(link)
+    const worker = this.#workers.get(link)
+    if (this.#workers.delete(link) && worker !== undefined) this.#options.onWaiting?.(worker.agent)
+  }
+
+  /** A worker gives up runs that it holds. */
+  async release(link: WorkerLink, leases: readonly LeaseRef[]): Promise<void> {
+    const worker = this.#workers.get(link)
+    if (worker === undefined) return
+    const generations = new Map(leases.map(({ run, generation }) => [run, generation]))
+    for (const job of await this.#options.store.jobs()) {
+      if (job.worker === worker.id && generations.get(job.run) === job.generation) await this.#lapse(job, true)
+    }
+  }
+
+  /** Whether a job that is open finds a worker that is there, has room and may have it. */
+  hasWorkerFor(job: NewJob): boolean {
+    return this.#freeWorker(job) !== null
   }
 
   async renew(link: WorkerLink, leases: readonly LeaseRef[]): Promise<void> {
     const worker = this.#workers.get(link)
     const { store, leaseMs, report } = this.#options
+    if (worker?.isSilent === true) {
+      worker.isSilent = false
+      this.#assign(worker.agent)
+    }
     for (const { run, generation } of leases) {
       try {
         await this.#makeUp()
@@ -124,22 +166,32 @@ export class Dispatcher {
   }
 
   #assign(agent: string): void {
+    let isWaiting = false
     for (const job of this.#open.values()) {
       if (job.agent !== agent || this.#assigning.has(job.run)) continue
-      const worker = this.#freeWorker(agent)
-      if (worker === null) return
-      void this.#give(job, worker)
+      const worker = this.#freeWorker(job)
+      if (worker !== null) void this.#give(job, worker)
+      else {
+        isWaiting = true
+        if (!this.#hasRoom(agent)) break
+      }
     }
+    if (isWaiting) this.#options.onWaiting?.(agent)
   }
 
-  /** The worker of an agent with most room. */
-  #freeWorker(agent: string): Worker | null {
+  /** The worker with most room of those that may have a job. */
+  #freeWorker({ agent, session }: NewJob): Worker | null {
     let best: Worker | null = null
     for (const worker of this.#workers.values()) {
-      if (worker.agent !== agent || worker.runs.size >= worker.slots) continue
+      if (worker.agent !== agent || !isFree(worker) || !worker.link.mayOpen(session)) continue
       if (best === null || worker.slots - worker.runs.size > best.slots - best.runs.size) best = worker
     }
     return best
+  }
+
+  #hasRoom(agent: string): boolean {
+    for (const worker of this.#workers.values()) if (worker.agent === agent && isFree(worker)) return true
+    return false
   }
 
   async #give(job: NewJob, worker: Worker): Promise<void> {
@@ -154,7 +206,7 @@ export class Dispatcher {
         return
       }
       this.#open.delete(job.run)
-      await grant(claimed)
+      await grant(claimed, worker.terms)
       this.#tell(claimed, worker)
     } catch (error) {
       worker.runs.delete(job.run)
@@ -168,14 +220,16 @@ export class Dispatcher {
   /** Tells a worker again what it was given but does not know of: the word went with its connection, or with a server. */
   async #remind(worker: Worker, leases: readonly LeaseRef[]): Promise<void> {
     const { store, leaseMs, grant, report } = this.#options
-    const known = new Set(leases.map(({ run }) => run))
+    // One that it held before, under another generation, is news to it.
+    const known = new Map(leases.map(({ run, generation }) => [run, generation]))
     for (const job of await store.jobs()) {
-      if (job.worker !== worker.id || job.agent !== worker.agent || known.has(job.run) || this.#assigning.has(job.run)) continue
+      if (job.worker !== worker.id || job.agent !== worker.agent || this.#assigning.has(job.run)) continue
+      if (known.get(job.run) === job.generation) continue
       try {
         if (!(await store.renew(job.run, job.generation, leaseMs))) continue
         worker.runs.add(job.run)
         // The claim may have been stored without it.
-        await grant(job)
+        await grant(job, worker.terms)
         this.#tell(job, worker)
       } catch (error) {
         report(error, { stage: 'assign', run: job.run })
@@ -199,7 +253,7 @@ export class Dispatcher {
         if ((this.#retryAt.get(job.run) ?? 0) > performance.now()) continue
         this.#retryAt.delete(job.run)
         // One session that cannot be loaded must not keep the others' runs alive.
-        await this.#lapse(job).catch((error: unknown) => {
+        await this.#lapse(job, false).catch((error: unknown) => {
           this.#retryAt.set(job.run, performance.now() + RETRY_LAPSE_MS)
           report(error, { stage: 'lapse', run: job.run })
         })
@@ -219,10 +273,16 @@ export class Dispatcher {
     this.#assignAll()
   }
 
-  async #lapse(job: Job): Promise<void> {
+  async #lapse(job: Job, isReleased: boolean): Promise<void> {
     const { store, lapse } = this.#options
-    if ((await lapse(job)) || !(await store.reopen(job.run, job.generation))) return
+    // Silent first: its end may be what gives the next job to somebody.
+    for (const worker of this.#workers.values()) if (worker.id === job.worker && !isReleased) worker.isSilent = true
+    if ((await lapse(job, isReleased)) || !(await store.reopen(job.run, job.generation))) return
     for (const worker of this.#workers.values()) worker.runs.delete(job.run)
     this.added(job)
   }
+}
+
+function isFree({ runs, slots, isSilent }: Worker): boolean {
+  return runs.size < slots && !isSilent
 }

@@ -71,6 +71,12 @@ export class Grants {
     if (objection !== null) holder.refuse(objection)
   }
 
+  /** Whether the token of a connection opens a session, besides the document that it is connected to. */
+  mayOpen(holder: TokenHolder, session: string): boolean {
+    const held = this.#held.get(holder)
+    return held !== undefined && opens(held.grant, session)
+  }
+
   release(holder: TokenHolder): void {
     this.#held.get(holder)?.clock.stop()
     this.#held.delete(holder)

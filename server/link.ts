@@ -9,6 +9,7 @@ import * as Y from 'yjs'
 import { CLOSE_REASONS, type CloseReason, type Report } from '../shared/errors.ts'
 import type { Participant } from '../shared/participant.ts'
 import { encodeMessage, readClientMessage, type ClientMessage, type ServerMessage } from '../shared/wire.ts'
+import type { WorkerLink } from './dispatch.ts'
 import { ackFrame, FRAME, presenceFrame, statelessFrame, SYNC, syncFrame } from './frames.ts'
 import { applyPresence, presenceClients } from './presence.ts'
 import { isEmptyUpdate, type Member, type RefusalDetail, type Room } from './room.ts'
@@ -24,11 +25,19 @@ export type ClaimMessage = Extract<ClientMessage, { t: 'claim' }>
 const REFUSED_CODE = 4403
 /** `readyState` of a socket. */
 const OPEN = 1
+const NO_LEASES: ReadonlyMap<string, number> = new Map()
 /** Sub-type of an authentication frame: a token. */
 const AUTH_TOKEN = 0
 
-/** Which worker of which agent is behind a socket, as it says on the agent's control document. */
-export type SocketWorkers = Map<string, string>
+/** A worker behind a socket, as it says on its agent's control document. */
+export interface SocketWorker {
+  readonly id: string
+  /** Generations under which it writes its runs. */
+  readonly leases: Map<string, number>
+}
+
+/** The workers behind a socket, by agent. */
+export type SocketWorkers = Map<string, SocketWorker>
 
 export interface LinkOptions {
   readonly connection: Connection
@@ -40,6 +49,8 @@ export interface LinkOptions {
   readonly report: Report
   /** Called for each frame, before anything else is done with it. */
   readonly onFrame: () => void
+  /** Whether the token of this connection opens a session. */
+  readonly mayOpen: (link: Link, session: string) => boolean
   /** The client has sent a fresh token. */
   readonly onToken: (link: Link, token: string) => void
   readonly onWorkerMessage: (link: Link, message: WorkerMessage) => void
@@ -47,7 +58,7 @@ export interface LinkOptions {
   readonly onClose: (link: Link) => void
 }
 
-export class Link implements Member {
+export class Link implements Member, WorkerLink {
   readonly participant: Participant
   readonly address: string
   readonly #workers: SocketWorkers
@@ -99,7 +110,15 @@ export class Link implements Member {
   }
 
   get worker(): string | null {
-    return this.#workers.get(this.participant.id) ?? null
+    return this.#workers.get(this.participant.id)?.id ?? null
+  }
+
+  get leases(): ReadonlyMap<string, number> {
+    return this.#workers.get(this.participant.id)?.leases ?? NO_LEASES
+  }
+
+  mayOpen(session: string): boolean {
+    return this.#options.mayOpen(this, session)
   }
 
   get documentName(): string {
@@ -141,7 +160,18 @@ export class Link implements Member {
   }
 
   tell(message: ServerMessage): void {
+    if (message.t === 'assign') this.#assign(message.run, message.generation)
     this.send(statelessFrame(this.address, encodeMessage(message)))
+  }
+
+  /** What a worker has never had it writes under this lease from the start; otherwise it says from where on it does. */
+  #assign(run: string, generation: number): void {
+    const leases = this.#workers.get(this.participant.id)?.leases
+    if (leases?.has(run) === false) leases.set(run, generation)
+  }
+
+  forget(run: string): void {
+    this.#workers.get(this.participant.id)?.leases.delete(run)
   }
 
   /** Ends the connection to this session, with the reason; the socket and its other sessions stay. */

@@ -195,7 +195,6 @@ export class UpdateLog {
     for (const { update } of given) this.#unstoredBytes -= update.byteLength
     batch.entries = others(batch.entries)
     batch.jobs = others(batch.jobs)
-    batch.holds = others(batch.holds)
     batch.clients = others(batch.clients)
     this.#run(() => this.#onDamaged(session))
     return true

@@ -13,7 +13,7 @@
 import { Hocuspocus, type Connection, type Document, type Extension } from '@hocuspocus/server'
 import type { CloseReason, Report } from '../shared/errors.ts'
 import { SESSION_NAME, type Limits } from '../shared/limits.ts'
-import { agentOfControl } from '../shared/wire.ts'
+import { agentOfControl, type LapseTerms } from '../shared/wire.ts'
 import type { Access, Grant } from './access.ts'
 import type { MayApprove } from './calls.ts'
 import type { MayCancel } from './cancels.ts'
@@ -88,8 +88,8 @@ export class Sessions {
       store,
       report,
       leaseMs: options.leaseMs,
-      grant: (job) => this.#grant(job),
-      lapse: async (job) => (await this.#use(job.session, ({ clerk }) => clerk.lapse(job.run))) ?? true,
+      grant: (job, terms) => this.#grant(job, terms),
+      lapse: async (job, isReleased) => (await this.#use(job.session, ({ clerk }) => clerk.lapse(job.run, isReleased))) ?? true,
     })
     // flushDelay false: the host hands each broadcast on at once, to the override below.
     this.#host = new Hocuspocus<Context>({
@@ -306,6 +306,7 @@ export class Sessions {
       meter,
       report: this.#options.report,
       onFrame,
+      mayOpen: (from, session) => this.#grants.mayOpen(from, session),
       onToken: (from, token) => this.#grants.refresh(from, token),
       onWorkerMessage: (from, message) => this.#onWorker(from, name, message, workers),
       onClaim: ({ participant }, { message, call, tab }) => this.#rooms.get(name)?.clerk.claim(participant, message, call, tab),
@@ -327,15 +328,23 @@ export class Sessions {
 
   #onWorker(link: Link, documentName: string, message: WorkerMessage, workers: SocketWorkers): void {
     if (agentOfControl(documentName) !== link.participant.id) return
+    const stated = message.leases.map(({ run, generation }) => [run, generation] as const)
     if (message.t === 'worker') {
-      workers.set(link.participant.id, message.worker)
+      workers.set(link.participant.id, { id: message.worker, leases: new Map(stated) })
       for (const { room } of this.#rooms.values()) room.retry()
+    } else if (message.t === 'renew') {
+      const leases = workers.get(link.participant.id)?.leases
+      // Only what it was given: what it says otherwise is not worth remembering.
+      for (const [run, generation] of stated) if (leases?.has(run) === true) leases.set(run, generation)
     }
-    const done =
-      message.t === 'worker'
-        ? this.#dispatcher.join(link, message.worker, message.slots, message.leases)
-        : this.#dispatcher.renew(link, message.leases)
-    done.catch((error: unknown) => this.#options.report(error, { stage: 'worker', agent: link.participant.id }))
+    this.#heard(link, message).catch((error: unknown) =>
+      this.#options.report(error, { stage: 'worker', agent: link.participant.id }),
+    )
+  }
+
+  #heard(link: Link, message: WorkerMessage): Promise<void> {
+    if (message.t === 'worker') return this.#dispatcher.join(link, message)
+    return message.t === 'renew' ? this.#dispatcher.renew(link, message.leases) : this.#dispatcher.release(link, message.leases)
   }
 
   // ---- jobs ---------------------------------------------------------------------------------------------------------
@@ -355,8 +364,8 @@ export class Sessions {
     if (!held) this.#log.after(() => this.#dispatcher.released())
   }
 
-  async #grant(job: Job): Promise<void> {
-    await this.#use(job.session, ({ clerk }) => clerk.grant(job.run, job.worker ?? '', job.generation))
+  async #grant(job: Job, terms: LapseTerms): Promise<void> {
+    await this.#use(job.session, ({ clerk }) => clerk.grant(job.run, job.worker ?? '', job.generation, terms))
     await this.#log.stored()
   }
 

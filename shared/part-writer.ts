@@ -60,6 +60,8 @@ export class MessageWriter {
   #parts: Y.Array<unknown> | null = null
   #writes: Write[] = []
   #count = 0
+  /** Parts that stand from an earlier attempt: what is written in their place is taken for them. */
+  #kept = 0
   /** A high surrogate at the end of a delta waits here for its other half. */
   readonly #halves = new Map<LivePart, string>()
 
@@ -69,13 +71,27 @@ export class MessageWriter {
     this.#head = head
   }
 
+  /** Goes on with a message that is there. It is written from its beginning again, and the parts that it has stand. */
+  static resume(messages: Y.Array<Entry>, map: Entry, head: MessageHead): MessageWriter {
+    const writer = new MessageWriter(messages, head)
+    writer.#parts = arrayAt(map, KEY.parts) ?? null
+    writer.#kept = writer.#parts?.length ?? 0
+    return writer
+  }
+
   get id(): string {
     return this.#head.id
   }
 
-  /** How many parts the message has, flushed or not. */
+  /** How many parts have been written, flushed or not. */
   get partCount(): number {
     return this.#count
+  }
+
+  /** Goes on after `index` parts that stand; what was written after the last of those goes. */
+  seek(index: number): void {
+    if (this.#count > this.#kept) this.drop(this.#kept)
+    this.#count = Math.min(index, this.#kept)
   }
 
   get hasWrites(): boolean {
@@ -84,15 +100,13 @@ export class MessageWriter {
 
   /** Adds a part that will not change any more. */
   add(part: OtherPart): void {
-    this.#count += 1
-    this.#writes.push({ kind: 'whole', part })
+    if (this.#next()) this.#writes.push({ kind: 'whole', part })
   }
 
   /** Adds a part that is written bit by bit. */
   open(head: Readonly<Record<string, unknown>>): LivePart {
     const part = new LivePart(head)
-    this.#count += 1
-    this.#writes.push({ kind: 'open', part })
+    if (this.#next()) this.#writes.push({ kind: 'open', part })
     return part
   }
 
@@ -119,7 +133,13 @@ export class MessageWriter {
   /** Removes the parts from index `from` on: a step that is done again replaces what its dead attempt wrote. */
   drop(from: number): void {
     this.#count = Math.min(this.#count, from)
-    this.#writes.push({ kind: 'drop', from })
+    this.#writes.push({ kind: 'drop', from: Math.max(from, this.#kept) })
+  }
+
+  /** Counts one part more. False for one that is there already: it is not written. */
+  #next(): boolean {
+    this.#count += 1
+    return this.#count > this.#kept
   }
 
   /** Writes what is buffered. MUST be called inside a transaction, so that it travels as one update. */

@@ -70,3 +70,15 @@ export const STEP_AT_END: Readonly<Record<'complete' | 'cancelled' | 'error' | '
 export function isRunStatus(value: unknown): value is RunStatus {
   return (RUN_STATUSES as readonly unknown[]).includes(value)
 }
+
+/**
+ * What becomes of a run whose worker is lost. `interrupt`: it ends as interrupted. `retry`: it is given to a worker again, which
+ * goes on after its last durable step. `restart`: the same, from the beginning.
+ */
+export const ON_LAPSE = ['interrupt', 'retry', 'restart'] as const
+
+export type OnLapse = (typeof ON_LAPSE)[number]
+
+export function isOnLapse(value: unknown): value is OnLapse {
+  return (ON_LAPSE as readonly unknown[]).includes(value)
+}

@@ -7,6 +7,8 @@
  */
 import { MAX_NAME_CHARS } from './limits.ts'
 
+import { isOnLapse, type OnLapse } from './run.ts'
+
 /**
  * Version of these messages and of the document's layout together. 1: the first. 2: `refused` may say the rule and the place;
  * the reasons `refused-update`, `too-fast` and `too-many`, which an older client takes for ones that pass. 3: queues, steering,
@@ -14,16 +16,26 @@ import { MAX_NAME_CHARS } from './limits.ts'
  */
 export const PROTOCOL_VERSION = 3
 
+/** What becomes of a run whose worker is lost. */
+export interface LapseTerms {
+  /** Default `interrupt`. */
+  readonly onLapse?: OnLapse
+  /** Workers that may begin it, one after the other, unless it is interrupted. */
+  readonly maxAttempts?: number
+}
+
 /** Client to server. */
 export type ClientMessage =
   /** "Tell me when everything I sent before this is stored." `n` is the client's own count. */
   | { readonly t: 'mark'; readonly n: number }
-  /** A worker is there, with the leases it still holds. */
-  | { readonly t: 'worker'; readonly worker: string; readonly slots: number; readonly leases: readonly LeaseRef[] }
-  /** Heartbeat for leases. */
+  /** A worker is there, with the leases it still holds, and what is to become of its runs when it is lost. */
+  | (LapseTerms & { readonly t: 'worker'; readonly worker: string; readonly slots: number; readonly leases: readonly LeaseRef[] })
+  /** Heartbeat for leases. Of a run that the worker had before under another generation: from here on it writes under this one. */
   | { readonly t: 'renew'; readonly leases: readonly LeaseRef[] }
   /** A tab can do a client's call, or is still at it; asked on the session's document, answered in it. */
   | { readonly t: 'claim'; readonly message: string; readonly call: string; readonly tab: string }
+  /** The worker gives these runs up: what their lapse would do is done at once. */
+  | { readonly t: 'release'; readonly leases: readonly LeaseRef[] }
 
 /** Server to client. */
 export type ServerMessage =
@@ -53,7 +65,7 @@ export function encodeMessage(message: ClientMessage | ServerMessage): string {
   return JSON.stringify(message)
 }
 
-const CLIENT_TYPES = new Set(['mark', 'worker', 'renew', 'claim'])
+const CLIENT_TYPES = new Set(['mark', 'worker', 'renew', 'claim', 'release'])
 const SERVER_TYPES = new Set(['marked', 'stalled', 'refused', 'assign', 'lost'])
 
 /** Reads what a client sent; null when it is not a message of ours. Untrusted: every field is checked. */
@@ -65,8 +77,10 @@ export function readClientMessage(payload: string): ClientMessage | null {
     case 'mark':
       return isCount(n) ? { t, n } : null
     case 'worker':
-      return typeof worker === 'string' && isCount(slots) && isLeases(leases) ? { t, worker, slots, leases } : null
+      if (typeof worker !== 'string' || !isCount(slots) || !isLeases(leases)) return null
+      return { t, worker, slots, leases, ...readLapseTerms(message) }
     case 'renew':
+    case 'release':
       return isLeases(leases) ? { t, leases } : null
     case 'claim':
       return isName(id) && isName(call) && isName(tab) ? { t, message: id, call, tab } : null
@@ -124,6 +138,11 @@ function parse(payload: string, types: ReadonlySet<string>): Record<string, unkn
 
 function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= MAX_NAME_CHARS
+}
+
+/** Terms as a worker or a lease states them; what is not of their form is left out. */
+export function readLapseTerms({ onLapse, maxAttempts }: Readonly<Record<string, unknown>>): LapseTerms {
+  return { ...(isOnLapse(onLapse) ? { onLapse } : {}), ...(isCount(maxAttempts) ? { maxAttempts } : {}) }
 }
 
 function isCount(value: unknown): value is number {

@@ -194,10 +194,10 @@ describe('giving runs', () => {
     gateOf('a1').open()
     await until(() => working.includes('a2'))
     expect(working).not.toContain('a3')
-    // What a run is given: all up to its input, and what was answered since; not what was asked later.
+    // What a run is given: all up to its input, and what was answered since; its input last; not what was asked later.
     const texts = (run: AgentRun | undefined): string[] =>
       run?.messages.map(({ parts }) => String((parts[0] as { text?: string }).text)) ?? []
-    expect(texts(runs.find(({ input }) => input.id === a.view.runs[1]?.input))).toEqual(['a1', 'a2', 're a1'])
+    expect(texts(runs.find(({ input }) => input.id === a.view.runs[1]?.input))).toEqual(['a1', 're a1', 'a2'])
     for (const text of ['a2', 'a3', 'b1']) gateOf(text).open()
     await until(() => a.view.runs.every(({ status }) => status === 'complete'))
     expect(working.filter((text) => text.startsWith('a'))).toEqual(['a1', 'a2', 'a3'])
@@ -240,19 +240,42 @@ describe('giving runs', () => {
     expect(texts(a)).toEqual(['Is anybody there?', 'assistant'])
   })
 
-  test('an agent whose token does not open a session says so, and does not keep the run', async () => {
+  test('a worker gets runs of the sessions that its token opens, and no others (RUN-14)', async () => {
+    const { url } = await serveHere()
+    const [a, b] = [await openLive({ url, id: 'a' }), await openLive({ url, id: 'b' })]
+    const narrow = await startAgent({ url, token: () => tokenFor('assistant', 'agent', ['b']) })
+    const closed = a.send('Not for you')
+    await ended(a, `${closed}.assistant`, 'pending')
+    const open = b.send('For you')
+    await ended(b, `${open}.assistant`)
+    expect(a.run(`${closed}.assistant`)?.status).toBe('pending')
+    await startAgent({ url })
+    await ended(a, `${closed}.assistant`)
+    expect(narrow.runs.map(({ input }) => input.id)).toEqual([open])
+    expect(narrow.reported).toEqual([])
+  })
+
+  test('a worker that cannot get into a session says so, and does not keep the run', async () => {
     const { url } = await serveHere({ leaseMs: 1_000, route: ({ to }) => to ?? ['assistant'] })
     const a = await openLive({ url, id: 's' })
     const gate = new Gate()
     await startAgent({ url, name: 'slow', run: () => gate.passed })
     const slow = a.send('Take your time', { to: ['slow'] })
     await ended(a, `${slow}.slow`, 'active')
-    const narrow = await startAgent({ url, token: () => tokenFor('assistant', 'agent', ['other']) })
+    // Its first token is for the control document; after that there is none.
+    let tokens = 0
+    const stuck = await startAgent({
+      url,
+      token: () => {
+        if (tokens++ > 0) throw new SessionError('forbidden', 'No more')
+        return tokenFor('assistant', 'agent')
+      },
+    })
     const id = a.send('Hi')
-    await until(() => narrow.reported.length > 0)
-    expect(narrow.reported[0]).toMatchObject({ stage: 'run', error: { code: 'forbidden' } })
-    expect(narrow.runs).toEqual([])
-    await narrow.agent.close()
+    await until(() => stuck.reported.some(({ stage }) => stage === 'run'))
+    expect(stuck.reported.find(({ stage }) => stage === 'run')).toMatchObject({ error: { code: 'forbidden' } })
+    expect(stuck.runs).toEqual([])
+    await stuck.agent.close()
     await startAgent({ url })
     await ended(a, `${id}.assistant`)
     // Meanwhile leases have run out, but not of a run that is worked on.
@@ -281,6 +304,8 @@ describe('giving runs', () => {
       { flushEveryMs: -1 },
       { flushEveryMs: 5_000 },
       { run: undefined as never },
+      { onLapse: 'again' as never },
+      { maxAttempts: 0 },
     ]) {
       expect(() => createAgent({ url, name: 'x', token: '', run: () => {}, ...wrong }), JSON.stringify(wrong)).toThrow(
         SessionError,

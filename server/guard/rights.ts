@@ -2,8 +2,8 @@
  * Who may do what where: the words of the policy, judged for one sender over the document as it is before the update.
  *
  * 1. `author`: the message is made by this very update, so it is the sender's.
- * 2. `lease`: the run is the sender's, has not ended, and its lease names the worker behind this connection; a message must
- *    be the sender's besides. A worker that has not said which one it is yet is told apart: it may come to be allowed.
+ * 2. `lease`: the run is the sender's, has not ended, and its lease names the worker behind this connection, under the
+ *    generation that this worker writes under; a message must be the sender's besides. A worker that has not said which one it is yet is told apart: it may come to be allowed.
  * 3. `writers`: noted here and judged when all of the update is known, since the descriptor may come with it.
  */
 import type * as Y from 'yjs'
@@ -22,6 +22,11 @@ export interface Sender {
   readonly participant: Participant
   /** Of an agent: the worker behind the connection, once it has said so. */
   readonly worker: string | null
+  /**
+   * Of a worker: the generation under which it writes each run that it has had, as it says. One that got a run again writes
+   * under the new lease only from where it says so: what it wrote before, and is still under way, is a dead attempt's.
+   */
+  readonly leases?: ReadonlyMap<string, number>
 }
 
 const OBJECT_PREFIX = 'object:'
@@ -79,13 +84,16 @@ export class Rights {
   #holdsLease(container: Container, path: string): boolean {
     const { entity } = container
     if (entity === null || entity === this.#leased) return entity !== null
-    const { participant, worker } = this.#sender
+    const { participant, worker, leases } = this.#sender
     if (!entity.isRun && entity.live !== null && this.#ownerOf(entity.live) !== participant.id) return false
     const run = entity.isRun ? entity.live : (entity.run ??= this.#runOf(entity))
     if (run === null || asRecord(valueAt(run, KEY.head))?.['agent'] !== participant.id) return false
     if (hasEnded(valueAt(run, KEY.status) as RunStatus)) return false
     if (worker === null) refuse('unannounced', path)
-    if (asRecord(valueAt(run, KEY.lease))?.['worker'] !== worker) return false
+    const lease = asRecord(valueAt(run, KEY.lease))
+    if (lease?.['worker'] !== worker) return false
+    const generation = leases?.get(String(asRecord(valueAt(run, KEY.head))?.['id']))
+    if (generation !== undefined && generation !== lease['generation']) return false
     this.#leased = entity
     return true
   }

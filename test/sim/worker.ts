@@ -1,6 +1,7 @@
 /** An agent's process in the simulation: a peer that does the runs which it is given, with the real run of the agent side. */
 import { NO_BLOBS } from '../support/no-blobs.ts'
-import { AgentRun, type StepHandle } from '../../client/agent-run.ts'
+import { AgentRun } from '../../client/agent-run.ts'
+import type { StepHandle } from '../../client/run-steps.ts'
 import type { Job } from '../../server/store.ts'
 import type { Chance } from '../support/random.ts'
 import { Peer, type PeerOptions } from './peer.ts'

@@ -94,6 +94,11 @@ export class Child {
     })
   }
 
+  /** Stops it where it is, or lets it go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    if (this.#exit === null) this.#process.kill(signal)
+  }
+
   /** Sends a signal, by default the one that nothing can catch, and resolves when the process is gone. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<Exit> {
     if (this.#exit === null) this.#process.kill(signal)
