@@ -7,4 +7,13 @@ export { LIMITS, type Limits, type Rate } from '../shared/limits.ts'
 export { mintToken, type AccessOptions, type TokenClaims } from './access.ts'
 export type { CancelRequest, MayCancel } from './cancels.ts'
 export type { Route, RoutedInput } from './clerk.ts'
-export { DamagedSession, type Batch, type Job, type LogEntry, type NewJob, type Store, type StoredSession } from './store.ts'
+export {
+  DamagedSession,
+  type Batch,
+  type Hold,
+  type Job,
+  type LogEntry,
+  type NewJob,
+  type Store,
+  type StoredSession,
+} from './store.ts'

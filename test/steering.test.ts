@@ -23,7 +23,7 @@ async function inSteps(run: AgentRun, gates: readonly Gate[]): Promise<void> {
 }
 
 describe('steering', () => {
-  test('[G9] from another device: taken at the next step boundary, and its sender sees where (RUN-10)', async () => {
+  test('[G9] from another device: taken at the next step boundary, and its sender sees where (LANE-3)', async () => {
     const { url } = await serveHere()
     const gates = [new Gate(), new Gate()]
     const { runs } = await startAgent({ url, run: (run) => inSteps(run, gates) })
@@ -67,7 +67,7 @@ describe('steering', () => {
     expect(phone.view.runs).toHaveLength(2)
   })
 
-  test('[D7][G9] "make it Wednesday" reaches the model of the same run at its next step, by the AI SDK (RUN-10)', async () => {
+  test('[D7][G9] "make it Wednesday" reaches the model of the same run at its next step, by the AI SDK (LANE-3)', async () => {
     const { url } = await serveHere()
     const booking = new Gate()
     const booked: string[] = []
@@ -134,7 +134,7 @@ describe('steering', () => {
     expect(phone.view.runs).toHaveLength(1)
   })
 
-  test('[G9] not taken: its sender sees why, and it is answered in its turn (RUN-10)', async () => {
+  test('[G9] not taken: its sender sees why, and it is answered in its turn (LANE-3)', async () => {
     const { url } = await serveHere()
     const { phone, laptop, let: go, worker } = await stage(url)
     const idle = await sent(phone, 'anybody?', { lane: 'steer' })
@@ -153,7 +153,7 @@ describe('steering', () => {
     expect(worker.runs.map(({ input }) => input.id)).toEqual([idle, late])
   })
 
-  test('[G9] taken back before the next step, or offline and late: the agent does not read what was removed (RUN-8, RUN-10)', async () => {
+  test('[G9] taken back before the next step, or offline and late: the agent does not read what was removed (LANE-1, LANE-3)', async () => {
     const { url } = await serveHere()
     const gates = [new Gate()]
     const { runs } = await startAgent({ url, run: (run) => inSteps(run, gates) })
@@ -185,7 +185,7 @@ describe('steering', () => {
     expect(verdictOf(phone, gone)).toMatchObject({ state: 'removed', by: 'ada' })
   })
 
-  test('[G9] of a run that was stopped: it waits with the rest of the queue (RUN-9, RUN-10)', async () => {
+  test('[G9] of a run that was stopped: it waits with the rest of the queue (LANE-2, LANE-3)', async () => {
     const { url } = await serveHere()
     const { phone, laptop, let: go } = await stage(url)
     const input = await sent(phone, 'first')
@@ -202,7 +202,7 @@ describe('steering', () => {
     await shows(phone, steer, 'complete')
   })
 
-  test('[G9] a steering message of a run whose worker is gone is an input of its own (RUN-4, RUN-10)', async () => {
+  test('[G9] a steering message of a run whose worker is gone is an input of its own (RUN-4, LANE-3)', async () => {
     const { url } = await serveHere()
     const { phone, worker } = await stage(url)
     const input = await sent(phone, 'first')
@@ -220,7 +220,7 @@ describe('steering', () => {
 })
 
 describe('an interrupt', () => {
-  test('[G10] cancels what the agent is at and starts with the new message, before the queue (RUN-11)', async () => {
+  test('[G10] cancels what the agent is at and starts with the new message, before the queue (LANE-4)', async () => {
     const { url } = await serveHere()
     const { phone, laptop, let: go, worker, prompts } = await stage(url)
     const first = await sent(phone, 'first')
@@ -241,7 +241,7 @@ describe('an interrupt', () => {
     expect(prompts[1]).toEqual(['first', 'on first: ', 'third'])
   })
 
-  test('[G10] of an agent that is idle, or whose queue waits, just goes first (RUN-9, RUN-11)', async () => {
+  test('[G10] of an agent that is idle, or whose queue waits, just goes first (LANE-2, LANE-4)', async () => {
     const { url } = await serveHere()
     const { phone, let: go, worker } = await stage(url)
     const first = await sent(phone, 'fail', { lane: 'interrupt' })
@@ -258,7 +258,7 @@ describe('an interrupt', () => {
 })
 
 describe('a policy for cancels', () => {
-  test('[R6] a cancel that it refuses is seen as refused by the one who asked, and the run goes on (RUN-12)', async () => {
+  test('[R6] a cancel that it refuses is seen as refused by the one who asked, and the run goes on (LANE-6)', async () => {
     const asked: unknown[] = []
     const { url, reported } = await serveHere({
       mayCancel: ({ by, ...request }) => {
@@ -300,7 +300,7 @@ describe('a policy for cancels', () => {
     expect(phone.run(`${next}.assistant`)?.cancel).toMatchObject({ by: 'sue' })
   })
 
-  test('[R6] of several runs of an input those end that may; also one that nobody has, and a flag that came before it (RUN-12)', async () => {
+  test('[R6] of several runs of an input those end that may; also one that nobody has, and a flag that came before it (LANE-6)', async () => {
     const { url } = await serveHere({
       route: () => ['one', 'two'],
       mayCancel: ({ agent }) => agent === 'one',
