@@ -1445,13 +1445,13 @@ const MORE: readonly Attack[] = [
 ]
 
 const steeredOf = (run: Y.Map<unknown>): Y.Array<unknown> => run.get(KEY.steered) as Y.Array<unknown>
-const steering = { message: 'm1', step: 1, at: 1 }
+const steering = (): unknown => ({ message: 'm1', step: 1, at: 1 })
 
 /** Takes a message that steers, as another one than the worker that has the run; or not as one does it. */
-const steers = (from: Sender, what: string, code: RefusalCode, entry: unknown = steering, run = 'm1.bot'): Attack => [
+const steers = (from: Sender, what: string, code: RefusalCode, entry: () => unknown = steering, run = 'm1.bot'): Attack => [
   `steering taken by ${what}`,
   from,
-  (s) => edit(s, (_d, { tasks }) => steeredOf(entryOf(tasks, run)).push([entry])),
+  (s) => edit(s, (_d, { tasks }) => steeredOf(entryOf(tasks, run)).push([entry()])),
   code,
 ]
 
@@ -1476,13 +1476,13 @@ const LANES: readonly Attack[] = [
   steers(other, 'another agent', 'forbidden'),
   steers(zombie, 'a worker whose lease has gone', 'forbidden'),
   steers(bot, 'a run that has ended', 'forbidden', steering, 'old.bot'),
-  steers(bot, 'the run, without a message', 'bad-value', { step: 1 }),
-  steers(bot, 'the run, as a type', 'bad-shape', new Y.Map()),
+  steers(bot, 'the run, without a message', 'bad-value', () => ({ step: 1 })),
+  steers(bot, 'the run, as a type', 'bad-shape', () => new Y.Map()),
   [
     'steering untaken by the worker that took it',
     bot,
     (s) => {
-      s.bot.doc.transact(() => steeredOf(s.bot.run('m1.bot')).push([steering]))
+      s.bot.doc.transact(() => steeredOf(s.bot.run('m1.bot')).push([steering()]))
       return edit(s, (_d, { tasks }) => steeredOf(entryOf(tasks, 'm1.bot')).delete(0, 1))
     },
     'forbidden',
