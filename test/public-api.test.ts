@@ -7,13 +7,13 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
   'client/index.ts': {
     values: 'SessionError hasEnded openSession textOf',
     types: `
-      CancelTarget CloseReason ConnectionState Delivery ErrorCode Holder Message MessageMetadata MessagePart MissingFields
-      MissingMessage OpenOptions OpenSession Participant ParticipantKind Presence PresentParticipant RefusedWrites Report Run RunStatus SendOptions Session SessionStatus SessionView
+      CancelTarget CloseReason ConnectionState Delivery ErrorCode Holder InputVerdict Lane Message MessageMetadata MessagePart MissingFields
+      MissingMessage OpenOptions OpenSession Participant ParticipantKind Pause Presence PresentParticipant RefusedWrites Report Run RunStatus RunVerdict SendOptions Session SessionStatus SessionView
       SharedObject Step StepStatus TextPart ToolPart Topic`,
   },
   'client/react.tsx': {
     values: `
-      SessionProvider useHolder useMe useMessage useMessageIds useObject useOpenSession useParticipants usePresence useRun useRuns
+      SessionProvider useHolder useMe useMessage useMessageIds useObject useOpenSession useParticipants usePaused usePresence useRun useRuns
       useSession useStatus`,
     types: 'SessionProviderProps',
   },
@@ -24,7 +24,7 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
-      AccessOptions Batch Job Limits LogEntry NewJob Rate RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredSession
+      AccessOptions Batch CancelRequest Hold Job Limits LogEntry MayCancel NewJob Rate RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredSession
       TokenClaims`,
   },
 }
