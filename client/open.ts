@@ -7,11 +7,12 @@ import { rootsOf } from '../shared/layout.ts'
 import { SESSION_NAME } from '../shared/limits.ts'
 import type { Participant } from '../shared/participant.ts'
 import type { ServerMessage } from '../shared/wire.ts'
-import { Blobs } from './blobs.ts'
-import { ClientTools, type ClientTool } from './client-tools.ts'
+import type { ClientTool } from './client-tools.ts'
 import { Connection, type ConnectionState } from './connection.ts'
 import { forgetParticipant, participantOf, recallParticipant, rememberParticipant } from './identity.ts'
 import { LocalStore, LOCAL_STORE } from './local-store.ts'
+import type { OpenOptions, OpenSession } from './open-session.ts'
+import { PageTools } from './page-tools.ts'
 import { Presence } from './presence.ts'
 import { Quarantine, type RefusedWrites } from './quarantine.ts'
 import { HEALED, HealPause, newReplica, type Replica } from './replica.ts'
@@ -19,65 +20,6 @@ import { Session } from './session.ts'
 import { Socket } from './socket.ts'
 import { StoredWrites } from './stored.ts'
 import { Tabs } from './tabs.ts'
-
-export interface OpenOptions {
-  /** The server's address, for example `wss://chat.example.com/sync`. */
-  readonly url: string
-  /** Session id: letters, digits, `_` and `-`, 1 to 64, beginning with a letter or digit. */
-  readonly id: string
-  /** A JSON Web Token, or a function that fetches one; called for each connection. */
-  readonly token: string | (() => string | Promise<string>)
-  /** Keep a replica on the device, and share it between tabs. Default: true where there is IndexedDB. */
-  readonly offline?: boolean
-  /** Where background failures go. Default: `console.error`. */
-  readonly onError?: Report
-}
-
-export interface OpenSession extends Session {
-  /**
-   * Resolves when the session shows what this device has and can be written to, or is closed. Rejects when no identity can be
-   * had.
-   */
-  readonly ready: Promise<void>
-  /**
-   * Offers tools that agents can call in this tab, by name; gives the function that takes them away. A call goes to one tab of
-   * whoever wrote the run's input. Throws `SessionError` (`bad-argument`) for what is no function.
-   */
-  tools(tools: Readonly<Record<string, ClientTool>>): () => void
-  /**
-   * Answers a call of a client's tool by hand, with its output (JSON) or, with `errorText`, as failed; works offline. The first
-   * answer counts. A large output (above 64 KB) is put to the server first; resolves when the answer is written. Rejects with
-   * `SessionError`: `not-found` when no such call waits, `forbidden`, `too-big`, `closed`.
-   */
-  respond(call: string, output: unknown, options?: { readonly errorText?: string }): Promise<void>
-  /**
-   * Answers an approval, by its id or that of the tool call; works offline. The first answer counts, and the server may refuse
-   * it: that stands in the part then (`call.refused`). Throws `SessionError`: `not-found`, `bad-argument`, `forbidden`, `closed`.
-   */
-  approve(id: string, approved: boolean, reason?: string): void
-  /**
-   * Fetches a value that lies beside the session, from its reference. Rejects with `SessionError`: `bad-argument`, `not-found`,
-   * `forbidden`; or with what `fetch` rejects with.
-   */
-  fetchOutput(reference: unknown): Promise<unknown>
-  /** Resolves when everything written so far is stored at the server. Rejects when the session is closed before. */
-  stored(): Promise<void>
-  /**
-   * What the server has refused and will not get by itself: messages that were sent again and refused again, and fields of
-   * shared objects, which others may have changed since. Null: nothing. Listeners of `status` are told when it changes.
-   */
-  readonly refused: RefusedWrites | null
-  /** Writes what was refused once more, over what is there by now. */
-  restoreRefused(): void
-  /** Gives up what was refused; it is removed from this device. */
-  discardRefused(): void
-  /** Tries at once: after a refusal with a new token, or when the app knows that the network is back. */
-  reconnect(): void
-  /** Lets go of everything; nothing is delivered afterwards. Never cancels a run. What is unsent stays on the device. */
-  close(): Promise<void>
-  /** Closes, and removes the session from this device: for signing out. Unsent writes are lost. */
-  wipe(): Promise<void>
-}
 
 /** How long a start waits for a token before it shows what is on the device under the last known identity. */
 const TOKEN_PATIENCE_MS = 400
@@ -99,8 +41,7 @@ class BrowserSession extends Session implements OpenSession {
   readonly #storedWrites: StoredWrites
   readonly #quarantine = new Quarantine()
   readonly #who: string
-  readonly #blobs: Blobs
-  readonly #tools: ClientTools
+  readonly #tools: PageTools
   #replica: Replica
   #socket: Socket | null = null
   #connection: Connection | null = null
@@ -140,10 +81,10 @@ class BrowserSession extends Session implements OpenSession {
       isForeign: (origin) => this.#isShared(origin),
       onStored: (onServer) => this.#onStored(onServer),
     })
-    this.#blobs = new Blobs({ url: options.url, session: options.id, token: () => this.#token() })
-    this.#tools = new ClientTools({
+    this.#tools = new PageTools({
       session: this,
-      blobs: this.#blobs,
+      url: options.url,
+      token: () => this.#token(),
       send: (message) => this.#connection?.send(message) === true,
       report,
     })
@@ -160,8 +101,8 @@ class BrowserSession extends Session implements OpenSession {
     return this.#tools.add(tools)
   }
 
-  respond(call: string, output: unknown, options: { readonly errorText?: string } = {}): Promise<void> {
-    return this.#tools.respond(call, output, options.errorText)
+  respond(id: string, output: unknown, options: { readonly errorText?: string } = {}): Promise<void> {
+    return this.#tools.respond(id, output, options.errorText)
   }
 
   approve(id: string, approved: boolean, reason?: string): void {
@@ -169,7 +110,7 @@ class BrowserSession extends Session implements OpenSession {
   }
 
   fetchOutput(reference: unknown): Promise<unknown> {
-    return this.#blobs.fetch(reference)
+    return this.#tools.fetch(reference)
   }
 
   stored(): Promise<void> {
