@@ -7,25 +7,27 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
   'client/index.ts': {
     values: 'SessionError hasEnded openSession textOf',
     types: `
-      CancelTarget CloseReason ConnectionState Delivery ErrorCode Holder Message MessageMetadata MessagePart MissingFields
-      MissingMessage OpenOptions OpenSession Participant ParticipantKind Presence PresentParticipant RefusedWrites Report Run RunStatus SendOptions Session SessionStatus SessionView
+      CallState CancelTarget ClientTool CloseReason ConnectionState Delivery ErrorCode Holder InputVerdict Lane Message
+      MessageMetadata MessagePart MissingFields MissingMessage OpenOptions OpenSession Participant ParticipantKind Pause Presence
+      PresentParticipant Reference RefusedWrites Report Run RunStatus RunVerdict SendOptions Session SessionStatus SessionView
       SharedObject Step StepStatus TextPart ToolPart Topic`,
   },
   'client/react.tsx': {
     values: `
-      SessionProvider useHolder useMe useMessage useMessageIds useObject useOpenSession useParticipants usePresence useRun useRuns
-      useSession useStatus`,
+      SessionProvider useHolder useMe useMessage useMessageIds useObject useOpenSession useParticipants usePaused usePresence useRun
+      useRuns useSession useStatus`,
     types: 'SessionProviderProps',
   },
   'client/agent.ts': {
     values: 'SessionError createAgent textOf',
-    types: 'Agent AgentOptions AgentRun Message Session SpawnEnd SpawnedRun StepHandle',
+    types: `
+      Agent AgentOptions AgentRun ApprovalRequest Message ModelStream Session SpawnEnd SpawnedRun StepHandle StreamOptions`,
   },
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
-      AccessOptions Batch Job Limits LogEntry NewJob Rate RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredSession
-      TokenClaims`,
+      AccessOptions ApprovalAnswer Batch CancelRequest Job Limits LogEntry MayApprove MayCancel NewJob Rate RevokeTarget Route
+      RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredBlob StoredSession TokenClaims`,
   },
 }
 
