@@ -11,10 +11,10 @@ import { watchStore } from './site/desk.ts'
 import { addPages } from './site/pages.ts'
 import { readSettings, signingSecret, type Settings } from './site/settings.ts'
 import { openShop } from './shop/database.ts'
-import { AGENTS, route } from './shop/routing.ts'
+import { AGENTS, route, routeChange } from './shop/routing.ts'
 
 async function start(settings: Settings): Promise<{ server: RunningServer; agents: Agents }> {
-  const { host, port, dataDir, leaseMs, restartAgents } = settings
+  const { host, port, dataDir, leaseMs, idleReturnMs, restartAgents } = settings
   const secret = signingSecret(dataDir)
   // Created and filled here, before three processes open it at once.
   openShop(join(dataDir, 'shop.db')).close()
@@ -25,7 +25,11 @@ async function start(settings: Settings): Promise<{ server: RunningServer; agent
     host,
     port,
     ...(leaseMs === undefined ? {} : { leaseMs }),
-    route: ({ to, text }) => (to === undefined ? route(text) : AGENTS.filter((name) => to.includes(name))),
+    ...(idleReturnMs === undefined ? {} : { idleReturnMs }),
+    route: ({ to, text, lane, active }) => {
+      if (to !== undefined) return AGENTS.filter((name) => to.includes(name))
+      return lane === 'steer' ? routeChange(text, active) : route(text)
+    },
     routes: (app) => addPages(app, { secret, desk }),
   })
   const url = `ws://${isAny(host) ? '127.0.0.1' : inUrl(host)}:${server.port}/sync`

@@ -52,6 +52,10 @@ function waiting(waits: Readonly<Record<string, unknown>>) {
       now: Date.now,
       addJob: () => {},
       endJob: () => {},
+      holdJob: () => {},
+      idleReturnMs: Number.POSITIVE_INFINITY,
+      intentMs: Number.POSITIVE_INFINITY,
+      mayCancel: undefined,
       claimMs: LEASE_MS,
       mayApprove: () => true,
       report: (error) => {

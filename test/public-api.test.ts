@@ -8,20 +8,22 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
     values: 'SessionError hasEnded openSession textOf',
     types: `
       CallState CancelTarget ClientTool CloseReason ConnectionState Delivery ErrorCode Holder InputVerdict Lane Message
-      MessageMetadata MessagePart MissingFields MissingMessage OpenOptions OpenSession Participant ParticipantKind Pause
-      Presence PresentParticipant Reference RefusedWrites Report Run RunStatus RunVerdict SendOptions Session
+      MessageMetadata MessagePart MissingFields MissingMessage OpenOptions OpenSession Participant ParticipantKind
+      Pause Presence PresentParticipant Reference RefusedWrites Report Run RunStatus RunVerdict SendOptions Session
       SessionStatus SessionView
       SharedObject Step StepStatus TextPart ToolPart Topic`,
   },
   'client/react.tsx': {
     values: `
-      SessionProvider useHolder useMe useMessage useMessageIds useObject useOpenSession useParticipants usePaused usePresence useRun useRuns
-      useSession useStatus`,
+      SessionProvider useHolder useMe useMessage useMessageIds useObject useOpenSession useParticipants usePaused
+      usePresence useRun useRuns useSession useStatus`,
     types: 'SessionProviderProps',
   },
   'client/agent.ts': {
     values: 'SessionError createAgent textOf',
-    types: 'Agent AgentOptions AgentRun ApprovalRequest Message ModelStream Session SpawnEnd SpawnedRun StepHandle StreamOptions',
+    types: `
+      Agent AgentOptions AgentRun ApprovalRequest Message ModelStream Session SpawnEnd SpawnedRun StepHandle
+      StreamOptions`,
   },
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',

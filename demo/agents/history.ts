@@ -5,18 +5,44 @@
 import { convertToModelMessages, type ModelMessage, type UIMessage } from 'ai'
 import { textOf, type AgentRun, type Message } from 'polylogue/agent'
 
-/** The messages of a run for `streamText`: valid for every provider, and the last one is the input that is answered. */
+/**
+ * The messages of a run for `streamText`, valid for every provider: what was said before, the input that is answered, what has
+ * changed it since, and what the run has written so far.
+ * @param said the conversation, as `run.stream` gives it.
+ */
 export async function modelMessages(
-  run: Pick<AgentRun, 'messages' | 'input' | 'session'>,
+  run: Pick<AgentRun, 'id' | 'input' | 'session'>,
   agent: string,
+  said: readonly Message[],
 ): Promise<ModelMessage[]> {
-  const { input, session } = run
-  const before = inTurns(run.messages.filter((message) => message.id !== input.id))
-  const said = [...before, input].flatMap((message) => {
-    const name = session.view.participants.get(message.metadata.by)?.name ?? message.metadata.by
-    return toUIMessage(message, agent, name) ?? []
-  })
-  return await convertToModelMessages(said, { ignoreIncompleteToolCalls: true })
+  const { input } = run
+  const at = said.findIndex((message) => message.id === input.id)
+  const since = said.slice(at + 1)
+  const own = since.filter((message) => message.metadata.run === run.id)
+  const changes = since.filter((message) => message.metadata.run !== run.id).map((message) => steeringMessage(run, message))
+  const messages = [...inTurns(said.slice(0, at)), input].flatMap(
+    (message) => toUIMessage(message, agent, nameOf(run, message)) ?? [],
+  )
+  return [
+    ...(await convertToModelMessages(messages, { ignoreIncompleteToolCalls: true })),
+    ...changes,
+    ...(await ownMessages(own, agent)),
+  ]
+}
+
+/** What a run has written so far, as the model that goes on with it must see it. */
+export async function ownMessages(own: readonly Message[], agent: string): Promise<ModelMessage[]> {
+  const messages = own.flatMap((message) => toUIMessage(message, agent, agent) ?? [])
+  return await convertToModelMessages(messages, { ignoreIncompleteToolCalls: true })
+}
+
+/** A message that changes the request while it is answered, marked as such. */
+export function steeringMessage(run: Pick<AgentRun, 'session'>, message: Message): ModelMessage {
+  return { role: 'user', content: `[${nameOf(run, message)}, steer]: ${textOf(message)}` }
+}
+
+function nameOf({ session }: Pick<AgentRun, 'session'>, { metadata }: Message): string {
+  return session.view.participants.get(metadata.by)?.name ?? metadata.by
 }
 
 /**

@@ -16,6 +16,7 @@ const DUTIES: Readonly<Record<AgentName, string>> = {
   research: [
     'You advise on what to buy.',
     'Call searchCatalogue, compareSpecifications and analyseReviews, one after the other, then sum up with a table and one pick.',
+    'When the customer wants to know whether it is in stock, have askColleague look at your pick before that.',
   ].join(' '),
 }
 

@@ -11,6 +11,7 @@ type Steps = Generator<Call, string, unknown>
 
 /** What is no part of what is sought. */
 const FILLERS = /\b(?:is|are|the|a|an|me|best|better|please)\b/gi
+const STOCK = /\b(?:in stock|availab(?:le|ility)|can be had)\b/i
 const VERB = /\b(?:research|compare|recommend(?: me)?|(?:which|what)(?: are| is)?|(?:a )?comparison of)\b/i
 
 export function* researchScript(turn: Turn): Steps {
@@ -29,7 +30,16 @@ export function* researchScript(turn: Turn): Steps {
   const skus = products.map((product) => product.sku)
   const comparison = yield* use<Comparison>('compareSpecifications', { skus })
   const { reviews } = yield* use<{ reviews: ReviewSummary[] }>('analyseReviews', { skus })
-  return summary(query, products, comparison, reviews)
+  const answer = summary(query, products, comparison, reviews)
+  if (!STOCK.test(turn.text)) return answer
+  const pick = bestOf(products, reviews)
+  yield* use('askColleague', { request: `Show me the ${pick.name}` })
+  return `${answer}\n\nThe orders agent has looked at the stock of the ${pick.name}; its answer stands below.`
+}
+
+function bestOf(products: readonly Product[], reviews: readonly ReviewSummary[]): Product {
+  const rating = (sku: string): number => reviews.find((it) => it.sku === sku)?.average ?? 0
+  return products.reduce((a, b) => (rating(b.sku) > rating(a.sku) ? b : a))
 }
 
 /** At most so many specifications beside name, price and rating, so that the table fits on a phone. */
@@ -38,7 +48,7 @@ const COLUMNS = 2
 function summary(query: string, products: readonly Product[], comparison: Comparison, reviews: readonly ReviewSummary[]): string {
   const columns = comparison.specs.slice(0, COLUMNS)
   const rating = (sku: string): number => reviews.find((it) => it.sku === sku)?.average ?? 0
-  const best = products.reduce((a, b) => (rating(b.sku) > rating(a.sku) ? b : a))
+  const best = bestOf(products, reviews)
   const opinion = reviews.find((it) => it.sku === best.sku)
   return [
     `## ${products.length} ${products.length === 1 ? 'product' : 'products'} for “${query}”`,

@@ -147,13 +147,7 @@ function placeTools(shop: Shop, context: ToolContext): ToolSet {
   const customer = customerOf(context)
   const { getLocation } = context
   return {
-    ...(getLocation && {
-      getLocation: tool({
-        description: "Asks the customer's browser where they are. They may decline.",
-        inputSchema: z.object({}),
-        execute: (_input, { abortSignal }) => getLocation(abortSignal),
-      }),
-    }),
+    ...(getLocation && { getLocation: locationTool(getLocation) }),
     nearestStores: tool({
       description: 'The stores next to a point.',
       inputSchema: z.object({ lat: z.number().min(-90).max(90), lon: z.number().min(-180).max(180) }),
@@ -185,6 +179,16 @@ function placeTools(shop: Shop, context: ToolContext): ToolSet {
         ),
     }),
   }
+}
+
+function locationTool(getLocation: NonNullable<ToolContext['getLocation']>): ToolSet[string] {
+  const what = {
+    description: "Asks the customer's browser where they are. They may decline.",
+    inputSchema: z.object({}),
+    outputSchema: z.object({ lat: z.number(), lon: z.number() }),
+  }
+  if (getLocation === 'client') return tool(what)
+  return tool({ ...what, execute: (_input, { abortSignal }) => getLocation(abortSignal) })
 }
 
 /** The newest order that has not arrived; null when there is none. */

@@ -8,7 +8,20 @@ import { asStep, type ToolContext } from './tool-context.ts'
 const skus = z.array(z.string()).min(1).max(8).describe('SKUs of products from searchCatalogue')
 
 export function researchTools(shop: Shop, context: ToolContext): ToolSet {
+  const { ask } = context
   return {
+    ...(ask && {
+      askColleague: tool({
+        description: 'Has the orders agent look something up, such as whether a product is in stock.',
+        inputSchema: z.object({ request: z.string().describe('for instance "Show me the Halden Quiet 7"') }),
+        execute: async ({ request }) => {
+          const step = context.step('asking the orders agent')
+          const answer = await ask('orders', request, 'Looking at the stock')
+          step.done()
+          return { answer }
+        },
+      }),
+    }),
     searchCatalogue: tool({
       description: 'Finds products by words and highest price, best first.',
       inputSchema: z.object({

@@ -40,6 +40,14 @@ export function route(text: string): AgentName[] {
   return found.length > 0 ? found : ['orders']
 }
 
+/** The agents that a change to what is under way is for: of those at work the ones that it names, else all of them. */
+export function routeChange(text: string, active: readonly string[]): AgentName[] {
+  const working = AGENTS.filter((agent) => active.includes(agent))
+  const named = clausesOf(text).map(agentOf)
+  const found = working.filter((agent) => named.includes(agent))
+  return found.length > 0 ? found : working.length > 0 ? working : route(text)
+}
+
 /** The part of a message that is for one agent; the whole text when no part is. */
 export function partFor(agent: AgentName, text: string): string {
   return (clausesOf(text).find((clause) => agentOf(clause) === agent) ?? text).trim()

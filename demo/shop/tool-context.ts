@@ -1,5 +1,6 @@
 /** What a tool needs from the agent that offers it, and how it reports progress. */
 import { millisFrom, pause } from './delay.ts'
+import type { AgentName } from './types.ts'
 
 /** One line of a run's progress. A step that is neither done nor failed is still going on. */
 export interface ToolStep {
@@ -20,8 +21,13 @@ export interface ToolContext {
   addToCart(sku: string, quantity: number): void | Promise<void>
   /** Asks the support desk to take the session over. */
   requestHuman(reason: string): void | Promise<void>
-  /** Asks the browser of one participant where it is, in degrees; rejects when the person declines. Absent: not offered. */
-  readonly getLocation?: (signal: AbortSignal | undefined) => Promise<{ lat: number; lon: number }>
+  /**
+   * Asks the browser of one participant where it is, in degrees; rejects when the person declines. `client`: the browser does
+   * the call, and the model is asked again with what came of it. Absent: not offered.
+   */
+  readonly getLocation?: 'client' | ((signal: AbortSignal | undefined) => Promise<{ lat: number; lon: number }>)
+  /** Has another agent do something, in a run of its own below this one, and gives what it wrote. Absent: not offered. */
+  readonly ask?: (agent: AgentName, request: string, title: string) => Promise<string>
   /** How long each tool takes at least, in milliseconds, so that progress can be seen; else DEMO_TOOL_DELAY_MS, else 700. */
   readonly delayMs?: number
 }
