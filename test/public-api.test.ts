@@ -17,6 +17,10 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
       useSession useStatus`,
     types: 'SessionProviderProps',
   },
+  'client/ai-sdk.ts': {
+    values: 'SessionChat createChatTransport sessionChat useSessionChat',
+    types: 'SessionChatOptions SessionTransport UseSessionChatOptions',
+  },
   'client/agent.ts': {
     values: 'SessionError createAgent textOf',
     types: 'Agent AgentOptions AgentRun Message Session StepHandle',

@@ -1,0 +1,48 @@
+/**
+ * Answers to what an agent waits for, as the AI SDK's chats give them. The first answer counts, whoever gives it: one that
+ * comes after another is no error, the part shows what was decided.
+ */
+import { SessionError } from '../shared/errors.ts'
+import { asRecord } from '../shared/layout.ts'
+import type { OpenSession as Opened } from './open.ts'
+
+// Until client tools are merged.
+type OpenSession = Opened & {
+  approve(id: string, approved: boolean, reason?: string): void
+  respond(call: string, output: unknown, options?: { readonly errorText?: string }): Promise<void>
+}
+
+export interface ToolAnswer {
+  readonly output?: unknown
+  readonly errorText?: string
+}
+
+/** Answers an approval by its id. Throws `SessionError` when the session has none of that id. */
+export function approve(opened: Opened, id: string, approved: boolean, reason?: string): void {
+  const session = opened as OpenSession
+  try {
+    session.approve(id, approved, reason)
+  } catch (error) {
+    if (!isLate(session, error, id)) throw error
+  }
+}
+
+/** Answers a call of a client's tool. Rejects with `SessionError` when the session has none of that id. */
+export async function respond(opened: Opened, id: string, { output, errorText }: ToolAnswer): Promise<void> {
+  const session = opened as OpenSession
+  try {
+    await session.respond(id, output, errorText === undefined ? {} : { errorText })
+  } catch (error) {
+    if (!isLate(session, error, id)) throw error
+  }
+}
+
+function isLate({ view }: OpenSession, error: unknown, id: string): boolean {
+  if (!(error instanceof SessionError) || error.code !== 'not-found') return false
+  return view.messages.some(({ parts }) =>
+    parts.some((part) => {
+      const { toolCallId, id: own, approval } = part as Readonly<Record<string, unknown>>
+      return toolCallId === id || own === id || asRecord(approval)?.['id'] === id
+    }),
+  )
+}
