@@ -15,7 +15,9 @@ import type { Message } from '../shared/message.ts'
 import { MessageWriter, type LivePart } from '../shared/part-writer.ts'
 import { hasEnded, isRunStatus, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus, type StepStatus } from '../shared/run.ts'
 import { UIStreamFold, type UIStreamChunk } from '../shared/ui-stream.ts'
+import type { Blobs } from './blobs.ts'
 import { Flusher } from './flusher.ts'
+import { RunCalls, type ApprovalRequest, type ModelStream, type StreamOptions } from './run-calls.ts'
 import type { Session } from './session.ts'
 
 /** A step of a run while it is worked on. */
@@ -34,6 +36,7 @@ export interface AgentRunParts {
   readonly agent: string
   readonly now: () => number
   readonly flushEveryMs: number | undefined
+  readonly blobs: Blobs
 }
 
 type Ending = Extract<RunEvent, 'complete' | 'cancel' | 'fail' | 'lapse'>
@@ -47,6 +50,7 @@ export class AgentRun {
   readonly #map: Y.Map<unknown>
   readonly #abort = new AbortController()
   readonly #flusher: Flusher
+  readonly #calls: RunCalls
   #writer: MessageWriter | null = null
   #folds: UIStreamFold[] = []
   #text: LivePart | null = null
@@ -65,6 +69,7 @@ export class AgentRun {
     if (map === undefined) throw new SessionError('not-found', `There is no run ${this.id} in the session ${this.session.id}.`)
     this.#map = map
     this.#flusher = new Flusher(() => this.#flush(), parts.flushEveryMs)
+    this.#calls = new RunCalls(this.#calling(), parts.blobs)
     this.#unsubscribe = this.session.subscribe(() => this.#look(), `run:${this.id}`)
   }
 
@@ -133,21 +138,57 @@ export class AgentRun {
     const fold = new UIStreamFold(this.#reply())
     this.#closeText()
     this.#folds.push(fold)
-    await this.#consume(stream as AsyncIterable<UIStreamChunk>, (chunk) => {
-      fold.apply(chunk)
-      this.#flusher.request()
-    })
-    this.#flusher.now()
-    if (fold.end.error !== undefined && !this.#abort.signal.aborted) throw new Error(fold.end.error)
+    await this.#fold(stream as AsyncIterable<UIStreamChunk>, fold)
     fold.close('The stream ended before the tool had a result.')
     this.#folds = this.#folds.filter((other) => other !== fold)
     this.#flusher.now()
+  }
+
+  /**
+   * Streams an answer that may need others: `call` makes the stream for the conversation so far, the reply included (with the
+   * AI SDK: `async (messages) => streamText({ messages: await convertToModelMessages(messages), … })`). When it ends with calls
+   * of tools that have no `execute`, or that somebody must approve, the run waits, and `call` is asked again with what came of
+   * them. Throws as `pipe` does.
+   */
+  async stream(
+    call: (messages: readonly Message[]) => ModelStream | Promise<ModelStream>,
+    options: StreamOptions = {},
+  ): Promise<void> {
+    this.#closeText()
+    await this.#calls.stream(call, options)
+    this.#flusher.now()
+  }
+
+  /**
+   * Calls a tool in the browser of whoever wrote the run's input: it runs in one tab that offers it (`session.tools`), also one
+   * that is opened later. The run waits meanwhile. Gives the output, which is that person's word; throws an `Error` with the
+   * tool's own text when it failed, or when nobody answered within `timeoutMs` (default: no limit), and when the run ends.
+   */
+  async callClient(name: string, input: unknown, options: { readonly timeoutMs?: number } = {}): Promise<unknown> {
+    this.#closeText()
+    return await this.#calls.client(name, input, options.timeoutMs)
+  }
+
+  /**
+   * Asks people for a yes; the run waits meanwhile, for days if need be. False when it was denied or nobody answered in time;
+   * the reason stands in the part. Throws when the run ends.
+   */
+  async approval(request: ApprovalRequest): Promise<boolean> {
+    this.#closeText()
+    return await this.#calls.approval(request)
+  }
+
+  /** Fetches a value that lies beside the session, from its reference. Rejects as `session.fetchOutput` does. */
+  async fetchOutput(reference: unknown): Promise<unknown> {
+    return await this.#parts.blobs.fetch(reference, this.signal)
   }
 
   /** Shows the run as suspended, waiting for `title`, until the promise settles. */
   async wait<T>(title: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#suspensions += 1
     if (this.#suspensions === 1) this.#event('suspend', () => this.#map.set(KEY.waiting, title))
+    // Also for the same title: the server looks at what waits when this is written.
+    else if (this.status === 'suspended') this.#write(() => this.#map.set(KEY.waiting, title))
     try {
       return await Promise.race([work(this.signal), this.#aborted()])
     } finally {
@@ -193,8 +234,49 @@ export class AgentRun {
     this.#stop(new SessionError('cancelled', `The lease of the run ${this.id} is lost.`))
   }
 
+  /** What the calls work with. */
+  #calling(): ConstructorParameters<typeof RunCalls>[0] {
+    const isOver = (): boolean => this.#over
+    return {
+      get over() {
+        return isOver()
+      },
+      reply: () => this.#reply(),
+      wait: (title, work) => this.wait(title, work),
+      conversation: () => {
+        this.#flusher.now()
+        const reply = this.#writer === null ? undefined : this.session.message(this.#writer.id)
+        return reply === undefined ? this.messages : [...this.messages, reply]
+      },
+      fold: (stream, fold) => this.#fold(stream, fold),
+      keep: (fold) => {
+        this.#folds.push(fold)
+        return () => (this.#folds = this.#folds.filter((other) => other !== fold))
+      },
+    }
+  }
+
+  async #fold(stream: AsyncIterable<UIStreamChunk>, fold: UIStreamFold): Promise<void> {
+    await this.#consume(stream, async (chunk) => {
+      fold.apply(chunk.type === 'tool-output-available' ? await this.#lighten(chunk) : chunk)
+      this.#flusher.request()
+    })
+    this.#flusher.now()
+    if (fold.end.error !== undefined && !this.#abort.signal.aborted) throw new Error(fold.end.error)
+  }
+
+  /** A tool's output that is too large for the document is put beside it; what is too large for that is an error. */
+  async #lighten(chunk: UIStreamChunk): Promise<UIStreamChunk> {
+    try {
+      return { ...chunk, output: await this.#parts.blobs.lighten(chunk['output'], this.signal) }
+    } catch (error) {
+      const errorText = error instanceof Error ? error.message : String(error)
+      return { type: 'tool-output-error', toolCallId: chunk['toolCallId'], errorText }
+    }
+  }
+
   /** Gives each chunk to `take` until the stream or the run is over. A model may be silent for long: the end is not its next word. */
-  async #consume(stream: AsyncIterable<UIStreamChunk>, take: (chunk: UIStreamChunk) => void): Promise<void> {
+  async #consume(stream: AsyncIterable<UIStreamChunk>, take: (chunk: UIStreamChunk) => Promise<void>): Promise<void> {
     const chunks = stream[Symbol.asyncIterator]()
     const aborted = this.#aborted().catch(() => null)
     while (!this.#over) {
@@ -204,7 +286,7 @@ export class AgentRun {
       const result = await Promise.race([next, aborted])
       if (result === null || this.#over) break
       if (result.done === true) return
-      take(result.value)
+      await take(result.value)
     }
     void chunks.return?.().catch(() => {})
   }
@@ -226,6 +308,7 @@ export class AgentRun {
     const errorText = event === 'complete' ? 'The tool gave no result.' : `The run ended: ${end}.`
     this.#closeText()
     for (const fold of this.#folds) fold.close(errorText)
+    this.#calls.close(errorText)
     this.#transact(() => {
       this.#writer?.flush()
       also?.()

@@ -8,6 +8,7 @@ import { newId } from '../shared/ids.ts'
 import { AGENT_NAME } from '../shared/limits.ts'
 import { controlDocument, type LeaseRef, type ServerMessage } from '../shared/wire.ts'
 import { AgentRun } from './agent-run.ts'
+import { Blobs } from './blobs.ts'
 import { Connection, type ConnectionState } from './connection.ts'
 import { participantOf } from './identity.ts'
 import { Presence } from './presence.ts'
@@ -16,6 +17,7 @@ import { Socket } from './socket.ts'
 import { StoredWrites } from './stored.ts'
 
 export type { AgentRun, StepHandle } from './agent-run.ts'
+export type { ApprovalRequest, ModelStream, StreamOptions } from './run-calls.ts'
 export type { Session } from './session.ts'
 export { SessionError } from '../shared/errors.ts'
 export { textOf, type Message } from '../shared/message.ts'
@@ -80,6 +82,7 @@ const RENEWALS = 3
 interface Joined {
   readonly session: Session
   readonly doc: Y.Doc
+  readonly blobs: Blobs
   readonly live: Promise<void>
   readonly stored: () => Promise<void>
   readonly close: () => void
@@ -232,6 +235,7 @@ class Worker implements Agent {
       agent: this.name,
       now: Date.now,
       flushEveryMs: this.#options.flushEveryMs,
+      blobs: joined.blobs,
     })
     held.run = run
     // Cancelled before anybody was there to hear it: the handler is never called.
@@ -346,7 +350,8 @@ class Worker implements Agent {
       doc.destroy()
     }
     const stored = (): Promise<void> => Promise.race([refused.promise, writes.whenStored()])
-    const joined: Joined = { session, doc, live: ready, stored, close, failed: false, users: 1, linger: undefined }
+    const blobs = new Blobs({ url: this.#options.url, session: id, token: () => this.#token() })
+    const joined: Joined = { session, doc, blobs, live: ready, stored, close, failed: false, users: 1, linger: undefined }
     // Whoever waits for it reports it.
     ready.catch(() => (joined.failed = true))
     return joined

@@ -7,6 +7,8 @@ import { rootsOf } from '../shared/layout.ts'
 import { SESSION_NAME } from '../shared/limits.ts'
 import type { Participant } from '../shared/participant.ts'
 import type { ServerMessage } from '../shared/wire.ts'
+import { Blobs } from './blobs.ts'
+import { ClientTools, type ClientTool } from './client-tools.ts'
 import { Connection, type ConnectionState } from './connection.ts'
 import { forgetParticipant, participantOf, recallParticipant, rememberParticipant } from './identity.ts'
 import { LocalStore, LOCAL_STORE } from './local-store.ts'
@@ -37,6 +39,27 @@ export interface OpenSession extends Session {
    * had.
    */
   readonly ready: Promise<void>
+  /**
+   * Offers tools that agents can call in this tab, by name; gives the function that takes them away. A call goes to one tab of
+   * whoever wrote the run's input. Throws `SessionError` (`bad-argument`) for what is no function.
+   */
+  tools(tools: Readonly<Record<string, ClientTool>>): () => void
+  /**
+   * Answers a call of a client's tool by hand, with its output (JSON) or, with `errorText`, as failed; works offline. The first
+   * answer counts. A large output (above 64 KB) is put to the server first; resolves when the answer is written. Rejects with
+   * `SessionError`: `not-found` when no such call waits, `forbidden`, `too-big`, `closed`.
+   */
+  respond(call: string, output: unknown, options?: { readonly errorText?: string }): Promise<void>
+  /**
+   * Answers an approval, by its id or that of the tool call; works offline. The first answer counts, and the server may refuse
+   * it: that stands in the part then (`call.refused`). Throws `SessionError`: `not-found`, `bad-argument`, `forbidden`, `closed`.
+   */
+  approve(id: string, approved: boolean, reason?: string): void
+  /**
+   * Fetches a value that lies beside the session, from its reference. Rejects with `SessionError`: `bad-argument`, `not-found`,
+   * `forbidden`; or with what `fetch` rejects with.
+   */
+  fetchOutput(reference: unknown): Promise<unknown>
   /** Resolves when everything written so far is stored at the server. Rejects when the session is closed before. */
   stored(): Promise<void>
   /**
@@ -76,6 +99,8 @@ class BrowserSession extends Session implements OpenSession {
   readonly #storedWrites: StoredWrites
   readonly #quarantine = new Quarantine()
   readonly #who: string
+  readonly #blobs: Blobs
+  readonly #tools: ClientTools
   #replica: Replica
   #socket: Socket | null = null
   #connection: Connection | null = null
@@ -115,6 +140,13 @@ class BrowserSession extends Session implements OpenSession {
       isForeign: (origin) => this.#isShared(origin),
       onStored: (onServer) => this.#onStored(onServer),
     })
+    this.#blobs = new Blobs({ url: options.url, session: options.id, token: () => this.#token() })
+    this.#tools = new ClientTools({
+      session: this,
+      blobs: this.#blobs,
+      send: (message) => this.#connection?.send(message) === true,
+      report,
+    })
     this.ready = Promise.race([this.#start(), this.#whenClosed.promise])
     // Whoever does not wait for `ready` still sees the failure in the status and in the report.
     this.ready.catch((error: unknown) => report(error, { stage: 'open' }))
@@ -122,6 +154,22 @@ class BrowserSession extends Session implements OpenSession {
 
   get refused(): RefusedWrites | null {
     return this.#refused
+  }
+
+  tools(tools: Readonly<Record<string, ClientTool>>): () => void {
+    return this.#tools.add(tools)
+  }
+
+  respond(call: string, output: unknown, options: { readonly errorText?: string } = {}): Promise<void> {
+    return this.#tools.respond(call, output, options.errorText)
+  }
+
+  approve(id: string, approved: boolean, reason?: string): void {
+    this.#tools.approve(id, approved, reason)
+  }
+
+  fetchOutput(reference: unknown): Promise<unknown> {
+    return this.#blobs.fetch(reference)
   }
 
   stored(): Promise<void> {
@@ -371,6 +419,7 @@ class BrowserSession extends Session implements OpenSession {
   }
 
   async #close(release: (store: LocalStore) => Promise<void>): Promise<void> {
+    this.#tools.close()
     this.destroy()
     clearTimeout(this.#healTimer)
     this.#storedWrites.destroy()

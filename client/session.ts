@@ -8,7 +8,7 @@ import { cancelOf, type HandoverAction } from '../shared/control.ts'
 import type { Run } from '../shared/entries.ts'
 import { SessionError, type CloseReason, type Report } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
-import { cancelKey, KEY, rootsOf } from '../shared/layout.ts'
+import { askKey, cancelKey, KEY, rootsOf, type Ask } from '../shared/layout.ts'
 import { MAX_MESSAGE_CHARS } from '../shared/limits.ts'
 import type { Message, MessageHead, OtherPart, TextPart } from '../shared/message.ts'
 import type { Participant } from '../shared/participant.ts'
@@ -114,7 +114,7 @@ export class Session {
 
   /**
    * Calls `listener` after each change of the topic and gives the function that ends it. Topics: `view` (anything; the
-   * default), `messages` (the list), `message:ID`, `runs`, `run:ID`, `ledger` (participants and holder), `status`.
+   * default), `messages` (the list), `message:ID`, `runs`, `run:ID`, `calls` (taken or answered), `ledger` (participants and holder), `status`.
    */
   subscribe(listener: () => void, topic: Topic | 'status' = 'view'): () => void {
     if (topic !== 'status') {
@@ -230,6 +230,14 @@ export class Session {
     if (keys.every((key) => status[key] === this.#status[key])) return
     this.#status = status
     this.tellStatus()
+  }
+
+  /** @internal Asks something of the server, in one's own name. */
+  ask(ask: Ask, target: string, fields: Readonly<Record<string, unknown>>): void {
+    const me = this.#writer()
+    if (me.kind === 'agent') throw new SessionError('forbidden', `An agent cannot ask for that (${ask}).`)
+    const value = { ...fields, by: me.id, at: this.#now() }
+    this.#doc.transact(() => rootsOf(this.#doc).control.set(askKey(ask, target), value), this)
   }
 
   /** @internal Writes a message, in a transaction of its own. */

@@ -5,6 +5,7 @@
  *   cancel flag      → the end of a run that no worker has
  *   hand-over        → who holds the session
  *   run that ended   → the end of its job
+ *   call that waits  → which tab does it, which answer counts, the end of its time (`calls.ts`)
  *
  * Every event only notes what changed; `settle`, called once per applied update, decides (one decision function).
  */
@@ -12,10 +13,12 @@ import * as Y from 'yjs'
 import { cancelOf, decideHolder, HELD_BY_AGENTS, readHandover, readHolder } from '../shared/control.ts'
 import { readMessageHead, readRun, readStamp, readWholePart } from '../shared/entries.ts'
 import { runIdOf } from '../shared/ids.ts'
-import { arrayAt, KEY, LAYOUT_VERSION, mapAt, recordAt, rootsOf, type SessionRoots } from '../shared/layout.ts'
+import { arrayAt, KEY, LAYOUT_VERSION, mapAt, readAskKey, recordAt, rootsOf, type SessionRoots } from '../shared/layout.ts'
+import type { Report } from '../shared/errors.ts'
 import type { MessageHead } from '../shared/message.ts'
 import type { Participant } from '../shared/participant.ts'
 import { hasEnded, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
+import { Calls, type MayApprove } from './calls.ts'
 import type { NewJob } from './store.ts'
 import type { Watcher } from './room.ts'
 
@@ -42,6 +45,10 @@ export interface ClerkOptions {
   readonly now: () => number
   readonly addJob: (job: NewJob) => void
   readonly endJob: (run: string) => void
+  /** How long a tab has a client's call without asking again, in milliseconds. */
+  readonly claimMs: number
+  readonly mayApprove: MayApprove
+  readonly report: Report
 }
 
 /** Origin of the clerk's own transactions. */
@@ -52,6 +59,7 @@ export class Clerk implements Watcher {
   readonly #doc: Y.Doc
   readonly #roots: SessionRoots
   readonly #runs = new Map<string, Y.Map<unknown>>()
+  readonly #calls: Calls
   readonly #known = new Set<string>()
   #lastSeq = 0
   #newMessages: { map: Y.Map<unknown>; head: MessageHead; from: Participant }[] = []
@@ -64,7 +72,20 @@ export class Clerk implements Watcher {
     this.#doc = options.document
     this.#roots = rootsOf(this.#doc)
     for (const map of this.#roots.messages) this.#learnMessage(map)
+    const { session, now, claimMs, mayApprove, report } = options
+    const transact = (write: () => void): void => this.#doc.transact(write, CLERK)
+    this.#calls = new Calls({
+      session,
+      roots: this.#roots,
+      runs: this.#runs,
+      now,
+      leaseMs: claimMs,
+      mayApprove,
+      report,
+      transact,
+    })
     this.#learnRuns()
+    for (const run of this.#runs.values()) this.#calls.look(run)
     this.#roots.messages.observe(this.#onMessages)
     this.#roots.tasks.observeDeep(this.#onTasks)
     this.#roots.control.observe(this.#onControl)
@@ -74,10 +95,16 @@ export class Clerk implements Watcher {
     this.#roots.messages.unobserve(this.#onMessages)
     this.#roots.tasks.unobserveDeep(this.#onTasks)
     this.#roots.control.unobserve(this.#onControl)
+    this.#calls.destroy()
   }
 
   settle(): void {
-    if (!this.#controlChanged && this.#newMessages.length + this.#requests.length + this.#ended.size === 0) return
+    if (
+      !this.#controlChanged &&
+      !this.#calls.hasWork &&
+      this.#newMessages.length + this.#requests.length + this.#ended.size === 0
+    )
+      return
     const messages = this.#newMessages.splice(0).sort((a, b) => a.head.at - b.head.at)
     const requests = this.#requests.splice(0)
     const controlChanged = this.#controlChanged
@@ -93,10 +120,16 @@ export class Clerk implements Watcher {
         this.#stamp(map, head, from)
         this.#ask(map, head, from)
       }
+      this.#calls.settle()
       if (controlChanged || messages.length > 0) this.#cancelUnclaimed()
     }, CLERK)
     for (const run of this.#ended) this.#options.endJob(run)
     this.#ended.clear()
+  }
+
+  /** A tab of a participant asks for a client's call, or says that it is still at it. */
+  claim(from: Participant, message: string, call: string, tab: string): void {
+    this.#calls.claim(from, message, call, tab)
   }
 
   /** Writes that a worker has the run now. */
@@ -144,9 +177,12 @@ export class Clerk implements Watcher {
     for (const event of events) {
       if (event.target === (this.#roots.tasks as unknown)) this.#learnRuns()
       else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.status)) {
+        this.#calls.look(event.target as unknown as Y.Map<unknown>)
         const run = recordAt(event.target as unknown as Y.Map<unknown>, KEY.head)?.['id']
         const status = (event.target as unknown as Y.Map<unknown>).get(KEY.status)
         if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.add(run)
+      } else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.waiting)) {
+        this.#calls.look(event.target as unknown as Y.Map<unknown>)
       }
     }
   }
@@ -154,7 +190,9 @@ export class Clerk implements Watcher {
   readonly #onControl = (event: Y.YMapEvent<unknown>, transaction: Y.Transaction): void => {
     this.#controlChanged = true
     const from = this.#options.participantOf(transaction.origin)
-    if (from !== null) this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
+    if (from === null) return
+    this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
+    for (const key of event.keysChanged) if (readAskKey(key)?.ask === 'answer') this.#calls.note(key, from)
   }
 
   #learnMessage(map: unknown): void {

@@ -5,5 +5,15 @@ export { sqliteStore, type SqliteStoreOptions } from './store-sqlite.ts'
 export type { RevokeTarget } from './grants.ts'
 export { LIMITS, type Limits, type Rate } from '../shared/limits.ts'
 export { mintToken, type AccessOptions, type TokenClaims } from './access.ts'
+export type { ApprovalAnswer, MayApprove } from './calls.ts'
 export type { Route, RoutedInput } from './clerk.ts'
-export { DamagedSession, type Batch, type Job, type LogEntry, type NewJob, type Store, type StoredSession } from './store.ts'
+export {
+  DamagedSession,
+  type Batch,
+  type Job,
+  type LogEntry,
+  type NewJob,
+  type Store,
+  type StoredBlob,
+  type StoredSession,
+} from './store.ts'

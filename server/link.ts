@@ -15,7 +15,10 @@ import { isEmptyUpdate, type Member, type RefusalDetail, type Room } from './roo
 import type { ConnectionMeter } from './traffic.ts'
 
 /** What a worker's connection to a control document may say. */
-export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' }>
+export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' | 'claim' }>
+
+/** A tab asks for a client's call. */
+export type ClaimMessage = Extract<ClientMessage, { t: 'claim' }>
 
 /** Close code of a connection that was refused for good; the reason says why. */
 const REFUSED_CODE = 4403
@@ -40,6 +43,7 @@ export interface LinkOptions {
   /** The client has sent a fresh token. */
   readonly onToken: (link: Link, token: string) => void
   readonly onWorkerMessage: (link: Link, message: WorkerMessage) => void
+  readonly onClaim: (link: Link, message: ClaimMessage) => void
   readonly onClose: (link: Link) => void
 }
 
@@ -293,6 +297,7 @@ export class Link implements Member {
   #message(payload: string): void {
     const message = readClientMessage(payload)
     if (message === null) return
+    if (message.t === 'claim') return this.#options.onClaim(this, message)
     if (message.t !== 'mark') return this.#options.onWorkerMessage(this, message)
     this.#asksByMarks = true
     if (this.#room?.isWaiting(this) === true) this.#waitingMark = message.n

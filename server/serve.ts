@@ -10,6 +10,8 @@ import { WebSocketServer, type WebSocket } from 'ws'
 import { SessionError, type Report } from '../shared/errors.ts'
 import { AGENT_NAME, LIMITS, MAX_AGENTS_PER_INPUT, MAX_FRAME_BYTES, type Limits } from '../shared/limits.ts'
 import { createAccess, type AccessOptions } from './access.ts'
+import { addBlobRoutes } from './blobs.ts'
+import type { MayApprove } from './calls.ts'
 import type { Route } from './clerk.ts'
 import { LEASE_MS } from './dispatch.ts'
 import { acceptPlain, GATEWAY_PATH } from './gateway.ts'
@@ -39,7 +41,14 @@ export interface ServeOptions {
    * each accepted message of a user; must be quick and must not throw.
    */
   readonly route?: Route
-  /** How long a worker holds a run without a sign of life. Default 10,000 ms, at least 1,000. */
+  /**
+   * Says whether an answer to an approval counts: true, or false or why not, which whoever answered is shown. Default: that of
+   * any user or supporter of the session does. Must be quick; when it throws the answer does not count.
+   */
+  readonly mayApprove?: MayApprove
+  /**
+   * How long a worker holds a run, and a tab a client's call, without a sign of life. Default 10,000 ms, at least 1,000.
+   */
   readonly leaseMs?: number
   /**
    * Origins of the pages that may connect, such as `https://shop.example.com`; others are refused with 403. Programs, which
@@ -77,17 +86,19 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS } = options
   if (leaseMs < 1_000) throw new SessionError('bad-argument', `leaseMs must be at least 1000; it is ${leaseMs}.`)
   const report = guardReport(options.onError ?? reportToStderr)
+  const limits = { ...LIMITS, ...options.limits }
   const sessions = new Sessions({
     store,
     access: createAccess(options.access),
     route: guardRoute(options.route ?? routeByName, report),
     report,
     leaseMs,
-    limits: { ...LIMITS, ...options.limits },
+    mayApprove: options.mayApprove ?? (() => true),
+    limits,
     now: Date.now,
   })
   await sessions.start()
-  const answer = getRequestListener(createApp(sessions, options.routes).fetch)
+  const answer = getRequestListener(createApp(sessions, options, limits).fetch)
   const http = createServer((request, response) => void answer(request, response))
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false })
   // Also those that http itself has let go of: upgraded, or refused while their other side stays open.
@@ -117,12 +128,13 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   }
 }
 
-function createApp(sessions: Sessions, routes: ((app: Hono) => void) | undefined): Hono {
+function createApp(sessions: Sessions, { store, origins, routes }: ServeOptions, limits: Limits): Hono {
   const app = new Hono()
   app.get('/health', (context) => {
     const counts = sessions.counts
     return context.json({ status: counts.stalled ? 'stalled' : 'ok', ...counts }, counts.stalled ? 503 : 200)
   })
+  addBlobRoutes(app, { store, limits, origins, check: (token, session) => sessions.check(token, session) })
   routes?.(app)
   return app
 }

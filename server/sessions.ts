@@ -12,9 +12,10 @@
  */
 import { Hocuspocus, type Connection, type Document, type Extension } from '@hocuspocus/server'
 import type { CloseReason, Report } from '../shared/errors.ts'
-import type { Limits } from '../shared/limits.ts'
+import { SESSION_NAME, type Limits } from '../shared/limits.ts'
 import { agentOfControl } from '../shared/wire.ts'
 import type { Access, Grant } from './access.ts'
+import type { MayApprove } from './calls.ts'
 import { Clerk, type Route } from './clerk.ts'
 import { Compactor, shouldCompact } from './compaction.ts'
 import { Dispatcher } from './dispatch.ts'
@@ -33,6 +34,7 @@ export interface SessionsOptions {
   readonly store: Store
   readonly access: Access
   readonly route: Route
+  readonly mayApprove: MayApprove
   readonly report: Report
   readonly leaseMs: number
   readonly limits: Limits
@@ -135,6 +137,12 @@ export class Sessions {
     }
   }
 
+  /** What a token grants in a session, or why it grants nothing there. */
+  async check(token: string, session: string): Promise<Grant | CloseReason> {
+    if (this.#closing) return 'going-away'
+    return SESSION_NAME.test(session) ? await this.#grants.check(token, session) : 'bad-session-name'
+  }
+
   /** Ends the connections of the target, and refuses its tokens that were issued until now. */
   revoke(target: RevokeTarget): void {
     this.#grants.revoke(target)
@@ -232,6 +240,9 @@ export class Sessions {
       now: this.#options.now,
       addJob: (job) => this.#addJob(job),
       endJob: (run) => this.#endJob(run),
+      claimMs: this.#options.leaseMs,
+      mayApprove: this.#options.mayApprove,
+      report: this.#options.report,
     })
     this.#rooms.set(name, { room, clerk, size })
     room.watch(clerk)
@@ -278,6 +289,7 @@ export class Sessions {
       onFrame,
       onToken: (from, token) => this.#grants.refresh(from, token),
       onWorkerMessage: (from, message) => this.#onWorker(from, name, message, workers),
+      onClaim: ({ participant }, { message, call, tab }) => this.#rooms.get(name)?.clerk.claim(participant, message, call, tab),
       onClose: (gone) => {
         meter.close()
         this.#grants.release(gone)

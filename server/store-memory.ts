@@ -2,7 +2,7 @@
  * A store that keeps everything in memory: for tests, and for servers whose sessions may end with them. It keeps the whole
  * contract but one clause: nothing survives the process.
  */
-import type { Batch, Job, NewJob, Store, StoredSession } from './store.ts'
+import type { Batch, StoredBlob, Job, NewJob, Store, StoredSession } from './store.ts'
 
 interface MemorySession {
   snapshot: Uint8Array | null
@@ -36,6 +36,7 @@ class MemoryStore implements Store {
   readonly #jobs = new Map<string, MemoryJob>()
   #added = 0
   readonly #clients = new Map<string, Map<number, string>>()
+  readonly #blobs = new Map<string, Map<string, StoredBlob>>()
   #closed = false
 
   constructor(now: () => number) {
@@ -101,7 +102,28 @@ class MemoryStore implements Store {
     this.#open()
     this.#sessions.delete(session)
     this.#clients.delete(session)
+    this.#blobs.delete(session)
     for (const job of this.#jobs.values()) if (job.session === session) this.#jobs.delete(job.run)
+  }
+
+  async putBlob(session: string, id: string, type: string, data: Uint8Array): Promise<void> {
+    this.#open()
+    let blobs = this.#blobs.get(session)
+    if (blobs === undefined) this.#blobs.set(session, (blobs = new Map()))
+    if (!blobs.has(id)) blobs.set(id, { type, data: Uint8Array.from(data) })
+  }
+
+  async getBlob(session: string, id: string): Promise<StoredBlob | null> {
+    this.#open()
+    const blob = this.#blobs.get(session)?.get(id)
+    return blob === undefined ? null : { type: blob.type, data: blob.data.slice() }
+  }
+
+  async blobBytes(session: string): Promise<number> {
+    this.#open()
+    let bytes = 0
+    for (const { data } of this.#blobs.get(session)?.values() ?? []) bytes += data.byteLength
+    return bytes
   }
 
   async sessions(): Promise<string[]> {

@@ -11,7 +11,7 @@ import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib'
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import { isCorrupt, openDatabase } from './sqlite-schema.ts'
-import { DamagedSession, type Batch, type Job, type Store, type StoredSession } from './store.ts'
+import { DamagedSession, type Batch, type StoredBlob, type Job, type Store, type StoredSession } from './store.ts'
 
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
@@ -155,6 +155,19 @@ class SqliteStore implements Store {
     }
   }
 
+  async putBlob(session: string, id: string, type: string, data: Uint8Array): Promise<void> {
+    this.#sql.putBlob.run(session, id, type, data)
+  }
+
+  async getBlob(session: string, id: string): Promise<StoredBlob | null> {
+    const row = this.#sql.getBlob.get(session, id)
+    return row === undefined ? null : { type: String(row['type']), data: row['data'] as Uint8Array }
+  }
+
+  async blobBytes(session: string): Promise<number> {
+    return Number(this.#sql.blobBytes.get(session)?.['bytes'])
+  }
+
   async sessions(): Promise<string[]> {
     return this.#sql.listSessions
       .all()
@@ -278,6 +291,9 @@ function prepareStatements(db: DatabaseSync) {
       insert into clients (session, client, participant) values (?, ?, ?) on conflict (session, client) do nothing`),
     listClients: db.prepare('select client, participant from clients where session = ?'),
     dropClients: db.prepare('delete from clients where session = ?'),
+    putBlob: db.prepare('insert into blobs (session, id, type, data) values (?, ?, ?, ?) on conflict (session, id) do nothing'),
+    getBlob: db.prepare('select type, data from blobs where session = ? and id = ?'),
+    blobBytes: db.prepare('select coalesce(sum(length(data)), 0) as bytes from blobs where session = ?'),
     dropBlobs: db.prepare('delete from blobs where session = ?'),
     listJobs: db.prepare(`select ${JOB} from jobs order by id`),
     claim: db.prepare(`

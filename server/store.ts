@@ -92,6 +92,13 @@ export class DamagedSession extends Error {
   }
 }
 
+/** Bytes that lie beside a session's document. */
+export interface StoredBlob {
+  /** Media type. */
+  readonly type: string
+  readonly data: Uint8Array
+}
+
 export interface Store {
   /**
    * Writes a batch. When the promise resolves, all of the batch survives a crash of the process and (with the default
@@ -114,11 +121,23 @@ export interface Store {
   compact(session: string, seq: number, snapshot: Uint8Array): Promise<boolean>
 
   /**
-   * Removes everything of a session: updates, snapshot, jobs and bindings; a session written again begins at sequence 1. MUST NOT be
+   * Removes everything of a session: updates, snapshot, jobs, bindings and blobs; a session written again begins at sequence 1. MUST NOT be
    * called while somebody is between `read` and `compact` of that session (`Compactor.forget` sees to that): what was erased
    * would return.
    */
   erase(session: string): Promise<void>
+
+  /**
+   * Keeps bytes of a session under an id; one that is there already is left as it is. When the promise resolves they are as
+   * safe as an appended batch. They make no session of their own.
+   */
+  putBlob(session: string, id: string, type: string, data: Uint8Array): Promise<void>
+
+  /** Bytes that were kept; null for an id that the session does not have. */
+  getBlob(session: string, id: string): Promise<StoredBlob | null>
+
+  /** How many bytes are kept beside a session's document. */
+  blobBytes(session: string): Promise<number>
 
   /** Ids of all stored sessions, sorted. */
   sessions(): Promise<string[]>

@@ -3,6 +3,7 @@
  * What another peer wrote is untrusted: anything that is not of the expected form is left out, never thrown on.
  */
 import * as Y from 'yjs'
+import { readWaits, withAnswer } from './calls.ts'
 import type { CancelFlag } from './control.ts'
 import { arrayAt, asRecord, KEY, recordAt, stringAt } from './layout.ts'
 import {
@@ -103,6 +104,13 @@ export function isSegment(value: unknown): value is Y.Text {
 
 /** A part that is written bit by bit. `text` is its streamed text, which the caller keeps. */
 export function readLivePart(part: Y.Map<unknown>, text: string): MessagePart | undefined {
+  const written = readWrittenPart(part, text)
+  const waits = readWaits(part.get(KEY.waits))
+  return written === undefined || waits === undefined ? written : withAnswer(written, part, waits)
+}
+
+/** As its author wrote it. */
+function readWrittenPart(part: Y.Map<unknown>, text: string): MessagePart | undefined {
   const head = recordAt(part, KEY.head)
   const type = head?.['type']
   if (head === undefined || typeof type !== 'string') return undefined

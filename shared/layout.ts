@@ -33,6 +33,8 @@ export const KEY = {
   steered: 'steered',
   spawned: 'spawned',
   result: 'result',
+  waits: 'waits',
+  due: 'due',
   claim: 'claim',
   answer: 'answer',
   handover: 'handover',

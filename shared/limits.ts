@@ -33,6 +33,12 @@ export const MAX_SEGMENT_CHARS = 16_384
 /** Bytes of accepted but not yet stored updates, over all sessions, above which the server refuses further writes. */
 export const MAX_UNSTORED_BYTES: number = 64 * 1024 * 1024
 
+/**
+ * Longest output of a tool that stands in the document, in bytes of its JSON. A larger one lies beside it: each replica would
+ * have it whole in memory, and every tab be sent it.
+ */
+export const MAX_INLINE_BYTES: number = 64 * 1024
+
 /** Agents that one input may ask; each gets a run and a job. */
 export const MAX_AGENTS_PER_INPUT = 16
 
@@ -92,6 +98,10 @@ export interface Limits {
   readonly authenticateMs: number
   /** How long a connection stands on an expired token while its client is asked for a fresh one, in milliseconds. */
   readonly tokenGraceMs: number
+  /** Largest value that is stored beside a session's document, in bytes. */
+  readonly blobBytes: number
+  /** Bytes of all that is stored beside one session's document. */
+  readonly sessionBlobBytes: number
 }
 
 /** The defaults. */
@@ -117,4 +127,6 @@ export const LIMITS: Limits = {
   unauthenticatedBytes: 256 * 1024,
   authenticateMs: 15_000,
   tokenGraceMs: 10_000,
+  blobBytes: 16 * 1024 * 1024,
+  sessionBlobBytes: 512 * 1024 * 1024,
 }

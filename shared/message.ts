@@ -34,6 +34,22 @@ export const TOOL_STATES = [
 export type ToolState = (typeof TOOL_STATES)[number]
 
 /** A tool call: `tool-NAME` for tools known by type, `dynamic-tool` with `toolName` for the others. */
+/** What is known of a call that waits, or has waited, for somebody outside the agent. */
+export interface CallState {
+  /** `client`: for a tool in the browser of whoever asked; `approval`: for a yes or no. */
+  readonly for: 'client' | 'approval'
+  /** Epoch milliseconds by the server's clock; then it is over without an answer. */
+  readonly expiresAt?: number
+  /** Which tab does it; none while `tab` is absent. */
+  readonly claim?: { readonly tab?: string; readonly by?: string; readonly n: number; readonly leaseMs: number }
+  /** The last answer that the server did not take because its policy said no. */
+  readonly refused?: { readonly by: string; readonly at: number; readonly reason?: string }
+  /** Who answered, and when; `by` is absent when nobody did in time. */
+  readonly by?: string
+  readonly at?: number
+  readonly expired?: true
+}
+
 export interface ToolPart {
   type: `tool-${string}` | 'dynamic-tool'
   toolName?: string
@@ -49,6 +65,8 @@ export interface ToolPart {
   preliminary?: boolean
   providerExecuted?: boolean
   approval?: { id: string; approved?: boolean; reason?: string }
+  /** Of a call that an agent does not do itself. */
+  call?: CallState
 }
 
 /** Every other part: `step-start`, `file`, `source-url`, `source-document`, `data-NAME`, `custom`, `raw`, … kept as it came. */

@@ -9,7 +9,7 @@ import { MAX_SEGMENT_CHARS } from './limits.ts'
 import type { MessageHead, OtherPart } from './message.ts'
 
 /** A part's values that may change after its head was written. */
-export type PartKey = 'state' | 'input' | 'output' | 'errorText' | 'more'
+export type PartKey = 'state' | 'input' | 'output' | 'errorText' | 'more' | 'waits'
 
 /** A part that is still being written; made by `MessageWriter.open`. */
 export class LivePart {

@@ -13,6 +13,7 @@
  * `add`: a new element, a key without an entry, text at the end. `change`: a key that has one. `remove`: taking an element or
  * key away. Arrays and texts grow at the end only. What a rule reads of the document is its state before the update.
  */
+import { readWaits } from './calls.ts'
 import { readCancel, readHandover } from './control.ts'
 import { askKey, asRecord, ASKS, KEY, pausedKey, ROOT } from './layout.ts'
 import { MAX_NAME_CHARS } from './limits.ts'
@@ -107,7 +108,10 @@ export const POLICY: Readonly<Record<string, PolicyRow>> = {
   [`${part}/${KEY.output}`]: { is: 'value', add: 'lease', change: 'lease' },
   [`${part}/${KEY.errorText}`]: { is: 'value', add: 'lease', change: 'lease', value: isText },
   [`${part}/${KEY.more}`]: { is: 'value', add: 'lease', change: 'lease', value: isRecord },
+  [`${part}/${KEY.waits}`]: { is: 'value', add: 'lease', change: 'lease', value: (value) => readWaits(value) !== undefined },
+  [`${part}/${KEY.due}`]: { is: 'value' },
   [`${part}/${KEY.claim}`]: { is: 'value' },
+  [`${part}/${KEY.verdict}`]: { is: 'value' },
   [`${part}/${KEY.answer}`]: { is: 'value' },
 
   // ---- runs: made by the server, worked on by whoever holds the lease

@@ -3,6 +3,7 @@
  * prefix folds to a valid message; a delta without its start makes the part; an unknown chunk is kept as a `raw` part.
  * Nothing throws. A message's own metadata is not taken over: ours says who wrote it and when.
  */
+import type { Answer } from './calls.ts'
 import { asRecord } from './layout.ts'
 import type { LivePart, MessageWriter } from './part-writer.ts'
 
@@ -34,6 +35,16 @@ interface Tracked {
 interface ToolCall extends Tracked {
   /** `done`: it has a result, or will never get one. */
   state: 'open' | 'failed' | 'done'
+  readonly name: string
+  /** For whom it waits, if nothing more comes of it in the stream. */
+  waits: 'client' | 'approval' | null
+}
+
+/** A tool call for which a stream that has ended leaves somebody else to be asked. */
+export interface WaitingCall {
+  readonly part: LivePart
+  readonly name: string
+  readonly waits: 'client' | 'approval'
 }
 
 export class UIStreamFold {
@@ -112,6 +123,27 @@ export class UIStreamFold {
     for (const tool of this.#tools.values()) if (tool.state === 'open') this.#closeTool(tool, errorText)
   }
 
+  /** Calls that the stream has left without a result: of tools that it cannot do itself, or that somebody must approve. */
+  waiting(): WaitingCall[] {
+    const calls: WaitingCall[] = []
+    for (const { part, name, state, waits } of this.#tools.values()) {
+      if (state === 'open' && waits !== null) calls.push({ part, name, waits })
+    }
+    return calls
+  }
+
+  /** An answer has come into the part of a call; the next stream goes on from it. */
+  answered(part: LivePart, { approved, reason }: Answer): void {
+    const tool = [...this.#tools.values()].find((each) => each.part === part)
+    if (tool === undefined) return
+    if (tool.waits === 'client') tool.state = 'done'
+    else {
+      this.#lay(tool, { approval: plain({ ...asRecord(tool.more['approval']), approved: approved === true, reason }) })
+      this.#writer.set(part, 'state', 'approval-responded')
+    }
+    tool.waits = null
+  }
+
   #closeTool(tool: ToolCall, errorText: string): void {
     const { approval, ...more } = tool.more
     const approved = asRecord(approval)?.['approved']
@@ -147,6 +179,7 @@ export class UIStreamFold {
       case 'tool-input-available':
         this.#lay(tool, toolFields(chunk, 'callProviderMetadata'))
         this.#writer.set(tool.part, 'input', plain(chunk['input'] ?? null))
+        tool.waits = chunk['providerExecuted'] === true ? null : 'client'
         return this.#writer.set(tool.part, 'state', 'input-available')
       case 'tool-input-error':
         this.#lay(tool, toolFields(chunk, 'resultProviderMetadata'))
@@ -186,12 +219,14 @@ export class UIStreamFold {
       const tool = this.#tool(chunk)
       const asked = { id, descriptor: approvalDescriptor, inputSchemaInput, requestReason: reason, signature }
       this.#lay(tool, { approval: plain({ ...asked, ...(isAutomatic === true ? { isAutomatic } : {}) }) })
+      tool.waits = isAutomatic === true ? null : 'approval'
       return this.#writer.set(tool.part, 'state', 'approval-requested')
     }
     const tool = [...this.#tools.values()].find(({ more }) => asRecord(more['approval'])?.['id'] === id)
     if (tool === undefined) return this.#writer.add({ type: 'raw', event: plain(chunk) })
     const approval = plain({ ...asRecord(tool.more['approval']), approved: chunk['approved'] === true, reason })
     this.#lay(tool, { ...toolFields(chunk, 'callProviderMetadata'), approval })
+    tool.waits = null
     this.#writer.set(tool.part, 'state', 'approval-responded')
   }
 
@@ -205,7 +240,7 @@ export class UIStreamFold {
     const name = text(chunk['toolName']) || 'unknown'
     const head = chunk['dynamic'] === true ? { type: 'dynamic-tool', toolName: name } : { type: `tool-${name}` }
     const opened = this.#open({ ...head, toolCallId: id, ...toolFields(chunk, 'callProviderMetadata') })
-    const tool: ToolCall = { ...opened, state: 'open' }
+    const tool: ToolCall = { ...opened, state: 'open', name, waits: null }
     this.#tools.set(id, tool)
     return tool
   }

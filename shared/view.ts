@@ -38,8 +38,11 @@ export interface SessionView {
   readonly holder: Holder
 }
 
-/** What a listener can be told about: everything, the list of messages or runs, one message, one run. */
-export type Topic = 'view' | 'messages' | 'runs' | `message:${string}` | `run:${string}` | 'ledger'
+/**
+ * What a listener can be told about: everything, the list of messages or runs, calls that somebody has taken or answered, one
+ * message, one run.
+ */
+export type Topic = 'view' | 'messages' | 'runs' | 'calls' | `message:${string}` | `run:${string}` | 'ledger'
 
 interface PartRecord {
   text: string | null
@@ -233,6 +236,7 @@ export class ViewBuilder {
       if (keysChanged.has(KEY.stamp)) this.#touch('messages')
       if (keysChanged.has(KEY.head)) this.#messageOf.delete(record.map)
     } else if (partMap instanceof Y.Map) {
+      if (event.target === (partMap as unknown) && isDecided((event as Y.YMapEvent<unknown>).keysChanged)) this.#touch('calls')
       const part = record.parts.get(partMap as Y.Map<unknown>)
       if (part === undefined) return
       part.text = part.text === null ? null : appended(part.text, event, partMap as Y.Map<unknown>)
@@ -353,6 +357,11 @@ function isRenamed(event: DeepEvents[number], entry: unknown, also?: string): bo
   if (event.target !== entry || !(event.target instanceof Y.Map)) return false
   const { keysChanged } = event as Y.YMapEvent<unknown>
   return keysChanged.has(KEY.head) || (also !== undefined && keysChanged.has(also))
+}
+
+/** The server has decided something about a part that waits. */
+function isDecided(keys: ReadonlySet<unknown>): boolean {
+  return keys.has(KEY.claim) || keys.has(KEY.answer) || keys.has(KEY.verdict)
 }
 
 function newMessageRecord(map: Y.Map<unknown>): MessageRecord | undefined {

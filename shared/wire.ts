@@ -5,6 +5,7 @@
  * A worker talks to the server over the control document of its agent, `~agent.NAME`: a name that no session can have. It
  * holds no content, is never stored and is read-only.
  */
+import { MAX_NAME_CHARS } from './limits.ts'
 
 /**
  * Version of these messages and of the document's layout together. 1: the first. 2: `refused` may say the rule and the place;
@@ -21,6 +22,8 @@ export type ClientMessage =
   | { readonly t: 'worker'; readonly worker: string; readonly slots: number; readonly leases: readonly LeaseRef[] }
   /** Heartbeat for leases. */
   | { readonly t: 'renew'; readonly leases: readonly LeaseRef[] }
+  /** A tab can do a client's call, or is still at it; asked on the session's document, answered in it. */
+  | { readonly t: 'claim'; readonly message: string; readonly call: string; readonly tab: string }
 
 /** Server to client. */
 export type ServerMessage =
@@ -50,14 +53,14 @@ export function encodeMessage(message: ClientMessage | ServerMessage): string {
   return JSON.stringify(message)
 }
 
-const CLIENT_TYPES = new Set(['mark', 'worker', 'renew'])
+const CLIENT_TYPES = new Set(['mark', 'worker', 'renew', 'claim'])
 const SERVER_TYPES = new Set(['marked', 'stalled', 'refused', 'assign', 'lost'])
 
 /** Reads what a client sent; null when it is not a message of ours. Untrusted: every field is checked. */
 export function readClientMessage(payload: string): ClientMessage | null {
   const message = parse(payload, CLIENT_TYPES)
   if (message === null) return null
-  const { t, n, worker, slots, leases } = message
+  const { t, n, worker, slots, leases, message: id, call, tab } = message
   switch (t) {
     case 'mark':
       return isCount(n) ? { t, n } : null
@@ -65,6 +68,8 @@ export function readClientMessage(payload: string): ClientMessage | null {
       return typeof worker === 'string' && isCount(slots) && isLeases(leases) ? { t, worker, slots, leases } : null
     case 'renew':
       return isLeases(leases) ? { t, leases } : null
+    case 'claim':
+      return isName(id) && isName(call) && isName(tab) ? { t, message: id, call, tab } : null
     default:
       return null
   }
@@ -115,6 +120,10 @@ function parse(payload: string, types: ReadonlySet<string>): Record<string, unkn
   if (typeof value !== 'object' || value === null) return null
   const message = value as Record<string, unknown>
   return typeof message['t'] === 'string' && types.has(message['t']) ? message : null
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_NAME_CHARS
 }
 
 function isCount(value: unknown): value is number {

@@ -1,6 +1,5 @@
 /** The AI SDK's own `streamText` piped into runs. */
 import { isStepCount, readUIMessageStream, streamText, tool, type UIMessage } from 'ai'
-import { MockLanguageModelV4 } from 'ai/test'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { AgentRun } from '../client/agent.ts'
@@ -10,47 +9,8 @@ import type { UIStreamChunk } from '../shared/ui-stream.ts'
 import { Gate, startAgent, type StartedAgent } from './support/agent.ts'
 import { openLive, replyTo } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
+import { finish, modelOf, says } from './support/model.ts'
 import { until } from './support/wait.ts'
-
-type Result = Awaited<ReturnType<MockLanguageModelV4['doStream']>>
-type ModelPart = Result['stream'] extends ReadableStream<infer Part> ? Part : never
-
-const USAGE = {
-  inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 },
-  outputTokens: { total: 1, text: 1, reasoning: 0 },
-}
-
-/** A model that gives one list of parts per call; a gate among them is waited for. */
-function modelOf(...calls: readonly (readonly (ModelPart | Gate)[])[]): MockLanguageModelV4 {
-  let call = 0
-  return new MockLanguageModelV4({
-    doStream: async ({ abortSignal }) => {
-      const parts = calls[call++] ?? []
-      const stream = new ReadableStream<ModelPart>({
-        async start(controller) {
-          abortSignal?.addEventListener('abort', () => controller.error(abortSignal.reason))
-          for (const part of parts) {
-            if (part instanceof Gate) await part.passed
-            else if (abortSignal?.aborted !== true) controller.enqueue(part)
-          }
-          if (abortSignal?.aborted !== true) controller.close()
-        },
-      })
-      return { stream }
-    },
-  })
-}
-
-const says = (...words: string[]): ModelPart[] => [
-  { type: 'text-start', id: 't' },
-  ...words.map((delta): ModelPart => ({ type: 'text-delta', id: 't', delta })),
-  { type: 'text-end', id: 't' },
-]
-const finish = (unified: 'stop' | 'tool-calls'): ModelPart => ({
-  type: 'finish',
-  finishReason: { unified, raw: unified },
-  usage: USAGE,
-})
 
 interface Piping extends StartedAgent {
   readonly a: OpenSession

@@ -9,6 +9,7 @@ import { Session } from '../client/session.ts'
 import type { Run } from '../shared/entries.ts'
 import { KEY, rootsOf } from '../shared/layout.ts'
 import { textOf, type Message } from '../shared/message.ts'
+import { NO_BLOBS } from './support/no-blobs.ts'
 import { documentOf, writeMessage } from './support/document.ts'
 
 beforeEach(() => {
@@ -92,7 +93,7 @@ function start(flushEveryMs?: number): Started {
   const session = new Session({ id: 's', doc, presence: new Presence(awareness, report), report, now: Date.now })
   onTestFinished(() => awareness.destroy())
   const parts = { session, doc, run: session.run('q.agent') as Run, input: session.message('q') as Message }
-  const run = new AgentRun({ ...parts, agent: 'agent', now: Date.now, flushEveryMs })
+  const run = new AgentRun({ ...parts, agent: 'agent', now: Date.now, flushEveryMs, blobs: NO_BLOBS })
   let count = 0
   doc.on('update', () => (count += 1))
   const updates = (): number => {

@@ -41,6 +41,11 @@ export class World {
       now: () => ++this.#now,
       addJob: () => {},
       endJob: () => {},
+      claimMs: 10_000,
+      mayApprove: () => true,
+      report: (error) => {
+        throw error
+      },
     })
     this.clerk.settle()
     this.guard = make(this.doc, this.bindings)

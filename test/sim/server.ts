@@ -168,6 +168,11 @@ export class SimServer {
     this.clerk = new Clerk({
       session: SESSION,
       document: this.document,
+      claimMs: 10_000,
+      mayApprove: () => true,
+      report: (error) => {
+        throw error
+      },
       route: ({ text }) => this.#route(text),
       participantOf: (origin) => (origin instanceof Connection ? origin.participant : null),
       now: this.#now,

@@ -1,4 +1,5 @@
 /** An agent's process in the simulation: a peer that does the runs which it is given, with the real run of the agent side. */
+import { NO_BLOBS } from '../support/no-blobs.ts'
 import { AgentRun, type StepHandle } from '../../client/agent-run.ts'
 import type { Job } from '../../server/store.ts'
 import type { Chance } from '../support/random.ts'
@@ -37,7 +38,7 @@ export class Worker {
     const run = job === undefined ? undefined : session.run(job.run)
     const input = job === undefined ? undefined : session.message(job.input)
     if (run === undefined || input === undefined) return null
-    const begun = new AgentRun({ session, doc, run, input, agent: me.id, now: this.#now, flushEveryMs: 0 })
+    const begun = new AgentRun({ session, doc, run, input, agent: me.id, now: this.#now, flushEveryMs: 0, blobs: NO_BLOBS })
     if (!begun.start()) return `${run.id} is over before it begins`
     this.working.set(run.id, { run: begun, step: null, resume: null })
     return `${run.id} begins`
