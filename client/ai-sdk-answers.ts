@@ -4,13 +4,7 @@
  */
 import { SessionError } from '../shared/errors.ts'
 import { asRecord } from '../shared/layout.ts'
-import type { OpenSession as Opened } from './open.ts'
-
-// Until client tools are merged.
-type OpenSession = Opened & {
-  approve(id: string, approved: boolean, reason?: string): void
-  respond(call: string, output: unknown, options?: { readonly errorText?: string }): Promise<void>
-}
+import type { OpenSession } from './open.ts'
 
 export interface ToolAnswer {
   readonly output?: unknown
@@ -18,8 +12,7 @@ export interface ToolAnswer {
 }
 
 /** Answers an approval by its id. Throws `SessionError` when the session has none of that id. */
-export function approve(opened: Opened, id: string, approved: boolean, reason?: string): void {
-  const session = opened as OpenSession
+export function approve(session: OpenSession, id: string, approved: boolean, reason?: string): void {
   try {
     session.approve(id, approved, reason)
   } catch (error) {
@@ -28,8 +21,7 @@ export function approve(opened: Opened, id: string, approved: boolean, reason?: 
 }
 
 /** Answers a call of a client's tool. Rejects with `SessionError` when the session has none of that id. */
-export async function respond(opened: Opened, id: string, { output, errorText }: ToolAnswer): Promise<void> {
-  const session = opened as OpenSession
+export async function respond(session: OpenSession, id: string, { output, errorText }: ToolAnswer): Promise<void> {
   try {
     await session.respond(id, output, errorText === undefined ? {} : { errorText })
   } catch (error) {

@@ -57,7 +57,7 @@ export class ReplyChunks {
     for (const [index, part] of parts.entries()) {
       const sent = this.#sent[index]
       if (sent?.part === part) continue
-      chunks.push(...this.#part(part, String(index), sent))
+      chunks.push(...this.#part(part, index, sent))
     }
     return chunks
   }
@@ -66,7 +66,7 @@ export class ReplyChunks {
   close(): UIMessageChunk[] {
     const chunks: UIMessageChunk[] = []
     for (const [index, sent] of this.#sent.entries()) {
-      if (sent.open) chunks.push({ type: `${sent.part.type as 'text' | 'reasoning'}-end`, id: String(index) })
+      if (sent.open) chunks.push({ type: `${sent.part.type as 'text' | 'reasoning'}-end`, id: streamId(sent.part, index) })
       sent.open = false
     }
     return chunks
@@ -81,16 +81,17 @@ export class ReplyChunks {
     return [{ type: 'message-metadata', messageMetadata: metadata }]
   }
 
-  #part(part: MessagePart, id: string, sent: Sent | undefined): UIMessageChunk[] {
+  #part(part: MessagePart, index: number, sent: Sent | undefined): UIMessageChunk[] {
     if (sent === undefined) this.#sent.push((sent = { part: { type: part.type }, length: 0, open: false }))
-    const chunks = this.#since(part, id, sent)
+    if (isTool(part) && isTool(sent.part) && RANK[part.state] < RANK[sent.part.state]) return []
+    const chunks = this.#since(part, index, sent)
     sent.part = part
     return chunks
   }
 
-  #since(part: MessagePart, id: string, sent: Sent): UIMessageChunk[] {
+  #since(part: MessagePart, index: number, sent: Sent): UIMessageChunk[] {
     const { type } = part
-    if (type === 'text' || type === 'reasoning') return streamed(part as TextPart | ReasoningPart, id, sent)
+    if (type === 'text' || type === 'reasoning') return streamed(part as TextPart | ReasoningPart, sent, streamId(part, index))
     if (isTool(part)) return this.#tool(part, sent)
     if (type === 'step-start') return [{ type: 'start-step' }]
     // What the SDK has no part for is not shown by it either.
@@ -103,19 +104,18 @@ export class ReplyChunks {
     const before = isTool(sent.part) ? sent.part : undefined
     const rank = before === undefined ? -1 : RANK[before.state]
     const now = RANK[part.state]
-    const { toolCallId, input } = part
+    const { toolCallId } = part
     const chunks: UIMessageChunk[] = []
     if (before === undefined) chunks.push({ type: 'tool-input-start', ...callOf(part) })
-    if (now < rank) return chunks
     const text = textOf(part)
     if (text.length > sent.length) {
       chunks.push({ type: 'tool-input-delta', toolCallId, inputTextDelta: text.slice(sent.length) })
       sent.length = text.length
     }
     if (rank < 1 && now >= 1) chunks.push(...this.#input(part, sent, now === 4))
-    if (rank < 2 && (now === 2 || now === 3)) chunks.push(...asked(part))
-    if (rank < 3 && now === 3) chunks.push(...responded(part))
-    if (now === 4 && !(rank === 4 && sameResult(before, part))) chunks.push(outputOf(part, input))
+    if (before?.approval === undefined) chunks.push(...asked(part))
+    if (before?.approval?.approved === undefined) chunks.push(...responded(part))
+    if (now === 4 && !(rank === 4 && sameResult(before, part))) chunks.push(outputOf(part))
     return chunks
   }
 
@@ -148,13 +148,11 @@ function goesOn(before: MessagePart, length: number, now: MessagePart | undefine
   return textOf(now).startsWith(textOf(before).slice(0, length))
 }
 
-function streamed(part: TextPart | ReasoningPart, id: string, sent: Sent): UIMessageChunk[] {
+function streamed(part: TextPart | ReasoningPart, sent: Sent, id: string): UIMessageChunk[] {
   const { type, text, state } = part
   const chunks: UIMessageChunk[] = []
-  const isNew = !sent.open && sent.length === 0 && sent.part !== part && !('text' in sent.part)
-  if (isNew) {
-    const { providerMetadata } = part as { providerMetadata?: never }
-    chunks.push({ type: `${type}-start`, id, ...(providerMetadata === undefined ? {} : { providerMetadata }) })
+  if (!('text' in sent.part)) {
+    chunks.push({ type: `${type}-start`, id })
     sent.open = true
   }
   if (!sent.open) return chunks
@@ -162,49 +160,35 @@ function streamed(part: TextPart | ReasoningPart, id: string, sent: Sent): UIMes
   sent.length = text.length
   if (state === 'streaming') return chunks
   sent.open = false
-  const { citations } = part as { citations?: never }
-  chunks.push({ type: `${type}-end`, id, ...(citations === undefined ? {} : { citations }) } as UIMessageChunk)
+  chunks.push({ type: `${type}-end`, id, ...named(part, { providerMetadata: 'providerMetadata', citations: 'citations' }) })
   return chunks
 }
 
+/** The id of a streamed part in its chunks: a reasoning's own, which stands in the part. */
+function streamId(part: MessagePart, index: number): string {
+  const { id } = part as { readonly id?: unknown }
+  return part.type === 'reasoning' && typeof id === 'string' ? id : String(index)
+}
+
+/** Fields of a part under the names that chunks have for them, without those that are not there. */
+function named(part: MessagePart, names: Readonly<Record<string, string>>): Record<string, never> {
+  const fields = Object.entries(names).map(([of, as]) => [as, part[of as keyof MessagePart]] as const)
+  return Object.fromEntries(fields.filter(([, value]) => value !== undefined)) as Record<string, never>
+}
+
 /** What all chunks of a call's input say of it. */
-function callOf(part: ToolPart): {
-  toolCallId: string
-  toolName: string
-  dynamic?: boolean
-  title?: string
-  providerExecuted?: boolean
-} {
-  const { type, toolCallId, toolName, title, providerExecuted } = part
-  return {
-    toolCallId,
-    ...(type === 'dynamic-tool' ? { toolName: toolName ?? 'unknown', dynamic: true } : { toolName: type.slice('tool-'.length) }),
-    ...(title === undefined ? {} : { title }),
-    ...(providerExecuted === undefined ? {} : { providerExecuted }),
-  }
+function callOf(part: ToolPart): { toolCallId: string; toolName: string; dynamic?: boolean } {
+  const { type, toolCallId, toolName } = part
+  const name = type === 'dynamic-tool' ? { toolName: toolName ?? 'unknown', dynamic: true } : { toolName: type.slice(5) }
+  const more = { title: 'title', toolMetadata: 'toolMetadata', providerExecuted: 'providerExecuted' }
+  return { toolCallId, ...name, ...named(part, { ...more, callProviderMetadata: 'providerMetadata' }) }
 }
 
 function asked({ toolCallId, approval }: ToolPart): UIMessageChunk[] {
   if (approval === undefined) return []
-  const { descriptor, inputSchemaInput, requestReason, isAutomatic, signature } = (asRecord(approval) ?? {}) as {
-    descriptor?: unknown
-    inputSchemaInput?: unknown
-    requestReason?: string
-    isAutomatic?: boolean
-    signature?: string
-  }
-  return [
-    {
-      type: 'tool-approval-request',
-      approvalId: approval.id,
-      toolCallId,
-      ...(descriptor === undefined ? {} : { approvalDescriptor: descriptor }),
-      ...(inputSchemaInput === undefined ? {} : { inputSchemaInput }),
-      ...(requestReason === undefined ? {} : { reason: requestReason }),
-      ...(isAutomatic === undefined ? {} : { isAutomatic }),
-      ...(signature === undefined ? {} : { signature }),
-    },
-  ]
+  const more = { inputSchemaInput: 'inputSchemaInput', isAutomatic: 'isAutomatic', signature: 'signature' }
+  const fields = named(approval as unknown as MessagePart, { ...more, descriptor: 'approvalDescriptor', requestReason: 'reason' })
+  return [{ type: 'tool-approval-request', approvalId: approval.id, toolCallId, ...fields }]
 }
 
 function responded({ approval }: ToolPart): UIMessageChunk[] {
@@ -213,20 +197,22 @@ function responded({ approval }: ToolPart): UIMessageChunk[] {
   return [{ type: 'tool-approval-response', approvalId: id, approved, ...(reason === undefined ? {} : { reason }) }]
 }
 
-function sameResult(before: ToolPart | undefined, { state, output, errorText, preliminary }: ToolPart): boolean {
-  if (before === undefined) return false
-  const of = (part: Partial<ToolPart>): string =>
-    JSON.stringify([part.state, part.output, part.errorText, part.preliminary ?? false])
-  return of(before) === of({ state, output, errorText: errorText as string, preliminary: preliminary ?? false })
+function sameResult(before: ToolPart | undefined, now: ToolPart): boolean {
+  const of = (part: ToolPart | undefined): string =>
+    JSON.stringify([part?.state, part?.output, part?.errorText, part?.preliminary === true])
+  return of(before) === of(now)
 }
 
-function outputOf(part: ToolPart, input: unknown): UIMessageChunk {
-  const { toolCallId, state, output, errorText = '', preliminary } = part
+function outputOf(part: ToolPart): UIMessageChunk {
+  const { toolCallId, state, input, output, errorText = '' } = part
   if (state === 'output-denied') return { type: 'tool-output-denied', toolCallId }
-  if (state === 'output-available') {
-    return { type: 'tool-output-available', toolCallId, output, ...(preliminary === undefined ? {} : { preliminary }) }
-  }
+  const more = named(part, {
+    preliminary: 'preliminary',
+    toolMetadata: 'toolMetadata',
+    resultProviderMetadata: 'providerMetadata',
+  })
+  if (state === 'output-available') return { type: 'tool-output-available', toolCallId, output, ...more }
   // An input that never became whole is kept as the text that it is.
-  if (typeof input === 'string') return { type: 'tool-input-error', ...callOf(part), input, errorText }
-  return { type: 'tool-output-error', toolCallId, errorText }
+  if (typeof input === 'string') return { type: 'tool-input-error', ...callOf(part), ...more, input, errorText }
+  return { type: 'tool-output-error', toolCallId, errorText, ...more }
 }

@@ -110,7 +110,8 @@ class Transport<M extends UIMessage> implements SessionTransport<M> {
   async #goOn(last: M, signal: AbortSignal | undefined): Promise<ReadableStream<UIMessageChunk>> {
     const message = this.#session.message(last.id)
     const run = this.#session.run(message?.metadata.run ?? '')
-    const known = last.parts as unknown as readonly MessagePart[]
+    const parts = last.parts as unknown as readonly MessagePart[]
+    const known = message === undefined ? parts : inPlaces(parts, message.parts)
     const answered = message === undefined ? new Set<string>() : await this.#answer(message, known)
     // Nothing to add: an answer of elsewhere. Said as it is, so that the chat does not ask for ever.
     if (run === undefined || (answered.size === 0 && hasEnded(run.status)))
@@ -180,6 +181,18 @@ class Transport<M extends UIMessage> implements SessionTransport<M> {
       cancel: () => detach(),
     })
   }
+}
+
+/** Parts that a chat has, each in the place of the session's: a chat keeps no parts that the SDK does not know. */
+function inPlaces(chat: readonly MessagePart[], all: readonly MessagePart[]): MessagePart[] {
+  let next = 0
+  const known: MessagePart[] = []
+  for (const part of all) {
+    const own = part.type === 'raw' ? part : chat[next++]
+    if (own === undefined) break
+    known.push(own)
+  }
+  return known
 }
 
 function endOf(run: Run): UIMessageChunk[] {
