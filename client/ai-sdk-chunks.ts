@@ -3,7 +3,6 @@
  * What the SDK's own fold makes of them is the reply.
  */
 import type { UIMessageChunk } from 'ai'
-import { asRecord } from '../shared/layout.ts'
 import type { Message, MessagePart, ReasoningPart, TextPart, ToolPart, ToolState } from '../shared/message.ts'
 
 /** What is known at the other end of one part. */

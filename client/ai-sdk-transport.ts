@@ -35,7 +35,9 @@ type SendMessages<M extends UIMessage> = Parameters<ChatTransport<M>['sendMessag
 /**
  * A transport for the chats of the AI SDK 7. Its `body` may have `to` and `lane`, as `session.send` does. `sendMessages` rejects
  * with `SessionError`, as `session.send` throws. A message that ends with an assistant's answers tool calls and approvals: with
- * `sendAutomaticallyWhen`, what is given to `addToolOutput` and `addToolApprovalResponse` reaches the agent.
+ * `sendAutomaticallyWhen`, what is given to `addToolOutput` and `addToolApprovalResponse` reaches the agent. `onToolCall` is
+ * called in the chat that has sent the message, and in none that resumes. Of several agents that were asked, the reply of the
+ * first is streamed.
  */
 export function createChatTransport<M extends UIMessage = UIMessage>(session: OpenSession): SessionTransport<M> {
   return new Transport<M>(session)
@@ -63,14 +65,14 @@ class Transport<M extends UIMessage> implements SessionTransport<M> {
     if (last.role === 'assistant') return await this.#goOn(last, abortSignal)
     const to = trigger === 'regenerate-message' ? this.#askedOf(messageId) : undefined
     const input = this.#session.send(last.parts as unknown as OtherPart[], { ...to, ...sendOptions(body) })
-    return this.#stream(input, new ReplyChunks(), abortSignal)
+    return this.#stream({ input }, new ReplyChunks(), abortSignal)
   }
 
   readonly reconnectToStream = async (options: { abortSignal?: AbortSignal }): Promise<ReadableStream<UIMessageChunk> | null> => {
     const { abortSignal } = options
     await this.#session.ready
     const run = await this.#going(abortSignal)
-    return run === undefined ? null : this.#stream(run.input, new ReplyChunks({ silent: true }), abortSignal)
+    return run === undefined ? null : this.#stream(run, new ReplyChunks({ silent: true }), abortSignal)
   }
 
   stop(): void {
@@ -116,7 +118,7 @@ class Transport<M extends UIMessage> implements SessionTransport<M> {
     // Nothing to add: an answer of elsewhere. Said as it is, so that the chat does not ask for ever.
     if (run === undefined || (answered.size === 0 && hasEnded(run.status)))
       return only({ type: 'finish', finishReason: 'interrupted' })
-    return this.#stream(run.input, new ReplyChunks({ known, silent: true }), signal, answered)
+    return this.#stream(run, new ReplyChunks({ known }), signal, answered)
   }
 
   /** Writes the answers that the chat has and the session lacks. Gives the ids of what was answered. */
@@ -136,9 +138,9 @@ class Transport<M extends UIMessage> implements SessionTransport<M> {
     return answered
   }
 
-  /** The reply to an input, from the chunks' state on, until its run ends or waits for somebody. */
+  /** The reply of a run, or of the first that an input has, until it ends or waits for somebody. */
   #stream(
-    input: string,
+    { input, id }: { readonly input: string; readonly id?: string },
     chunks: ReplyChunks,
     signal: AbortSignal | undefined,
     answered: ReadonlySet<string> = new Set(),
@@ -160,7 +162,7 @@ class Transport<M extends UIMessage> implements SessionTransport<M> {
           this.#inputs.delete(input)
         }
         const look = (): void => {
-          const run = session.view.runs.find((each) => each.input === input)
+          const run = session.view.runs.find((each) => (id === undefined ? each.input === input : each.id === id))
           if (run === undefined) {
             // Stored, and no agent was asked.
             if (session.message(input)?.metadata.seq !== undefined) close({ type: 'finish', finishReason: 'other' })
