@@ -1,8 +1,7 @@
 /** Values that are too large for the document: put beside it and fetched from there, over HTTP with the session's token. */
-import { digest } from 'lib0/hash/sha256'
 import { SessionError } from '../shared/errors.ts'
-import { MAX_INLINE_BYTES } from '../shared/limits.ts'
 import { blobPath, hashId, JSON_TYPE, makeReference, readReference, type Reference } from '../shared/reference.ts'
+import { largeJson } from './answers.ts'
 
 export interface BlobsOptions {
   /** The address of the WebSocket endpoint. */
@@ -78,18 +77,12 @@ export class Blobs {
   }
 }
 
-/** The JSON of a value that is too large for the document; null for one that is not. */
-function largeJson(value: unknown): string | null {
-  const json = JSON.stringify(value) as string | undefined
-  // A code unit is at most three bytes, and at least one.
-  if (json === undefined || json.length * 3 <= MAX_INLINE_BYTES) return null
-  return json.length > MAX_INLINE_BYTES || new TextEncoder().encode(json).byteLength > MAX_INLINE_BYTES ? json : null
-}
-
-/** By the platform where it does it: only pages of secure origins have that. */
+/** By the platform where it does it: only pages of secure origins have that, and only the others need to load something. */
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   const { subtle } = globalThis.crypto as Partial<Crypto>
-  return subtle === undefined ? digest(bytes) : new Uint8Array(await subtle.digest('SHA-256', bytes))
+  return subtle === undefined
+    ? (await import('lib0/hash/sha256')).digest(bytes)
+    : new Uint8Array(await subtle.digest('SHA-256', bytes))
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

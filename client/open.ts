@@ -7,8 +7,9 @@ import { rootsOf } from '../shared/layout.ts'
 import { SESSION_NAME } from '../shared/limits.ts'
 import type { Participant } from '../shared/participant.ts'
 import type { ServerMessage } from '../shared/wire.ts'
-import { Blobs } from './blobs.ts'
-import { ClientTools, type ClientTool } from './client-tools.ts'
+import { approve, clientCall, jsonOf, largeJson, writeAnswer, type ClientAnswer, type OpenCall } from './answers.ts'
+import type { Blobs } from './blobs.ts'
+import type { ClientTool, ClientTools } from './client-tools.ts'
 import { Connection, type ConnectionState } from './connection.ts'
 import { forgetParticipant, participantOf, recallParticipant, rememberParticipant } from './identity.ts'
 import { LocalStore, LOCAL_STORE } from './local-store.ts'
@@ -99,8 +100,10 @@ class BrowserSession extends Session implements OpenSession {
   readonly #storedWrites: StoredWrites
   readonly #quarantine = new Quarantine()
   readonly #who: string
-  readonly #blobs: Blobs
-  readonly #tools: ClientTools
+  readonly #tools = new Map<string, ClientTool>()
+  #clientTools: Promise<ClientTools> | null = null
+  /** Fires when the session is closed. */
+  readonly #ending = new AbortController()
   #replica: Replica
   #socket: Socket | null = null
   #connection: Connection | null = null
@@ -140,13 +143,6 @@ class BrowserSession extends Session implements OpenSession {
       isForeign: (origin) => this.#isShared(origin),
       onStored: (onServer) => this.#onStored(onServer),
     })
-    this.#blobs = new Blobs({ url: options.url, session: options.id, token: () => this.#token() })
-    this.#tools = new ClientTools({
-      session: this,
-      blobs: this.#blobs,
-      send: (message) => this.#connection?.send(message) === true,
-      report,
-    })
     this.ready = Promise.race([this.#start(), this.#whenClosed.promise])
     // Whoever does not wait for `ready` still sees the failure in the status and in the report.
     this.ready.catch((error: unknown) => report(error, { stage: 'open' }))
@@ -157,19 +153,27 @@ class BrowserSession extends Session implements OpenSession {
   }
 
   tools(tools: Readonly<Record<string, ClientTool>>): () => void {
-    return this.#tools.add(tools)
+    for (const [name, tool] of Object.entries(tools)) {
+      if (typeof tool !== 'function') throw new SessionError('bad-argument', `The tool ${name} must be a function.`)
+    }
+    for (const [name, tool] of Object.entries(tools)) this.#tools.set(name, tool)
+    this.#runTools().catch((error: unknown) => this.#report(error, { stage: 'client tools' }))
+    return () => {
+      for (const [name, tool] of Object.entries(tools)) if (this.#tools.get(name) === tool) this.#tools.delete(name)
+    }
   }
 
-  respond(call: string, output: unknown, options: { readonly errorText?: string } = {}): Promise<void> {
-    return this.#tools.respond(call, output, options.errorText)
+  async respond(id: string, output: unknown, options: { readonly errorText?: string } = {}): Promise<void> {
+    const { errorText } = options
+    await this.#answer(clientCall(this, id), errorText === undefined ? { output: jsonOf(output) } : { errorText })
   }
 
   approve(id: string, approved: boolean, reason?: string): void {
-    this.#tools.approve(id, approved, reason)
+    approve(this, id, approved, reason)
   }
 
-  fetchOutput(reference: unknown): Promise<unknown> {
-    return this.#blobs.fetch(reference)
+  async fetchOutput(reference: unknown): Promise<unknown> {
+    return await (await this.#blobs()).fetch(reference, this.#ending.signal)
   }
 
   stored(): Promise<void> {
@@ -330,6 +334,41 @@ class BrowserSession extends Session implements OpenSession {
     this.#settle()
   }
 
+  // ---- tools --------------------------------------------------------------------------------------------------------
+
+  /** Loaded when it is needed first: most pages have no tools, and none can run without a network. */
+  async #runTools(): Promise<void> {
+    this.#clientTools ??= import('./client-tools.ts').then(({ ClientTools }) => {
+      return new ClientTools({
+        session: this,
+        tools: this.#tools,
+        answer: (call, answer) => this.#answer(call, answer),
+        send: (message) => this.#connection?.send(message) === true,
+        ending: this.#ending.signal,
+        report: this.#report,
+      })
+    })
+    // One that could not be loaded is tried again.
+    const running = await this.#clientTools.catch((error: unknown) => {
+      this.#clientTools = null
+      throw error
+    })
+    if (!this.closed) running.look()
+  }
+
+  async #answer(call: OpenCall, answer: ClientAnswer): Promise<void> {
+    let light = answer
+    if (largeJson(answer.output) !== null) {
+      light = { ...answer, output: await (await this.#blobs()).lighten(answer.output, this.#ending.signal) }
+    }
+    writeAnswer(this, call, light)
+  }
+
+  async #blobs(): Promise<Blobs> {
+    const { Blobs } = await import('./blobs.ts')
+    return new Blobs({ url: this.#options.url, session: this.id, token: () => this.#token() })
+  }
+
   // ---- healing ------------------------------------------------------------------------------------------------------
 
   /**
@@ -419,7 +458,8 @@ class BrowserSession extends Session implements OpenSession {
   }
 
   async #close(release: (store: LocalStore) => Promise<void>): Promise<void> {
-    this.#tools.close()
+    this.#ending.abort(new SessionError('closed', `The session ${this.id} was closed.`))
+    this.#tools.clear()
     this.destroy()
     clearTimeout(this.#healTimer)
     this.#storedWrites.destroy()

@@ -11,6 +11,7 @@ import type { Message } from '../shared/message.ts'
 import type { LivePart, MessageWriter } from '../shared/part-writer.ts'
 import { readReference } from '../shared/reference.ts'
 import { UIStreamFold, type UIStreamChunk } from '../shared/ui-stream.ts'
+import { jsonOf } from './answers.ts'
 import type { Blobs } from './blobs.ts'
 
 /** What is to be approved. */
@@ -62,7 +63,7 @@ export class RunCalls {
   async client(name: string, input: unknown, expiresInMs: number | undefined): Promise<unknown> {
     const writer = this.#writer()
     const part = writer.open({ type: `tool-${name}`, toolCallId: newId() })
-    writer.set(part, 'input', input ?? null)
+    writer.set(part, 'input', jsonOf(input))
     writer.set(part, 'state', 'input-available')
     writer.set(part, 'waits', waitsFor('client', expiresInMs))
     const answer = await this.#answer(part, `Waiting for ${name}`, (errorText) => {
@@ -76,7 +77,7 @@ export class RunCalls {
   async approval({ title, detail, expiresInMs, data }: ApprovalRequest): Promise<boolean> {
     const writer = this.#writer()
     const part = writer.open({ type: 'data-approval', id: newId() })
-    const shown = { ...data, title, ...(detail === undefined ? {} : { detail }) }
+    const shown = jsonOf({ ...data, title, detail }) as Record<string, unknown>
     writer.set(part, 'more', { data: shown })
     writer.set(part, 'waits', waitsFor('approval', expiresInMs))
     const answer = await this.#answer(part, title, () => writer.set(part, 'more', { data: { ...shown, state: 'cancelled' } }))

@@ -7,8 +7,8 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
   'client/index.ts': {
     values: 'SessionError hasEnded openSession textOf',
     types: `
-      CancelTarget CloseReason ConnectionState Delivery ErrorCode Holder Message MessageMetadata MessagePart MissingFields
-      MissingMessage OpenOptions OpenSession Participant ParticipantKind Presence PresentParticipant RefusedWrites Report Run RunStatus SendOptions Session SessionStatus SessionView
+      CallState CancelTarget ClientTool CloseReason ConnectionState Delivery ErrorCode Holder Message MessageMetadata MessagePart MissingFields
+      MissingMessage OpenOptions OpenSession Participant ParticipantKind Presence PresentParticipant Reference RefusedWrites Report Run RunStatus SendOptions Session SessionStatus SessionView
       SharedObject Step StepStatus TextPart ToolPart Topic`,
   },
   'client/react.tsx': {
@@ -23,12 +23,12 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
   },
   'client/agent.ts': {
     values: 'SessionError createAgent textOf',
-    types: 'Agent AgentOptions AgentRun Message Session StepHandle',
+    types: 'Agent AgentOptions AgentRun ApprovalRequest Message ModelStream Session StepHandle StreamOptions',
   },
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
-      AccessOptions Batch Job Limits LogEntry NewJob Rate RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredSession
+      AccessOptions ApprovalAnswer Batch Job Limits LogEntry MayApprove NewJob Rate RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredBlob StoredSession
       TokenClaims`,
   },
 }

@@ -25,6 +25,7 @@ const CLIENT: readonly ClientMessage[] = [
   { t: 'mark', n: 12 },
   { t: 'worker', worker: 'w', slots: 3, leases: [{ run: 'i.a', generation: 2 }] },
   { t: 'renew', leases: [] },
+  { t: 'claim', message: 'm', call: 'c', tab: 't' },
 ]
 
 const SERVER: readonly ServerMessage[] = [
@@ -54,6 +55,8 @@ describe('messages', () => {
       '{"t":"worker","worker":"w","slots":1,"leases":[7]}',
       '{"t":"renew","leases":[{"run":"r"}]}',
       '{"t":"renew","leases":{}}',
+      '{"t":"claim","message":"m","call":7,"tab":"t"}',
+      `{"t":"claim","message":"m","call":"c","tab":"${'t'.repeat(129)}"}`,
     ]
     for (const payload of [...bad, ...mangled, ...worker]) expect(readClientMessage(payload), payload).toBeNull()
     for (const payload of [...bad, '{"t":"lost"}', '{"t":"stalled"}', '{"t":"assign","run":"r"}']) {
@@ -107,7 +110,7 @@ describe('the protocol is pinned: a change of it needs a new version number, and
       reasons: Object.keys(CLOSE_REASONS),
     }
     const hash = createHash('sha256').update(JSON.stringify(names)).digest('base64url').slice(0, 16)
-    expect(hash, 'it has changed: raise the version, and say in a comment there what is new').toBe('hnb61BZX93wQe319')
+    expect(hash, 'it has changed: raise the version, and say in a comment there what is new').toBe('vnnCc6lqI_FQnsWO')
   })
 
   /** A session of layout version 1 as it was stored: a message, a reply with every kind of part, a run with steps, a hand-over. */

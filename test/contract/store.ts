@@ -229,6 +229,39 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       })
     })
 
+    describe('blobs', () => {
+      test('come back as they were put; one that is there stays as it is (BLOB-1)', async () => {
+        expect(await store.getBlob('s', 'b')).toBeNull()
+        const data = bytes(1, 2, 3)
+        await store.putBlob('s', 'b', 'application/json', data)
+        data[0] = 9
+        await store.putBlob('s', 'b', 'text/plain', bytes(7))
+        const got = await store.getBlob('s', 'b')
+        expect({ type: got?.type, data: [...(got?.data ?? [])] }).toEqual({ type: 'application/json', data: [1, 2, 3] })
+        got?.data.fill(9)
+        expect([...((await store.getBlob('s', 'b'))?.data ?? [])]).toEqual([1, 2, 3])
+        expect(await store.getBlob('t', 'b')).toBeNull()
+        // They make no session of their own.
+        expect(await store.sessions()).toEqual([])
+      })
+
+      test('are counted by session, and erased with it (BLOB-1)', async () => {
+        await log(store, 's', 1)
+        for (const [session, id, size] of [
+          ['s', 'a', 10],
+          ['s', 'b', 5_000_000],
+          ['t', 'a', 7],
+        ] as const) {
+          await store.putBlob(session, id, 'application/json', new Uint8Array(size).fill(size))
+        }
+        expect([await store.blobBytes('s'), await store.blobBytes('t'), await store.blobBytes('u')]).toEqual([5_000_010, 7, 0])
+        await store.compact('s', 1, bytes(2))
+        expect((await store.getBlob('s', 'b'))?.data.byteLength).toBe(5_000_000)
+        await store.erase('s')
+        expect([await store.getBlob('s', 'b'), await store.blobBytes('s'), await store.blobBytes('t')]).toEqual([null, 0, 7])
+      })
+    })
+
     describe('jobs', () => {
       test('are open at first, oldest first', async () => {
         await addJobs(job('r2', 's', 'b'), job('r1'))

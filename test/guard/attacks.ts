@@ -1278,7 +1278,7 @@ const CELLS: Readonly<
   'a part': {
     of: ({ messages }) => partsOf(entryOf(messages, 'm2')).get(0) as Y.Map<unknown>,
     has: [KEY.head, KEY.text],
-    may: [KEY.state, KEY.input, KEY.output, KEY.errorText, KEY.more],
+    may: [KEY.state, KEY.input, KEY.output, KEY.errorText, KEY.more, KEY.waits],
   },
   'a run': {
     of: ({ tasks }) => entryOf(tasks, 'm1.bot'),
@@ -1317,7 +1317,7 @@ const KEYS: readonly Attack[] = Object.entries(CELLS).flatMap(([what, { of, has,
           ? 1
           : key === KEY.state || key === KEY.errorText || key === KEY.waiting || key === KEY.detail
             ? 'x'
-            : { x: 1 },
+            : { x: 1, for: 'client' },
       )
       return edit(s, (_d, roots) => of(roots).delete(key))
     },
@@ -1340,7 +1340,7 @@ const KEYS: readonly Attack[] = Object.entries(CELLS).flatMap(([what, { of, has,
 })
 
 const WRONG_VALUES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  'a part': { [KEY.state]: 5, [KEY.errorText]: {}, [KEY.more]: 'x' },
+  'a part': { [KEY.state]: 5, [KEY.errorText]: {}, [KEY.more]: 'x', [KEY.waits]: { for: 'everybody' } },
   'a run': { [KEY.status]: 'finished', [KEY.waiting]: 5, [KEY.error]: 'x', [KEY.usage]: [] },
   'a step': { [KEY.status]: 5, [KEY.detail]: 5, [KEY.progress]: 'x' },
 }
@@ -1444,6 +1444,49 @@ const MORE: readonly Attack[] = [
   ],
 ]
 
+/** What the server decides about a call that waits, and what people ask of it. */
+const CALLS: readonly Attack[] = [
+  ...[KEY.due, KEY.claim, KEY.verdict, KEY.answer].flatMap((key): Attack[] => {
+    const decided = { by: 'ada', at: 1, n: 1, leaseMs: 1, output: 'home', approved: true }
+    const waiting = (roots: SessionRoots): Y.Map<unknown> => partsOf(entryOf(roots.messages, 'm2')).get(0) as Y.Map<unknown>
+    const after = (change: (part: Y.Map<unknown>) => void) => (s: Stage) => {
+      s.world.doc.transact(() => waiting(s.world.roots).set(key, decided))
+      return edit(s, (_d, roots) => change(waiting(roots)))
+    }
+    const forged = (part: Y.Map<unknown>): void => void part.set(key, { ...decided, by: 'eve', output: 'elsewhere' })
+    return [eve, bot].flatMap((from): Attack[] => {
+      const by = from.participant.id
+      return [
+        [`${key} of a call forged by ${by}`, from, (s) => edit(s, (_d, roots) => forged(waiting(roots))), 'forbidden'],
+        [`${key} of a call changed by ${by}`, from, after(forged), 'forbidden'],
+        [`${key} of a call taken away by ${by}`, from, after((part) => part.delete(key)), 'forbidden'],
+      ]
+    })
+  }),
+  [
+    "an answer in somebody else's name",
+    eve,
+    (s) => edit(s, (_d, { control }) => control.set('answer:x', { by: 'ada', at: 1, message: 'm2', call: 'c', approved: true })),
+    'bad-value',
+  ],
+  ['an answer that is none', eve, (s) => edit(s, (_d, { control }) => control.set('answer:x', 'yes')), 'bad-value'],
+  [
+    'an answer by an agent',
+    other,
+    (s) =>
+      edit(s, (_d, { control }) => control.set('answer:x', { by: 'other', at: 1, message: 'm2', call: 'c', approved: true })),
+    'forbidden',
+  ],
+  [
+    'an answer changed by an agent',
+    other,
+    flagged('control', 'answer:x', (map) => map.set('answer:x', flag('other'))),
+    'forbidden',
+  ],
+  ["another's answer taken away", eve, flagged('control', 'answer:x', (map) => map.delete('answer:x')), 'forbidden'],
+  ['an answer by a viewer', vic, (s) => edit(s, (_d, { control }) => control.set('answer:x', flag('vic'))), 'read-only'],
+]
+
 /** A list of structs that do not merge, and as many that claim to follow its first one. */
 function scanBomb(): Uint8Array {
   const count = 2_000
@@ -1465,5 +1508,6 @@ export const ATTACKS: Readonly<Record<string, readonly Attack[]>> = {
   "another's content, and what is not for users [X1, X2, X3]": EDITS,
   'structs that no replica makes': STRUCTURES,
   'every key of every map [X1, X2]': [...KEYS, ...MORE],
+  'calls that wait, and their answers [X1, X2]': CALLS,
   'what waits, costs or is no update': BOMBS,
 }

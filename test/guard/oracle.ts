@@ -101,7 +101,10 @@ export function judge(doc: Y.Doc, update: Uint8Array, from: Sender, ownerOf: (cl
   for (const key of new Set([...Object.keys(before.control), ...Object.keys(after.control)])) {
     const now = after.control[key] as Json | undefined
     if (same(before.control[key], now)) continue
-    const may = key === 'handover' ? kind !== 'viewer' : key.startsWith('cancel:') && (kind === 'user' || kind === 'support')
+    const may =
+      key === 'handover'
+        ? kind !== 'viewer'
+        : /^(cancel|edit|remove|confirm|resume|answer):/.test(key) && (kind === 'user' || kind === 'support')
     if (!may || now?.['by'] !== id || typeof now['at'] !== 'number') wrong.push(`control ${key}`)
   }
   return wrong
@@ -125,7 +128,18 @@ function judgeChangedMessage(was: Json, now: Json, { participant: { id } }: Send
   if (head['by'] !== id || !leased(head['run'])) wrong.push("another's message, or a closed one, changed")
   for (const key of new Set([...Object.keys(was), ...Object.keys(now)]))
     if (key !== 'parts' && !same(was[key], now[key])) wrong.push(`a message's ${key} changed`)
+  const decisions = new Set(decisionsIn(was))
+  if (decisionsIn(now).some((decision) => !decisions.has(decision))) wrong.push('a decision of the server was forged')
   return wrong
+}
+
+/** What stands at the parts of a message that only the server writes. */
+function decisionsIn({ parts }: Json): string[] {
+  return ((parts ?? []) as Json[]).flatMap((part) =>
+    ['due', 'claim', 'verdict', 'answer']
+      .filter((key) => part?.[key] !== undefined)
+      .map((key) => JSON.stringify([key, canonical(part[key])])),
+  )
 }
 
 function judgeChangedTask(was: Json, now: Json, leased: (run: unknown) => boolean): string[] {
