@@ -9,15 +9,16 @@ import { tokenFor } from '../support/tokens.ts'
 import { each, launch, until, Window } from './windows.ts'
 
 let browser: Browser | undefined
-let script = ''
+let scripts: readonly Rolldown.OutputChunk[] = []
 
 beforeAll(async () => {
-  ;[script, browser] = await Promise.all([bundle(), launch()])
+  ;[scripts, browser] = await Promise.all([bundle(), launch()])
 })
 
 afterAll(() => browser?.close())
 
-async function bundle(): Promise<string> {
+/** The page's scripts, the one that it begins with first. */
+async function bundle(): Promise<readonly Rolldown.OutputChunk[]> {
   const built = (await build({
     configFile: false,
     logLevel: 'error',
@@ -29,8 +30,8 @@ async function bundle(): Promise<string> {
       rolldownOptions: { input: fileURLToPath(new URL('use-chat/page.tsx', import.meta.url)) },
     },
   })) as Rolldown.RolldownOutput
-  const [page] = built.output.filter((file) => file.type === 'chunk')
-  return page?.code ?? expect.unreachable('Nothing was built.')
+  const chunks = built.output.filter((file) => file.type === 'chunk')
+  return chunks.sort((x, y) => Number(y.isEntry) - Number(x.isEntry))
 }
 
 interface Stage {
@@ -44,10 +45,12 @@ interface Stage {
 async function setStage(): Promise<Stage> {
   const { url, port } = await serveHere({
     routes: (app) => {
-      const html =
-        '<!doctype html><link rel="icon" href="data:,"><div id="root"></div><script type="module" src="/page.js"></script>'
+      const start = `<script type="module" src="/${scripts[0]?.fileName}"></script>`
+      const html = `<!doctype html><link rel="icon" href="data:,"><div id="root"></div>${start}`
       app.get('/chat/:session', (context) => context.html(html))
-      app.get('/page.js', (context) => context.body(script, 200, { 'content-type': 'text/javascript' }))
+      for (const { fileName, code } of scripts) {
+        app.get(`/${fileName}`, (context) => context.body(code, 200, { 'content-type': 'text/javascript' }))
+      }
       app.get('/token', async (context) => context.text(await tokenFor(context.req.query('as') ?? '')))
     },
   })
