@@ -4,7 +4,7 @@
  */
 import { SessionError } from '../shared/errors.ts'
 import { asRecord } from '../shared/layout.ts'
-import type { OpenSession } from './open.ts'
+import type { OpenSession } from './open-session.ts'
 
 export interface ToolAnswer {
   readonly output?: unknown

@@ -15,7 +15,7 @@ import { hasEnded } from '../shared/run.ts'
 import { activityOf, replyOf } from './ai-sdk-activity.ts'
 import { approve, respond } from './ai-sdk-answers.ts'
 import { createChatTransport, sendOptions } from './ai-sdk-transport.ts'
-import type { OpenSession } from './open.ts'
+import type { OpenSession } from './open-session.ts'
 import type { SendOptions } from './session.ts'
 
 /** What a chat tells of a session while a component uses it. */

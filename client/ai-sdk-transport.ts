@@ -17,7 +17,7 @@ import { hasEnded } from '../shared/run.ts'
 import { failureText, replyOf, waitsForPerson } from './ai-sdk-activity.ts'
 import { approve, respond } from './ai-sdk-answers.ts'
 import { ReplyChunks } from './ai-sdk-chunks.ts'
-import type { OpenSession } from './open.ts'
+import type { OpenSession } from './open-session.ts'
 import type { SendOptions } from './session.ts'
 
 export interface SessionTransport<M extends UIMessage = UIMessage> extends ChatTransport<M> {

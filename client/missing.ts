@@ -4,7 +4,7 @@
  */
 import * as Y from 'yjs'
 import { readLivePart, readMessageHead, readText, readWholePart } from '../shared/entries.ts'
-import { arrayAt, asRecord, cancelTarget, KEY, objectRoot, rootsOf } from '../shared/layout.ts'
+import { arrayAt, asRecord, cancelTarget, KEY, objectRoot, readAskKey, rootsOf } from '../shared/layout.ts'
 import type { Json, MessageHead, OtherPart } from '../shared/message.ts'
 
 export interface MissingMessage {
@@ -19,7 +19,7 @@ export interface Missing {
   /** In the order they were written. */
   readonly messages: readonly MissingMessage[]
   readonly fields: MissingFields
-  /** Cancel flags by their key. */
+  /** Cancel flags, and what else was asked of the server, by their key. */
   readonly cancels: Readonly<Record<string, Json>>
 }
 
@@ -58,7 +58,13 @@ export function missing({ from, to, by, counts }: MissingOptions): Missing {
   const cancels: Record<string, Json> = {}
   const { control } = rootsOf(from)
   for (const [key, item] of control._map) {
-    if (cancelTarget(key) === null || item.deleted || !lacks(item) || asRecord(control.get(key))?.['by'] !== by) continue
+    if (
+      (cancelTarget(key) ?? readAskKey(key)) === null ||
+      item.deleted ||
+      !lacks(item) ||
+      asRecord(control.get(key))?.['by'] !== by
+    )
+      continue
     if (rootsOf(to).control.get(key) === undefined) cancels[key] = control.get(key) as Json
   }
   return { messages, fields, cancels }

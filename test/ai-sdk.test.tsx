@@ -1,100 +1,24 @@
 // @vitest-environment happy-dom
 /** `useChat` of `@ai-sdk/react` over sessions: as it is rendered, in StrictMode, in two tabs, and when it is unmounted. */
-import { useChat, type UseChatHelpers } from '@ai-sdk/react'
-import {
-  getToolName,
-  isToolUIPart,
-  lastAssistantMessageIsCompleteWithApprovalResponses,
-  lastAssistantMessageIsCompleteWithToolCalls,
-  type UIMessage,
-} from 'ai'
-import { StrictMode, useEffect, type ReactNode } from 'react'
-import { createRoot } from 'react-dom/client'
-import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { createChatTransport, sessionChat, useSessionChat, type SessionTransport } from '../client/ai-sdk.ts'
+import { useChat } from '@ai-sdk/react'
+import { isToolUIPart } from 'ai'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { sessionChat, useSessionChat } from '../client/ai-sdk.ts'
 import { SessionProvider } from '../client/react.tsx'
-import type { OpenSession } from '../client/open.ts'
+import type { OpenSession } from '../client/open-session.ts'
 import { startAgent } from './support/agent.ts'
 import { ChaosProxy } from './support/chaos-proxy.ts'
 import { startHalting, startPaying } from './support/chat-agents.ts'
-import { openClient, openLive, texts } from './support/clients.ts'
+import { expectSoon, mount, statusOf, twoTabs, type Tab } from './support/chat-tab.tsx'
+import { openLive } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
 import { until } from './support/wait.ts'
 
 beforeEach(() => vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', false))
 
-/** A mounted component that uses a chat, and what it shows. */
-interface Tab {
-  /** What was rendered last. */
-  readonly chat: UseChatHelpers<UIMessage>
-  /** `role: text` of each message. */
-  readonly lines: readonly string[]
-  /** Each status that was rendered, without repetitions. */
-  readonly statuses: readonly string[]
-  /** Whether any render showed two messages of one id. */
-  readonly doubled: boolean
-  unmount(): void
-}
-
-/** Mounts, in StrictMode, a component that uses what `use` gives; resolves when its effects have run, ended and run again. */
-async function mount(use: () => UseChatHelpers<UIMessage>, around = (children: ReactNode): ReactNode => children): Promise<Tab> {
-  const statuses: string[] = []
-  let doubled = false
-  let mounts = 0
-  let last: UseChatHelpers<UIMessage> | undefined
-  function App(): ReactNode {
-    const chat = use()
-    useEffect(() => void mounts++, [])
-    last = chat
-    if (statuses.at(-1) !== chat.status) statuses.push(chat.status)
-    doubled ||= new Set(chat.messages.map(({ id }) => id)).size < chat.messages.length
-    return chat.messages.map(lineOf).join('\n')
-  }
-  const html = document.createElement('div')
-  const root = createRoot(html)
-  root.render(<StrictMode>{around(<App />)}</StrictMode>)
-  onTestFinished(() => root.unmount())
-  await until(() => mounts === 2)
-  return {
-    get chat() {
-      if (last === undefined) throw new Error('Nothing is rendered yet.')
-      return last
-    },
-    get lines() {
-      return (html.textContent ?? '').split('\n').filter((line) => line !== '')
-    },
-    get doubled() {
-      return doubled
-    },
-    statuses,
-    unmount: () => root.unmount(),
-  }
-}
-
-function lineOf({ role, parts }: UIMessage): string {
-  const words = parts.map((part) => {
-    if (part.type === 'text') return part.text
-    return isToolUIPart(part) ? `[${getToolName(part)} ${part.state}]` : ''
-  })
-  return `${role}: ${words.join('')}`
-}
-
 const mountSession = (session: OpenSession): Promise<Tab> => mount(() => useChat({ chat: sessionChat(session) }))
 
 const mountBoth = async (a: OpenSession, b: OpenSession): Promise<[Tab, Tab]> => [await mountSession(a), await mountSession(b)]
-
-const expectSoon = (tab: Tab, lines: readonly string[], status = 'ready'): Promise<unknown> =>
-  until(() => JSON.stringify(tab.lines) === JSON.stringify(lines) && tab.chat.status === status, {
-    what: () => `${status}: ${JSON.stringify(lines)}; it is ${tab.chat.status}: ${JSON.stringify(tab.lines)}`,
-  })
-
-const statusOf = (session: OpenSession): string | undefined => session.view.runs.at(-1)?.status
-
-async function twoTabs(): Promise<{ url: string; a: OpenSession; b: OpenSession }> {
-  const { url } = await serveHere()
-  const [a, b] = await Promise.all([openLive({ url, id: 's' }), openLive({ url, id: 's' })])
-  return { url, a, b }
-}
 
 describe('useChat with the chat of a session', () => {
   test('[G12] two tabs are live: what is written in one is answered in both, token by token, and nothing is there twice', async () => {
@@ -288,123 +212,5 @@ describe('useSessionChat', () => {
     const failed = tabA.chat.messages.at(-1)?.parts.filter(isToolUIPart).at(-1)?.toolCallId ?? ''
     await tabA.chat.addToolOutput({ tool: 'seat', toolCallId: failed, state: 'output-error', errorText: 'Full' })
     await until(() => tabB.lines.at(-1)?.endsWith('[seat output-error]Kyoto, Error: Full'))
-  })
-})
-
-describe('useChat with a transport', () => {
-  const mountTransport = (transport: SessionTransport, options: object = {}): Promise<Tab> =>
-    mount(() => useChat({ transport, messages: transport.messages, resume: true, ...options }))
-
-  test('[G12] the reply streams; unmounting lets go and cancels nothing; mounted again it goes on, with nothing twice', async () => {
-    const { url, a } = await twoTabs()
-    const gate = await startHalting(url)
-    const transport = createChatTransport(a)
-    const first = await mountTransport(transport)
-    void first.chat.sendMessage({ text: 'Go' })
-    await expectSoon(first, ['user: Go', 'assistant: half '], 'streaming')
-    first.unmount()
-    await a.stored()
-    expect(statusOf(a)).toBe('active')
-    const second = await mountTransport(createChatTransport(a))
-    await expectSoon(second, ['user: Go', 'assistant: half '], 'streaming')
-    gate.open()
-    await expectSoon(second, ['user: Go', 'assistant: half whole'])
-    expect(statusOf(a)).toBe('complete')
-    expect(second.doubled).toBe(false)
-    expect(texts(a)).toEqual(['Go', 'half whole'])
-  })
-
-  test('[G12] a page that is loaded in the middle finds the reply, also before it is connected', async () => {
-    const { url, a } = await twoTabs()
-    const gate = await startHalting(url)
-    a.send('Go')
-    await until(() => texts(a)[1] === 'half ')
-    const late = await openClient({ url, id: 's', as: 'bob' })
-    const tab = await mountTransport(createChatTransport(late))
-    await until(() => tab.lines.at(-1) === 'assistant: half ' && tab.chat.status === 'streaming')
-    gate.open()
-    await until(() => tab.lines.at(-1) === 'assistant: half whole' && tab.chat.status === 'ready')
-    expect(tab.doubled).toBe(false)
-    const after = await mountTransport(createChatTransport(late))
-    await expectSoon(after, ['user: Go', 'assistant: half whole'])
-    expect(after.statuses).toEqual(['ready'])
-  })
-
-  test('[G12] its stop is the control flag; the run of the other tab’s chat ends too', async () => {
-    const { url, a, b } = await twoTabs()
-    await startHalting(url)
-    const transport = createChatTransport(a)
-    const tab = await mountTransport(transport)
-    void tab.chat.sendMessage({ text: 'Go' })
-    await expectSoon(tab, ['user: Go', 'assistant: half '], 'streaming')
-    transport.stop()
-    await expectSoon(tab, ['user: Go', 'assistant: half '])
-    await until(() => statusOf(b) === 'cancelled')
-    expect(a.view.runs[0]?.cancel?.by).toBe('ada')
-  })
-
-  test('an error of the run is the chat’s; regenerate asks again, of the same agent', async () => {
-    const { url, a } = await twoTabs()
-    let n = 0
-    await startAgent({
-      url,
-      name: 'pilot',
-      run: (run) => {
-        if (++n === 1) throw new Error('No fuel')
-        run.write(`Answer ${n}`)
-      },
-    })
-    const tab = await mountTransport(createChatTransport(a))
-    void tab.chat.sendMessage({ text: 'Go' }, { body: { to: ['pilot'] } })
-    await until(() => tab.chat.status === 'error')
-    expect(tab.chat.error?.message).toBe('No fuel')
-    void tab.chat.regenerate({ body: { to: ['pilot'] } })
-    await expectSoon(tab, ['user: Go', 'assistant: Answer 2'])
-    void tab.chat.regenerate({ messageId: tab.chat.messages[1]?.id ?? '' })
-    await expectSoon(tab, ['user: Go', 'assistant: Answer 3'])
-    expect(texts(a)).toEqual(['Go', 'Go', 'Answer 2', 'Go', 'Answer 3'])
-    void tab.chat.sendMessage({ text: 'To nobody' }, { body: { to: [] } })
-    await expectSoon(tab, ['user: Go', 'assistant: Answer 3', 'user: To nobody'])
-  })
-
-  test('[G12] with sendAutomaticallyWhen a tool’s output reaches the agent, and nothing is sent for ever', async () => {
-    const { url, a } = await twoTabs()
-    await startAgent({ url, run: async (run) => run.write(`Seat ${String(await run.callClient('seat', {}))}`) })
-    const transport = createChatTransport(a)
-    const send = vi.spyOn(transport, 'sendMessages')
-    const calls: string[] = []
-    const tab = await mountTransport(transport, {
-      sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithToolCalls,
-      onToolCall: ({ toolCall }: { toolCall: { toolName: string } }) => void calls.push(toolCall.toolName),
-    })
-    void tab.chat.sendMessage({ text: 'Go' })
-    await expectSoon(tab, ['user: Go', 'assistant: [seat input-available]'])
-    expect(calls).toEqual(['seat'])
-    const id = tab.chat.messages[1]?.parts.find(isToolUIPart)?.toolCallId ?? ''
-    await tab.chat.addToolOutput({ tool: 'seat', toolCallId: id, output: '12A' })
-    await expectSoon(tab, ['user: Go', 'assistant: [seat output-available]Seat 12A'])
-    await until(() => statusOf(a) === 'complete')
-    // The answer, and once more in vain: the text is in the step of the call, so the SDK takes it for answered anew.
-    await until(() => send.mock.calls.length === 3 && tab.chat.status === 'ready')
-    void tab.chat.sendMessage({ text: 'Again' })
-    await until(() => tab.lines.at(-1) === 'assistant: [seat input-available]')
-    expect(send).toHaveBeenCalledTimes(4)
-    expect(calls).toEqual(['seat', 'seat'])
-    expect(texts(a)).toEqual(['Go', 'Seat 12A', 'Again', ''])
-  })
-
-  test('[G12] with sendAutomaticallyWhen an approval reaches the agent, and the same message goes on', async () => {
-    const { url, a } = await twoTabs()
-    await startPaying(url)
-    const tab = await mountTransport(createChatTransport(a), {
-      sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
-    })
-    void tab.chat.sendMessage({ text: 'Pay' })
-    await expectSoon(tab, ['user: Pay', 'assistant: [pay approval-requested]'])
-    const part = tab.chat.messages[1]?.parts.find(isToolUIPart)
-    await tab.chat.addToolApprovalResponse({ id: part?.approval?.id ?? '', approved: true })
-    await expectSoon(tab, ['user: Pay', 'assistant: [pay output-available]Paid.'])
-    await until(() => statusOf(a) === 'complete')
-    expect(tab.doubled).toBe(false)
   })
 })

@@ -37,7 +37,7 @@ function waiting(waits: Readonly<Record<string, unknown>>) {
   expect(bot.refused).toEqual([])
   const part = (doc: Y.Doc = world.doc): Record<string, unknown> => {
     const [, reply] = doc.getArray<Y.Map<unknown>>('messages').toArray()
-    return (arrayAt(reply!, KEY.parts)?.get(1) as Y.Map<unknown>).toJSON()
+    return (arrayAt(reply!, KEY.parts)!.get(1) as Y.Map<unknown>).toJSON()
   }
   /** As a server that loads what another one has stored. */
   const load = (): { doc: Y.Doc; clerk: Clerk } => {
