@@ -19,6 +19,10 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
       usePresence useRun useRuns useSession useStatus`,
     types: 'SessionProviderProps',
   },
+  'client/ai-sdk.ts': {
+    values: 'SessionChat createChatTransport sessionChat useSessionChat',
+    types: 'SessionChatOptions SessionTransport UseSessionChatOptions',
+  },
   'client/agent.ts': {
     values: 'SessionError createAgent textOf',
     types: `
