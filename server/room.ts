@@ -115,12 +115,12 @@ export class Room {
     if (this.#take(update, member) === 'accepted' && this.#held.size > 0) this.retry()
   }
 
-  /** Tries again what waits: something has come that it may have waited for. */
+  /** Tries again what waits for something that has come. */
   retry(): void {
     for (let moved = true; moved;) {
       moved = false
       for (const [member, held] of this.#held) {
-        for (const update of held.take()) {
+        for (const update of held.takeDue()) {
           const end = this.#take(update, member)
           if (end === 'accepted') moved = true
           else if (end === 'refused') break

@@ -1444,19 +1444,16 @@ const MORE: readonly Attack[] = [
   ],
 ]
 
-/** A list of structs that do not merge, and as many that claim to follow its first one. */
+/** Entries of one key by many clients, each of which says that it has seen none of the others'. */
 function scanBomb(): Uint8Array {
   const count = 2_000
-  const root = ROOT.objects
-  const descriptor = json({ name: 'a', kind: 'map', writers: [] })
   const section = (n: number, client: number): { client: number; clock: number; structs: RawStruct[] } => ({
     client,
     clock: 0,
     structs: Array.from({ length: n }, (_, at): RawStruct =>
-      at === 0 ? { ...descriptor, root } : { ...descriptor, o: [client, at - 1] },
+      at === 0 ? { ...json(at), root: 'object:cart', key: 'x' } : { ...json(at), o: [client, at - 1] },
     ),
   })
-  // Sixteen clients, each behind the first descriptor, over and over.
   return rawUpdate(Array.from({ length: 16 }, (_, n) => section(count, 900 + n)))
 }
 

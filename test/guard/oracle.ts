@@ -42,12 +42,17 @@ function fork(doc: Y.Doc): Y.Doc {
   return copy
 }
 
-/** Everything that a reader sees, in a form that is the same for all replicas. */
+/**
+ * Everything that a reader sees, in a form that is the same for all replicas. An object without fields is left out: who has
+ * only looked at it has its root, and others have not.
+ */
 export function contentOf(doc: Y.Doc): string {
   const content: Json = {}
   for (const root of ['messages', 'tasks', 'objects']) content[root] = doc.getArray(root).toJSON()
   for (const root of ['control', 'ledger']) content[root] = doc.getMap(root).toJSON()
-  for (const name of [...doc.share.keys()].sort()) if (name.startsWith('object:')) content[name] = doc.getMap(name).toJSON()
+  for (const name of doc.share.keys()) {
+    if (name.startsWith('object:') && doc.getMap(name).size > 0) content[name] = doc.getMap(name).toJSON()
+  }
   return JSON.stringify(canonical(content))
 }
 
