@@ -218,7 +218,8 @@ export class Clerk implements Watcher {
   #decideHolder(from: Participant): void {
     const { control, ledger } = this.#roots
     const request = readHandover(control.get(KEY.handover))
-    if (request === undefined) return
+    // One that has lost against another's is not asked for: what stands there must not be done with the rights of its sender.
+    if (request === undefined || request.by !== from.id) return
     const now = readHolder(ledger.get(KEY.holder) ?? HELD_BY_AGENTS)
     const holder = decideHolder(now, { ...request, by: from.id }, from.kind)
     if (holder === null) return

@@ -184,7 +184,8 @@ export class Check {
     const bindings = this.#bindings
     const owner = bindings.get(client)
     if (owner === participant.id) return
-    if (owner !== undefined || known > 0) refuse('foreign-client')
+    // The server has not written under the id of this copy of the document yet, or it would have an owner.
+    if (owner !== undefined || known > 0 || client === this.#doc.clientID) refuse('foreign-client')
     this.#claims.push(client)
     if (this.#claims.length > MAX_NEW_CLIENTS) refuse('too-many-clients')
     if (bindings.count(participant.id) + this.#claims.length > MAX_CLIENTS_PER_PARTICIPANT) refuse('too-many-clients')

@@ -147,7 +147,7 @@ const value = (write: (encoder: encoding.Encoder) => void): Content => ({
 /** An update by its bytes. */
 const bytes = (...numbers: number[]): Uint8Array => Uint8Array.from(numbers)
 
-type Attack = readonly [title: string, from: Sender, make: (stage: Stage) => Uint8Array, code: RefusalCode]
+export type Attack = readonly [title: string, from: Sender, make: (stage: Stage) => Uint8Array, code: RefusalCode]
 
 /** Under another's name (X1). */
 const FORGERIES: readonly Attack[] = [
