@@ -59,6 +59,11 @@ export interface DispatcherOptions {
 export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #workers = new Map<WorkerLink, Worker>()
+  /**
+   * All jobs that have not ended, by run. A run's id is made of what authors choose, and a lease is renewed by whoever names it:
+   * only the session and the agent whose job it is are heard about it.
+   */
+  readonly #jobs = new Map<string, NewJob>()
   /** Jobs that wait for a worker, oldest first. */
   readonly #open = new Map<string, NewJob>()
   readonly #assigning = new Set<string>()
@@ -77,7 +82,10 @@ export class Dispatcher {
   async start(): Promise<void> {
     const { store, leaseMs } = this.#options
     await store.extendAll(leaseMs)
-    for (const job of await store.jobs()) if (job.state === 'open') this.#open.set(job.run, job)
+    for (const job of await store.jobs()) {
+      this.#jobs.set(job.run, job)
+      if (job.state === 'open') this.#open.set(job.run, job)
+    }
     this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_MS)
   }
 
@@ -85,6 +93,19 @@ export class Dispatcher {
     if (this.#sweeper !== null) clearInterval(this.#sweeper)
     this.#sweeper = null
     this.#workers.clear()
+  }
+
+  /** Takes note of a job that is about to be stored; false when there is one of that name already. */
+  expect(job: NewJob): boolean {
+    if (this.#jobs.has(job.run)) return false
+    this.#jobs.set(job.run, job)
+    return true
+  }
+
+  /** Whether the job of a run is another session's. */
+  isOfAnother(session: string, run: string): boolean {
+    const job = this.#jobs.get(run)
+    return job !== undefined && job.session !== session
   }
 
   /** A job is in the store. */
@@ -95,6 +116,7 @@ export class Dispatcher {
 
   /** The run of a job has ended. */
   ended(run: string): void {
+    this.#jobs.delete(run)
     this.#open.delete(run)
     for (const worker of this.#workers.values()) {
       worker.runs.delete(run)
@@ -113,7 +135,7 @@ export class Dispatcher {
     const agent = link.participant.id
     const terms = { ...(onLapse === undefined ? {} : { onLapse }), ...(maxAttempts === undefined ? {} : { maxAttempts }) }
     // The worker's former connection may not have been found dead yet; nothing must be given to it.
-    for (const [old, worker] of this.#workers) if (worker.id === id) this.#workers.delete(old)
+    for (const [old, worker] of this.#workers) if (worker.id === id && worker.agent === agent) this.#workers.delete(old)
     const worker: Worker = { id, agent, link, slots, terms, runs: new Set(), isSilent: false }
     this.#workers.set(link, worker)
     await this.renew(link, leases)
@@ -151,7 +173,9 @@ export class Dispatcher {
     for (const { run, generation } of leases) {
       try {
         await this.#makeUp()
-        if (await store.renew(run, generation, leaseMs)) worker?.runs.add(run)
+        const job = this.#jobs.get(run)
+        const isOwn = job === undefined || job.agent === link.participant.id
+        if (isOwn && (await store.renew(run, generation, leaseMs))) worker?.runs.add(run)
         else link.tell({ t: 'lost', run, generation })
       } catch (error) {
         // Not an answer: the worker keeps its lease until the store says otherwise.
@@ -239,7 +263,7 @@ export class Dispatcher {
 
   #tell({ run, session, input, generation }: Job, worker: Worker): void {
     // It may have come back over another connection since.
-    const now = [...this.#workers.values()].find(({ id }) => id === worker.id) ?? worker
+    const now = [...this.#workers.values()].find(({ id, agent }) => id === worker.id && agent === worker.agent) ?? worker
     now.link.tell({ t: 'assign', run, session, input, generation, leaseMs: this.#options.leaseMs })
   }
 

@@ -65,7 +65,8 @@ export class Holding {
   decide(from: Participant): boolean {
     const { roots, now } = this.#options
     const request = readHandover(roots.control.get(KEY.handover))
-    if (request === undefined) return false
+    // One that has lost against another's is not asked for: what stands there must not be done with the rights of its sender.
+    if (request === undefined || request.by !== from.id) return false
     const holder = decideHolder(this.holder, { ...request, by: from.id, at: now() }, from.kind)
     if (holder === null) return false
     this.#set(holder)

@@ -11,7 +11,7 @@ import type { Participant } from '../shared/participant.ts'
 import { encodeMessage, readClientMessage, type ClientMessage, type ServerMessage } from '../shared/wire.ts'
 import type { WorkerLink } from './dispatch.ts'
 import { ackFrame, FRAME, presenceFrame, statelessFrame, SYNC, syncFrame } from './frames.ts'
-import { applyPresence, presenceClients } from './presence.ts'
+import { applyPresence, readPresence, type PresenceState } from './presence.ts'
 import { isEmptyUpdate, type Member, type RefusalDetail, type Room } from './room.ts'
 import type { ConnectionMeter } from './traffic.ts'
 
@@ -288,29 +288,30 @@ export class Link implements Member, WorkerLink {
   /** A client id is bound first, and that stored, before anybody else sees it and could use it. */
   #show(update: Uint8Array): void {
     const room = this.#room
-    const claimed = presenceClients(update).filter((client) => room?.claim(client, this.participant) === true)
+    const states = readPresence(update, (clientId) => this.#mayShow(clientId))
+    const claimed = states.filter(({ clientId }) => room?.claim(clientId, this.participant) === true)
     // What comes meanwhile waits behind it: of presence, only the newest counts, and older ones that come later are dropped.
-    if (claimed.length === 0 && this.#unshown === 0) return this.#apply(update)
+    if (claimed.length === 0 && this.#unshown === 0) return this.#apply(states)
     this.#unshown += 1
     this.#after(() => {
       this.#unshown -= 1
-      this.#apply(update)
+      this.#apply(states)
     })
   }
 
-  #apply(update: Uint8Array): void {
+  /** Whether it may speak for a client id: one of its participant, or one that has no owner and nobody else shows. */
+  #mayShow(clientId: number): boolean {
+    const owner = this.#room?.ownerOf(clientId)
+    if (owner !== undefined) return owner === this.participant.id
+    return this.#document.getClients(this.#connection).has(clientId) || !this.#document.awareness.getStates().has(clientId)
+  }
+
+  #apply(states: readonly PresenceState[]): void {
     if (this.#closed) return
-    const shown = this.#document.getClients(this.#connection)
-    const states = this.#document.awareness.getStates()
-    const owner = (clientId: number): boolean => {
-      const bound = this.#room?.ownerOf(clientId)
-      return bound === undefined ? shown.has(clientId) || !states.has(clientId) : bound === this.participant.id
-    }
     try {
-      applyPresence(this.#document.awareness, update, this.participant, owner, {
-        source: 'connection',
-        connection: this.#connection,
-      })
+      // Asked again: somebody else may have come to have an id meanwhile.
+      const own = states.filter(({ clientId }) => this.#mayShow(clientId))
+      applyPresence(this.#document.awareness, own, this.participant, { source: 'connection', connection: this.#connection })
     } catch (error) {
       this.#options.report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
       this.refuse('malformed')

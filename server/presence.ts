@@ -14,50 +14,47 @@ const MAX_STATE_BYTES = 4_096
 /** States in one message: one per open replica of a tab or device; more is a forgery. */
 const MAX_STATES = 4
 
-/** The client ids that a presence update speaks for. Throws on malformed bytes. */
-export function presenceClients(update: Uint8Array): number[] {
-  const decoder = decoding.createDecoder(update)
-  const clients: number[] = []
-  for (let left = Math.min(decoding.readVarUint(decoder), MAX_STATES); left > 0; left--) {
-    clients.push(decoding.readVarUint(decoder))
-    decoding.readVarUint(decoder)
-    decoding.readVarString(decoder)
-  }
-  return clients
+/** What a client id shows. */
+export interface PresenceState {
+  readonly clientId: number
+  readonly clock: number
+  /** Null: it shows nothing any more. */
+  readonly state: object | null
 }
 
 /**
- * Applies a presence update under the name of its sender. States of client ids that another connection has shown are left
- * out. Throws on malformed bytes.
+ * Reads the states of a presence update that its sender may speak for; the others are left out. Throws on malformed bytes.
  *
- * @param owner says whether the sender may speak for a client id.
+ * @param mayShow says whether the sender may speak for a client id.
  */
-export function applyPresence(
-  awareness: Awareness,
-  update: Uint8Array,
-  participant: Participant,
-  owner: (clientId: number) => boolean,
-  origin: unknown,
-): void {
+export function readPresence(update: Uint8Array, mayShow: (clientId: number) => boolean): PresenceState[] {
   const decoder = decoding.createDecoder(update)
-  const count = decoding.readVarUint(decoder)
-  const accepted: { clientId: number; clock: number; state: string }[] = []
-  for (let i = 0; i < count && accepted.length < MAX_STATES; i++) {
+  const states: PresenceState[] = []
+  for (let left = decoding.readVarUint(decoder); left > 0 && states.length < MAX_STATES; left--) {
     const clientId = decoding.readVarUint(decoder)
     const clock = decoding.readVarUint(decoder)
     const json = decoding.readVarString(decoder)
-    if (!owner(clientId) || json.length > MAX_STATE_BYTES) continue
+    if (!mayShow(clientId) || json.length > MAX_STATE_BYTES) continue
     const state: unknown = JSON.parse(json)
-    if (typeof state !== 'object') continue
-    accepted.push({ clientId, clock, state: state === null ? 'null' : JSON.stringify({ ...state, participant }) })
+    if (typeof state === 'object') states.push({ clientId, clock, state })
   }
-  if (accepted.length === 0) return
+  return states
+}
+
+/** Shows states under the name of their sender. */
+export function applyPresence(
+  awareness: Awareness,
+  states: readonly PresenceState[],
+  participant: Participant,
+  origin: unknown,
+): void {
+  if (states.length === 0) return
   const encoder = encoding.createEncoder()
-  encoding.writeVarUint(encoder, accepted.length)
-  for (const { clientId, clock, state } of accepted) {
+  encoding.writeVarUint(encoder, states.length)
+  for (const { clientId, clock, state } of states) {
     encoding.writeVarUint(encoder, clientId)
     encoding.writeVarUint(encoder, clock)
-    encoding.writeVarString(encoder, state)
+    encoding.writeVarString(encoder, JSON.stringify(state === null ? null : { ...state, participant }))
   }
   applyAwarenessUpdate(awareness, encoding.toUint8Array(encoder), origin)
 }

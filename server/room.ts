@@ -115,12 +115,12 @@ export class Room {
     if (this.#take(update, member) === 'accepted' && this.#held.size > 0) this.retry()
   }
 
-  /** Tries again what waits: something has come that it may have waited for. */
+  /** Tries again what waits for something that has come. */
   retry(): void {
     for (let moved = true; moved;) {
       moved = false
       for (const [member, held] of this.#held) {
-        for (const update of held.take()) {
+        for (const update of held.takeDue()) {
           const end = this.#take(update, member)
           if (end === 'accepted') moved = true
           else if (end === 'refused') break
@@ -147,11 +147,14 @@ export class Room {
     return this.#bindings.get(client)
   }
 
-  /** Binds a client id that its participant shows before it has written anything. False when that has no effect. */
-  claim(client: number, { id, kind }: Participant): boolean {
-    // A viewer never writes, and an id that has written without being bound is nobody's.
-    if (kind === 'viewer' || this.#bindings.get(client) !== undefined || Y.getState(this.document.store, client) > 0) return false
-    if (this.#bindings.count(id) >= MAX_CLIENTS_PER_PARTICIPANT) return false
+  /**
+   * Binds a client id that its participant shows before it has written anything; a viewer's as well, so that nobody takes its
+   * place. False when that has no effect.
+   */
+  claim(client: number, { id }: Participant): boolean {
+    // An id that has written without being bound is nobody's, and the one of this copy of the document the server's.
+    if (this.#bindings.get(client) !== undefined || Y.getState(this.document.store, client) > 0) return false
+    if (client === this.document.clientID || this.#bindings.count(id) >= MAX_CLIENTS_PER_PARTICIPANT) return false
     this.#bind(client, id)
     this.#unstored += 1
     this.#log.after(() => {

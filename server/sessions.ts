@@ -248,7 +248,7 @@ export class Sessions {
       participantOf: (origin) => (origin instanceof Link ? origin.participant : null),
       now: this.#options.now,
       addJob: (job) => this.#addJob(job),
-      endJob: (run) => this.#endJob(run),
+      endJob: (run) => this.#endJob(name, run),
       holdJob: (run, held) => this.#holdJob(run, held),
       intentMs: this.#options.intentMs,
       mayCancel: this.#options.mayCancel,
@@ -350,11 +350,14 @@ export class Sessions {
   // ---- jobs ---------------------------------------------------------------------------------------------------------
 
   #addJob(job: NewJob): void {
+    // Somebody has chosen the id of an input of another session: that one's job stays as it is, and this run has none.
+    if (!this.#dispatcher.expect(job)) return
     this.#log.addJob(job)
     this.#log.after(() => this.#dispatcher.added(job))
   }
 
-  #endJob(run: string): void {
+  #endJob(session: string, run: string): void {
+    if (this.#dispatcher.isOfAnother(session, run)) return
     this.#log.endJob(run)
     this.#log.after(() => this.#dispatcher.ended(run))
   }

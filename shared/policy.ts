@@ -40,12 +40,15 @@ const isRecord = (value: unknown): boolean => asRecord(value) !== undefined
 const isName = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= MAX_NAME_CHARS
 const isTextOrAbsent = (value: unknown): boolean => value === undefined || isText(value)
 
+/** Epoch milliseconds that a date can hold: many readers throw on others. */
+const isTime = (value: unknown): boolean => typeof value === 'number' && Math.abs(value) <= 8.64e15
+
 /** A message says who wrote it, and in which role: users as `user`, those who answer as `assistant`. Agents name the run. */
 function isHead(value: unknown, sender: Participant): boolean {
   const head = asRecord(value)
   if (head === undefined || head['by'] !== sender.id || head['kind'] !== sender.kind) return false
   if (head['role'] !== (sender.kind === 'user' ? 'user' : 'assistant')) return false
-  if (!isName(head['id']) || typeof head['at'] !== 'number' || !isTextOrAbsent(head['parent'])) return false
+  if (!isName(head['id']) || !isTime(head['at']) || !isTextOrAbsent(head['parent'])) return false
   if (sender.kind === 'agent' ? !isText(head['run']) : head['run'] !== undefined) return false
   const to = head['to']
   return to === undefined || (Array.isArray(to) && to.every(isText))
@@ -59,13 +62,19 @@ const isSpawn = (value: unknown): boolean => {
 
 const isPart = (value: unknown): boolean => isText(asRecord(value)?.['type'])
 
-const isOwnCancel = (value: unknown, sender: Participant): boolean => readCancel(value)?.by === sender.id
+const isOwnCancel = (value: unknown, sender: Participant): boolean => {
+  const cancel = readCancel(value)
+  return cancel?.by === sender.id && isTime(cancel.at)
+}
 /** What is asked is asked in one's own name; what it says is judged by the server. */
 const isOwnAsk = (value: unknown, sender: Participant): boolean => {
   const ask = asRecord(value)
-  return ask !== undefined && ask['by'] === sender.id && typeof ask['at'] === 'number'
+  return ask !== undefined && ask['by'] === sender.id && isTime(ask['at'])
 }
-const isOwnHandover = (value: unknown, sender: Participant): boolean => readHandover(value)?.by === sender.id
+const isOwnHandover = (value: unknown, sender: Participant): boolean => {
+  const handover = readHandover(value)
+  return handover?.by === sender.id && isTime(handover.at)
+}
 
 /** Kinds that a descriptor may name. */
 const WRITERS: readonly unknown[] = ['user', 'agent', 'support']

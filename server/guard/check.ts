@@ -16,11 +16,12 @@ import type { Containers } from './containers.ts'
 import { CONTENT, type Decoded, type Section } from './decode.ts'
 import { DeleteIndex, judgeDeletes, judgeOutcome } from './deletes.ts'
 import { MAX_CLIENTS_PER_PARTICIPANT, MAX_NEW_CLIENTS } from './limits.ts'
+import type { Lookup } from './lookup.ts'
 import { childOf, type Place } from './place.ts'
 import { refuse } from './refusal.ts'
 import { Rights, type Sender } from './rights.ts'
 import { Sequence, Steps } from './sequence.ts'
-import { Container, KIND, Struct, type LiveItem, type LiveType } from './struct.ts'
+import { Container, indexAt, KIND, Struct, type LiveItem, type LiveType } from './struct.ts'
 
 /** What is to be placed of one client. */
 interface Pending {
@@ -44,18 +45,39 @@ export interface Outcome {
   readonly after: readonly { readonly client: number; readonly end: number }[]
 }
 
+/** What an update is judged by. */
+export interface Grounds {
+  readonly doc: Y.Doc
+  readonly containers: Containers
+  readonly bindings: ReadonlyBindings
+  readonly lookup: Lookup
+}
+
 const NOTHING: readonly Struct[] = []
+/** From so many clients on they are looked up by a map. */
+const MANY_CLIENTS = 8
+
+/** Drops what is there from the end of a list; whether nothing is left. */
+function haveAll<T>(wanted: T[], isThere: (each: T) => boolean): boolean {
+  while (wanted.length > 0 && isThere(wanted.at(-1) as T)) wanted.pop()
+  return wanted.length === 0
+}
 
 export class Check {
   readonly #doc: Y.Doc
   readonly #containers: Containers
   readonly #bindings: ReadonlyBindings
+  readonly #lookup: Lookup
   readonly #sections: readonly Section[]
   readonly #sender: Sender
   readonly #rights: Rights
   readonly #steps = new Steps()
   readonly #deletes: DeleteIndex
-  #pending: Pending[] = []
+  readonly #pending: Pending[] = []
+  /** The same by client, where there are many. */
+  #byClient: Map<number, Pending> | null = null
+  /** Clients that cannot go on before a struct is placed, by that struct. */
+  readonly #waiting = new Map<Struct, Pending[]>()
   #repeats = false
   readonly #claims: number[] = []
   /** Containers that the update makes. */
@@ -65,12 +87,13 @@ export class Check {
   readonly #lists = new Map<Container, Sequence>()
   readonly #chains = new Map<Container, Map<string, Sequence>>()
 
-  constructor(doc: Y.Doc, containers: Containers, bindings: ReadonlyBindings, sender: Sender, update: Decoded) {
+  constructor({ doc, containers, bindings, lookup }: Grounds, sender: Sender, update: Decoded) {
     this.#doc = doc
     this.#containers = containers
     this.#sender = sender
-    this.#rights = new Rights(doc, bindings, sender)
+    this.#rights = new Rights(lookup, bindings, sender)
     this.#bindings = bindings
+    this.#lookup = lookup
     this.#sections = update.sections
     this.#deletes = new DeleteIndex(update.deletes)
   }
@@ -78,6 +101,7 @@ export class Check {
   run(): Outcome {
     for (const section of this.#sections) this.#take(section)
     if (this.#pending.length > 0 && this.#sender.participant.kind === 'viewer') refuse('read-only')
+    if (this.#pending.length > MANY_CLIENTS) this.#byClient = new Map(this.#pending.map((each) => [each.client, each]))
     this.#placeAll()
     const deletes = this.#deletes.ranges.length > 0 && this.#judgeDeletes()
     this.#judgeOutcomes()
@@ -86,6 +110,49 @@ export class Check {
     const changes = this.#pending.length > 0 || deletes
     const after = this.#pending.map(({ client, structs }) => ({ client, end: (structs.at(-1) as Struct).end }))
     return { changes, repeats: this.#repeats, claims: this.#claims, after }
+  }
+
+  /**
+   * For an update that was refused as `missing`: a function that says whether all it lacks has come. Looking into that again
+   * and again must not cost what a check costs, so what is lacking is found once, and looked at from one end.
+   */
+  lacks(): () => boolean {
+    const units = [...this.#lackingUnits()]
+    const names = this.#rights.undescribed()
+    const { store } = this.#doc
+    return () =>
+      haveAll(units, ([client, clock]) => clock < Y.getState(store, client)) &&
+      haveAll(names, (name) => this.#lookup.descriptor(name) !== undefined)
+  }
+
+  /** The last clock of each client that the server has to have before this update can be placed. */
+  #lackingUnits(): Map<number, number> {
+    const { store } = this.#doc
+    const lacking = new Map<number, number>()
+    /** What the server has of a client once this update is placed. */
+    const ends = new Map<number, number>()
+    const need = (client: number, clock: number): void => {
+      if (client < 0 || clock < (ends.get(client) ?? 0) || clock < Y.getState(store, client)) return
+      if (clock > (lacking.get(client) ?? -1)) lacking.set(client, clock)
+    }
+    for (const { client, structs } of this.#sections) {
+      let next = Y.getState(store, client)
+      for (const struct of structs) {
+        if (struct.content === CONTENT.skip || struct.end <= next) continue
+        if (struct.clock > next) need(client, struct.clock - 1)
+        next = struct.end
+      }
+      ends.set(client, next)
+    }
+    for (const { structs } of this.#sections) {
+      for (const struct of structs) {
+        need(struct.originClient, struct.originClock)
+        need(struct.rightClient, struct.rightClock)
+        need(struct.parentClient, struct.parentClock)
+      }
+    }
+    for (const { client, clock, length } of this.#deletes.ranges) need(client, clock + length - 1)
+    return lacking
   }
 
   // ---- what is new, and whose it is ---------------------------------------------------------------------------------
@@ -117,7 +184,8 @@ export class Check {
     const bindings = this.#bindings
     const owner = bindings.get(client)
     if (owner === participant.id) return
-    if (owner !== undefined || known > 0) refuse('foreign-client')
+    // The server has not written under the id of this copy of the document yet, or it would have an owner.
+    if (owner !== undefined || known > 0 || client === this.#doc.clientID) refuse('foreign-client')
     this.#claims.push(client)
     if (this.#claims.length > MAX_NEW_CLIENTS) refuse('too-many-clients')
     if (bindings.count(participant.id) + this.#claims.length > MAX_CLIENTS_PER_PARTICIPANT) refuse('too-many-clients')
@@ -127,48 +195,56 @@ export class Check {
 
   /** Places everything in an order in which each struct comes after what it names. */
   #placeAll(): void {
-    let waiting: readonly Pending[] = this.#pending
-    for (let moved = true; moved && waiting.length > 0;) {
-      moved = false
-      for (const pending of waiting) if (this.#placeReady(pending)) moved = true
-      waiting = waiting.filter(({ placed, structs }) => placed < structs.length)
-    }
-    // Structs that wait for each other, or for what their own client writes later.
-    if (waiting.length > 0) refuse('bad-reference', 'cycle')
+    const ready = this.#pending.toReversed()
+    for (let pending = ready.pop(); pending !== undefined; pending = ready.pop()) this.#placeReady(pending, ready)
+    // Structs that wait for each other.
+    if (this.#waiting.size > 0) refuse('bad-reference', 'cycle')
   }
 
-  /** Places a client's structs up to one that has to wait for another client's. Gives whether there were any. */
-  #placeReady(pending: Pending): boolean {
-    const { structs, placed } = pending
+  /** Places a client's structs up to one that has to wait for another client's; who has waited for them is ready then. */
+  #placeReady(pending: Pending, ready: Pending[]): void {
+    const { structs } = pending
     while (pending.placed < structs.length) {
       const struct = structs[pending.placed] as Struct
-      if (!this.#isReady(struct)) break
+      const first = this.#unplacedOf(struct)
+      if (first !== null) {
+        const others = this.#waiting.get(first)
+        if (others === undefined) this.#waiting.set(first, [pending])
+        else others.push(pending)
+        return
+      }
       this.#placeOne(struct)
       pending.placed += 1
+      const woken = this.#waiting.size === 0 ? undefined : this.#waiting.get(struct)
+      if (woken === undefined) continue
+      this.#waiting.delete(struct)
+      ready.push(...woken)
     }
-    return pending.placed > placed
   }
 
-  #isReady(struct: Struct): boolean {
+  /** The struct that has to be placed before this one; null when there is none. */
+  #unplacedOf(struct: Struct): Struct | null {
     return (
-      this.#has(struct, struct.originClient, struct.originClock) &&
-      this.#has(struct, struct.rightClient, struct.rightClock) &&
-      this.#has(struct, struct.parentClient, struct.parentClock)
+      this.#unplaced(struct, struct.originClient, struct.originClock) ??
+      this.#unplaced(struct, struct.rightClient, struct.rightClock) ??
+      this.#unplaced(struct, struct.parentClient, struct.parentClock)
     )
   }
 
-  /** Whether a unit is placed; false when it comes later in the update. */
-  #has(struct: Struct, client: number, clock: number): boolean {
-    if (client < 0) return true
-    if (client === struct.client) return clock < struct.clock
+  /** The struct that holds a unit, if it comes later in the update. */
+  #unplaced(struct: Struct, client: number, clock: number): Struct | null {
+    if (client < 0) return null
+    if (client === struct.client) return clock < struct.clock ? null : refuse('bad-reference', 'cycle')
     const pending = this.#pendingOf(client)
-    if (pending === undefined) return clock < Y.getState(this.#doc.store, client) || refuse('missing', 'reference')
-    if (clock >= (pending.structs.at(-1) as Struct).end) refuse('missing', 'reference')
-    const next = pending.structs[pending.placed]
-    return next === undefined || clock < next.clock
+    if (pending === undefined) return clock < Y.getState(this.#doc.store, client) ? null : refuse('missing', 'reference')
+    const { structs, placed } = pending
+    if (clock >= (structs.at(-1) as Struct).end) refuse('missing', 'reference')
+    const next = structs[placed]
+    return next === undefined || clock < next.clock ? null : (structs[indexAt(structs, clock)] as Struct)
   }
 
   #pendingOf(client: number): Pending | undefined {
+    if (this.#byClient !== null) return this.#byClient.get(client)
     for (const pending of this.#pending) if (pending.client === client) return pending
     return undefined
   }
@@ -176,7 +252,7 @@ export class Check {
   /** The live item, or struct of this update, that holds a unit. */
   #unit(client: number, clock: number): LiveItem | Struct {
     const pending = this.#pendingOf(client)
-    if (pending !== undefined && clock >= pending.known) return structAt(pending.structs, clock)
+    if (pending !== undefined && clock >= pending.known) return pending.structs[indexAt(pending.structs, clock)] as Struct
     const structs = this.#doc.store.clients.get(client) as (Y.Item | Y.GC)[]
     const item = structs[Y.findIndexSS(structs, clock)]
     // Something that went away with what it was in: nobody who knows it writes there.
@@ -287,6 +363,7 @@ export class Check {
   #judgeDeletes(): boolean {
     return judgeDeletes(this.#doc, this.#deletes, {
       rights: this.#rights,
+      steps: this.#steps,
       fresh: (client) => this.#pendingOf(client)?.structs ?? NOTHING,
       containerOf: (type) => this.#containers.of(type),
       chain: (container, key) => this.#chains.get(container)?.get(key) ?? null,
@@ -310,15 +387,4 @@ export class Check {
       for (const [key, chain] of chains) judgeOutcome(container, key, chain, this.#deletes, this.#rights)
     }
   }
-}
-
-function structAt(structs: readonly Struct[], clock: number): Struct {
-  let low = 0
-  let high = structs.length - 1
-  while (low < high) {
-    const middle = (low + high + 1) >> 1
-    if ((structs[middle] as Struct).clock <= clock) low = middle
-    else high = middle - 1
-  }
-  return structs[low] as Struct
 }

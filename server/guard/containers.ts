@@ -5,7 +5,6 @@
  * for a live type is kept. What an update makes has containers of its own, which are dropped with the check.
  */
 import * as Y from 'yjs'
-import { KEY } from '../../shared/layout.ts'
 import type { PlaceType } from '../../shared/policy.ts'
 import { childOf, type Place } from './place.ts'
 import { Container, KIND, type LiveItem, type LiveType } from './struct.ts'
@@ -32,32 +31,40 @@ export class Containers {
   /** A root by its name; it need not be in the document yet. */
   root(name: string): Container {
     const live = this.#doc.share.get(name) as LiveType | undefined
-    return live === undefined ? this.#rootOf(name, null) : this.of(live)
+    return live === undefined ? this.#newRoot(name, null) : (this.#known.get(live) ?? this.#learnRoot(name, live))
   }
 
   /** The container of a live type. */
   of(type: LiveType): Container {
     const known = this.#known.get(type)
     if (known !== undefined) return known
-    const item = type._item
-    const container = item === null ? this.#rootOf(this.#nameOf(type), type) : this.#nested(type, item)
-    this.#known.set(type, container)
-    return container
+    return type._item === null ? this.#unnamed(type) : this.#nested(type, type._item)
   }
 
   #nested(type: LiveType, item: LiveItem): Container {
     const parent = this.of(item.parent as LiveType)
-    return new Container(childOf(parent.place, item.parentSub), kindOf(type), parent, { live: type })
+    const container = new Container(childOf(parent.place, item.parentSub), kindOf(type), parent, { live: type })
+    this.#known.set(type, container)
+    return container
   }
 
-  #rootOf(name: string, live: LiveType | null): Container {
+  /** A root does not know its name. Who looks for one learns them all: otherwise many roots would each be looked for. */
+  #unnamed(type: LiveType): Container {
+    for (const [name, root] of this.#doc.share) {
+      if (!this.#known.has(root as LiveType)) this.#learnRoot(name, root as LiveType)
+    }
+    return this.#known.get(type) ?? this.#learnRoot('', type)
+  }
+
+  #learnRoot(name: string, live: LiveType): Container {
+    const container = this.#newRoot(name, live)
+    this.#known.set(live, container)
+    return container
+  }
+
+  #newRoot(name: string, live: LiveType | null): Container {
     const place = childOf(this.#top, name)
     return new Container(place, place === null ? KIND.map : KINDS[place.is], null, { live, root: name })
-  }
-
-  #nameOf(type: LiveType): string {
-    for (const [name, root] of this.#doc.share) if ((root as unknown) === type) return name
-    return ''
   }
 }
 
@@ -71,11 +78,4 @@ export function valueAt(type: LiveType, key: string): unknown {
   const item = type._map.get(key)
   if (item === undefined || item.deleted || !(item.content instanceof Y.ContentAny)) return undefined
   return item.content.arr[item.length - 1]
-}
-
-/** Whether a live item is a run's map with this id. */
-export function isRunItem(item: LiveItem, id: unknown): boolean {
-  if (item.deleted || !(item.content instanceof Y.ContentType)) return false
-  const head = valueAt(item.content.type as LiveType, KEY.head) as { id?: unknown } | undefined
-  return head?.id === id && id !== undefined
 }

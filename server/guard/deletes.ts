@@ -12,8 +12,8 @@ import { CONTENT, type Range } from './decode.ts'
 import { childOf } from './place.ts'
 import { refuse } from './refusal.ts'
 import type { Rights } from './rights.ts'
-import type { Sequence } from './sequence.ts'
-import { KIND, Struct, type Container, type LiveItem, type LiveType } from './struct.ts'
+import type { Sequence, Steps } from './sequence.ts'
+import { indexAt, KIND, Struct, type Container, type LiveItem, type LiveType } from './struct.ts'
 
 /** The delete set of an update, to look up units in. */
 export class DeleteIndex {
@@ -45,6 +45,7 @@ export class DeleteIndex {
 /** What the judgement needs to know of the check under way. */
 export interface CheckedStructs {
   readonly rights: Rights
+  readonly steps: Steps
   /** Structs of a client that the update brings, in the order of their clocks. */
   readonly fresh: (client: number) => readonly Struct[]
   readonly containerOf: (type: LiveType) => Container
@@ -62,9 +63,11 @@ export function judgeDeletes(doc: Y.Doc, index: DeleteIndex, checked: CheckedStr
     if (end > (fresh.at(-1)?.end ?? known)) refuse('missing', 'deleted')
     if (clock < known && judgeLive(doc, client, clock, end, index, checked)) any = true
     if (end <= known) continue
-    for (const struct of fresh) {
+    for (let at = indexAt(fresh, Math.max(clock, known)); at < fresh.length; at++) {
+      const struct = fresh[at] as Struct
       if (struct.clock >= end) break
-      if (struct.end > clock) judgeFresh(struct, index, checked)
+      if (clock > struct.clock || end < struct.end) checked.steps.spend(costOfSplit(struct.length, fresh.length))
+      judgeFresh(struct, index, checked)
     }
   }
   return any
@@ -78,6 +81,7 @@ function judgeLive(doc: Y.Doc, client: number, clock: number, end: number, index
     if (item.id.clock >= end) break
     if (item.deleted) continue
     any = true
+    if (clock > item.id.clock || end < item.id.clock + item.length) checked.steps.spend(costOfSplit(item.length, structs.length))
     const container = checked.containerOf(item.parent as LiveType)
     if (!isCovered(container, index)) judge(container, item.parentSub, checked)
   }
@@ -88,6 +92,11 @@ function judgeFresh(struct: Struct, index: DeleteIndex, checked: CheckedStructs)
   const { place } = struct
   if (place === null || struct.content === CONTENT.deleted || isCovered(place, index)) return
   judge(place, struct.key, checked)
+}
+
+/** Steps of cutting a struct in two, as Yjs does at the ends of a range: it copies one half, and moves all that comes behind. */
+function costOfSplit(length: number, structs: number): number {
+  return 1 + ((length + structs) >> 5)
 }
 
 /** Whether a container goes away with something around it, or has gone. */

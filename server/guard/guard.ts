@@ -14,6 +14,7 @@ import type { ReadonlyBindings } from './bindings.ts'
 import { Check } from './check.ts'
 import { Containers } from './containers.ts'
 import { decode } from './decode.ts'
+import { Lookup } from './lookup.ts'
 import { compile, type Place } from './place.ts'
 import { Refused, type RefusalCode } from './refusal.ts'
 import type { Sender } from './rights.ts'
@@ -38,6 +39,8 @@ export interface Denied {
   readonly path: string
   /** What went wrong inside, for `internal`. */
   readonly error?: unknown
+  /** Of an update that may wait: whether what it lacks has come. It costs little, so it may be asked after each update. */
+  readonly isDue?: () => boolean
 }
 
 export type Verdict = Accepted | Denied
@@ -53,24 +56,36 @@ export class Guard {
   readonly #doc: Y.Doc
   readonly #bindings: ReadonlyBindings
   readonly #containers: Containers
+  readonly #lookup: Lookup
 
   /** @param top the compiled policy; another one in tests. */
   constructor(doc: Y.Doc, bindings: ReadonlyBindings, top: Place = TOP) {
     this.#doc = doc
     this.#bindings = bindings
     this.#containers = new Containers(doc, top)
+    this.#lookup = new Lookup(doc)
   }
 
   /** Judges an update. */
   check(update: Uint8Array, sender: Sender): Verdict {
+    let check: Check | null = null
     try {
       const decoded = decode(update)
-      const check = new Check(this.#doc, this.#containers, this.#bindings, sender, decoded)
+      check = new Check(
+        { doc: this.#doc, containers: this.#containers, bindings: this.#bindings, lookup: this.#lookup },
+        sender,
+        decoded,
+      )
       const { changes, repeats, claims, after } = check.run()
       if (!changes) return { ok: true, update: null, claims: [], after: [] }
       return { ok: true, update: repeats ? this.#withoutKnown(update, decoded.sections) : update, claims, after }
     } catch (error) {
-      if (error instanceof Refused) return { ok: false, code: error.code, path: error.path }
+      if (error instanceof Refused) {
+        const { code, path } = error
+        if (code === 'unannounced') return { ok: false, code, path, isDue: () => sender.worker !== null }
+        if (code === 'missing' && check !== null) return { ok: false, code, path, isDue: check.lacks() }
+        return { ok: false, code, path }
+      }
       return { ok: false, code: 'internal', path: '', error }
     }
   }

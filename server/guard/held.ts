@@ -4,7 +4,9 @@
  * the document, and are not acknowledged: inside it Yjs would keep, store and send them for ever if the rest never came.
  *
  * 1. At most MAX_HELD updates and MAX_HELD_BYTES bytes wait, but one may be of any size that a frame may have.
- * 2. After HELD_MS the connection is refused, for the reason for which the first of them waits.
+ * 2. What waits is checked again when all that it lacked has come, and not before: a check is dear, and whoever has one large
+ *    update wait could otherwise make every update of others cost as much.
+ * 3. After HELD_MS the connection is refused, for the reason for which the first of them waits.
  */
 import type { Denied } from './guard.ts'
 
@@ -37,15 +39,20 @@ export class HeldUpdates {
     return true
   }
 
-  /** Takes out all that waits, in the order in which it came. What still has to wait is to be added again. */
-  take(): Uint8Array[] {
-    const updates = this.#updates.map(({ update }) => update)
-    this.#updates = []
-    this.#bytes = 0
-    return updates
+  /** Takes out what has got all that it waited for, in the order in which it came. */
+  takeDue(): Uint8Array[] {
+    const due: Uint8Array[] = []
+    const rest = this.#updates.filter(({ update, denied }) => {
+      if (denied.isDue?.() === false) return true
+      due.push(update)
+      this.#bytes -= update.byteLength
+      return false
+    })
+    if (due.length > 0) this.#updates = rest
+    return due
   }
 
-  /** To be called after `take`: when nothing waits any more, the time begins anew for what comes later. */
+  /** To be called after `takeDue`: when nothing waits any more, the time begins anew for what comes later. */
   rest(): void {
     if (!this.isEmpty) return
     clearTimeout(this.#timer)
@@ -53,7 +60,8 @@ export class HeldUpdates {
   }
 
   destroy(): void {
-    this.take()
+    this.#updates = []
+    this.#bytes = 0
     this.rest()
   }
 

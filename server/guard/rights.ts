@@ -6,16 +6,17 @@
  *    generation that this worker writes under; a message must be the sender's besides. A worker that has not said which one it is yet is told apart: it may come to be allowed.
  * 3. `writers`: noted here and judged when all of the update is known, since the descriptor may come with it.
  */
-import type * as Y from 'yjs'
 import { asRecord, KEY, ROOT } from '../../shared/layout.ts'
 import type { Participant } from '../../shared/participant.ts'
 import { readDescriptor, type Descriptor } from '../../shared/policy.ts'
 import { hasEnded, type RunStatus } from '../../shared/run.ts'
 import type { ReadonlyBindings } from './bindings.ts'
-import { isRunItem, valueAt } from './containers.ts'
+import { valueAt } from './containers.ts'
+import { MAX_DESCRIPTORS } from './limits.ts'
+import type { Lookup } from './lookup.ts'
 import type { Words } from './place.ts'
 import { refuse } from './refusal.ts'
-import type { Container, LiveItem, LiveType } from './struct.ts'
+import type { Container, LiveType } from './struct.ts'
 
 /** Who sends an update. */
 export interface Sender {
@@ -32,18 +33,20 @@ export interface Sender {
 const OBJECT_PREFIX = 'object:'
 
 export class Rights {
-  readonly #doc: Y.Doc
+  readonly #lookup: Lookup
   readonly #bindings: ReadonlyBindings
   readonly #sender: Sender
   /** The message or run for which the lease was found to hold. */
   #leased: Container | null = null
   /** Roots of shared objects that the update writes to. */
   readonly #objects = new Set<string>()
-  /** Descriptors that come with the update. */
-  readonly #descriptors: Descriptor[] = []
+  /** Descriptors that come with the update, by name. */
+  readonly #descriptors = new Map<string, Descriptor>()
+  /** How many come with it. */
+  #described = 0
 
-  constructor(doc: Y.Doc, bindings: ReadonlyBindings, sender: Sender) {
-    this.#doc = doc
+  constructor(lookup: Lookup, bindings: ReadonlyBindings, sender: Sender) {
+    this.#lookup = lookup
     this.#bindings = bindings
     this.#sender = sender
   }
@@ -66,19 +69,26 @@ export class Rights {
   describe(value: unknown, path: string): void {
     const descriptor = readDescriptor(value)
     if (descriptor === undefined) return
+    this.#described += 1
+    if (this.#lookup.descriptors + this.#described > MAX_DESCRIPTORS) refuse('too-big', path)
     const known = this.#descriptorOf(descriptor.name)
-    if (known !== undefined && !isSame(known, descriptor)) refuse('forbidden', path)
-    this.#descriptors.push(descriptor)
+    if (known === undefined) this.#descriptors.set(descriptor.name, descriptor)
+    else if (!isSame(known, descriptor)) refuse('forbidden', path)
   }
 
   /** Judges the writes to shared objects, now that all descriptors are known. */
   settle(): void {
     for (const root of this.#objects) {
-      const known = this.#descriptorOf(root.slice(OBJECT_PREFIX.length))
+      const known = this.#descriptorOf(nameOf(root))
       // Its descriptor may still be on its way, through another tab.
       if (known === undefined) refuse('missing', ROOT.objects)
       if (!known.writers.includes(this.#sender.participant.kind)) refuse('forbidden', root)
     }
+  }
+
+  /** Names of the shared objects it writes to of which nobody has said what they are. */
+  undescribed(): string[] {
+    return [...this.#objects].map(nameOf).filter((name) => this.#descriptorOf(name) === undefined)
   }
 
   #holdsLease(container: Container, path: string): boolean {
@@ -106,26 +116,16 @@ export class Rights {
   #runOf(message: Container): LiveType | null {
     const head = message.live === null ? message.head : valueAt(message.live, KEY.head)
     const id = asRecord(head)?.['run']
-    for (let item = this.#first(ROOT.tasks); item !== null; item = item.right) {
-      if (isRunItem(item, id)) return (item.content as Y.ContentType).type as LiveType
-    }
-    return null
+    return typeof id === 'string' ? (this.#lookup.run(id) ?? null) : null
   }
 
   #descriptorOf(name: string): Descriptor | undefined {
-    for (let item = this.#first(ROOT.objects); item !== null; item = item.right) {
-      if (item.deleted) continue
-      for (const value of item.content.getContent() as unknown[]) {
-        const descriptor = asRecord(value)?.['name'] === name ? readDescriptor(value) : undefined
-        if (descriptor !== undefined) return descriptor
-      }
-    }
-    return this.#descriptors.find((descriptor) => descriptor.name === name)
+    return this.#lookup.descriptor(name) ?? this.#descriptors.get(name)
   }
+}
 
-  #first(root: string): LiveItem | null {
-    return (this.#doc.share.get(root) as LiveType | undefined)?._start ?? null
-  }
+function nameOf(root: string): string {
+  return root.slice(OBJECT_PREFIX.length)
 }
 
 function isSame(a: Descriptor, b: Descriptor): boolean {

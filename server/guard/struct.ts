@@ -63,6 +63,18 @@ export class Struct {
   }
 }
 
+/** Index of the struct that holds a clock, among structs of one client without gaps. */
+export function indexAt(structs: readonly Struct[], clock: number): number {
+  let low = 0
+  let high = structs.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if ((structs[middle] as Struct).clock <= clock) low = middle
+    else high = middle - 1
+  }
+  return low
+}
+
 /** A list, map or text: a root, a type of the document, or one that the update makes. */
 export class Container {
   readonly place: Place | null

@@ -147,7 +147,7 @@ const value = (write: (encoder: encoding.Encoder) => void): Content => ({
 /** An update by its bytes. */
 const bytes = (...numbers: number[]): Uint8Array => Uint8Array.from(numbers)
 
-type Attack = readonly [title: string, from: Sender, make: (stage: Stage) => Uint8Array, code: RefusalCode]
+export type Attack = readonly [title: string, from: Sender, make: (stage: Stage) => Uint8Array, code: RefusalCode]
 
 /** Under another's name (X1). */
 const FORGERIES: readonly Attack[] = [
@@ -1599,19 +1599,16 @@ const CALLS: readonly Attack[] = [
   ['an answer by a viewer', vic, (s) => edit(s, (_d, { control }) => control.set('answer:x', flag('vic'))), 'read-only'],
 ]
 
-/** A list of structs that do not merge, and as many that claim to follow its first one. */
+/** Entries of one key by many clients, each of which says that it has seen none of the others'. */
 function scanBomb(): Uint8Array {
   const count = 2_000
-  const root = ROOT.objects
-  const descriptor = json({ name: 'a', kind: 'map', writers: [] })
   const section = (n: number, client: number): { client: number; clock: number; structs: RawStruct[] } => ({
     client,
     clock: 0,
     structs: Array.from({ length: n }, (_, at): RawStruct =>
-      at === 0 ? { ...descriptor, root } : { ...descriptor, o: [client, at - 1] },
+      at === 0 ? { ...json(at), root: 'object:cart', key: 'x' } : { ...json(at), o: [client, at - 1] },
     ),
   })
-  // Sixteen clients, each behind the first descriptor, over and over.
   return rawUpdate(Array.from({ length: 16 }, (_, n) => section(count, 900 + n)))
 }
 

@@ -42,7 +42,10 @@ function fork(doc: Y.Doc): Y.Doc {
   return copy
 }
 
-/** Everything that a reader sees, in a form that is the same for all replicas. */
+/**
+ * Everything that a reader sees, in a form that is the same for all replicas. An object without fields is left out: who has
+ * only looked at it has its root, and others have not.
+ */
 export function contentOf(doc: Y.Doc): string {
   const content: Json = {}
   for (const root of ['messages', 'tasks', 'objects']) content[root] = doc.getArray(root).toJSON()

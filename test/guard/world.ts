@@ -20,9 +20,19 @@ export const INTENT_MS = 1_000_000
 
 const SERVER_CLIENT = 0x5e5e_5e5e
 
+/** Bindings that can be read back, as a store keeps them. */
+class KeptBindings extends Bindings {
+  readonly all: Map<number, string> = new Map()
+
+  override bind(client: number, participant: string): void {
+    super.bind(client, participant)
+    if (!this.all.has(client)) this.all.set(client, participant)
+  }
+}
+
 export class World {
   readonly doc: Y.Doc = new Y.Doc()
-  readonly bindings: Bindings = new Bindings()
+  readonly bindings: KeptBindings = new KeptBindings()
   readonly guard: Pick<Guard, 'check' | 'confirm'>
   readonly clerk: Clerk
   /** Told of each accepted update before it is applied. */
