@@ -24,7 +24,9 @@ const CLIENT: readonly ClientMessage[] = [
   { t: 'mark', n: 0 },
   { t: 'mark', n: 12 },
   { t: 'worker', worker: 'w', slots: 3, leases: [{ run: 'i.a', generation: 2 }] },
+  { t: 'worker', worker: 'w', slots: 3, leases: [], onLapse: 'retry', maxAttempts: 2 },
   { t: 'renew', leases: [] },
+  { t: 'release', leases: [{ run: 'i.a', generation: 2 }] },
 ]
 
 const SERVER: readonly ServerMessage[] = [
@@ -60,6 +62,8 @@ describe('messages', () => {
       expect(readServerMessage(payload), payload).toBeNull()
     }
     expect(readClientMessage('{"t":"mark","n":1,"extra":{"a":1}}')).toEqual({ t: 'mark', n: 1 })
+    const odd = '{"t":"worker","worker":"w","slots":1,"leases":[],"onLapse":"again","maxAttempts":-1}'
+    expect(readClientMessage(odd)).toEqual({ t: 'worker', worker: 'w', slots: 1, leases: [] })
   })
 
   test('bytes changed at random never throw, and what is read still has its form', () => {
@@ -107,7 +111,7 @@ describe('the protocol is pinned: a change of it needs a new version number, and
       reasons: Object.keys(CLOSE_REASONS),
     }
     const hash = createHash('sha256').update(JSON.stringify(names)).digest('base64url').slice(0, 16)
-    expect(hash, 'it has changed: raise the version, and say in a comment there what is new').toBe('hnb61BZX93wQe319')
+    expect(hash, 'it has changed: raise the version, and say in a comment there what is new').toBe('u9m7-AhZKU5z3Fr5')
   })
 
   /** A session of layout version 1 as it was stored: a message, a reply with every kind of part, a run with steps, a hand-over. */
