@@ -17,6 +17,7 @@ import type { RevokeTarget } from './grants.ts'
 import { Sessions } from './sessions.ts'
 import { joinWrites } from './socket.ts'
 import type { Store } from './store.ts'
+import { Waker, type WakeTargets } from './wake.ts'
 
 /** Path of the WebSocket endpoint. */
 const SYNC_PATH = '/sync'
@@ -39,6 +40,11 @@ export interface ServeOptions {
    * each accepted message of a user; must be quick and must not throw.
    */
   readonly route?: Route
+  /**
+   * Agents that are not always running, by name: each is sent a signed webhook with a token when a run waits for it and no
+   * worker has room, again and again until one comes. See `WakeTarget`.
+   */
+  readonly wake?: WakeTargets
   /** How long a worker holds a run without a sign of life. Default 10,000 ms, at least 1,000. */
   readonly leaseMs?: number
   /**
@@ -74,7 +80,7 @@ export interface RunningServer {
 
 /** Starts a server. Rejects when the port is taken or the store cannot be read. */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS } = options
+  const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS, wake } = options
   if (leaseMs < 1_000) throw new SessionError('bad-argument', `leaseMs must be at least 1000; it is ${leaseMs}.`)
   const report = guardReport(options.onError ?? reportToStderr)
   const sessions = new Sessions({
@@ -83,6 +89,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     route: guardRoute(options.route ?? routeByName, report),
     report,
     leaseMs,
+    wake: wake && ((hasWorkerFor) => new Waker({ targets: wake, access: options.access, store, hasWorkerFor, report })),
     limits: { ...LIMITS, ...options.limits },
     now: Date.now,
   })

@@ -92,9 +92,10 @@ test('[G3] the run of a process that is killed is shown interrupted within its l
   const killedAt = performance.now()
   cancelled!.cancel({ message: inputs[1]! })
   await until(() => [left!, cancelled!].every((session) => hasEnded(session.view.runs[0]!.status)), {
-    timeoutMs: leaseMs + 2_000,
+    timeoutMs: 30_000,
   })
-  expect(performance.now() - killedAt).toBeLessThan(leaseMs + 2_000)
+  // Much less than a lease has by default.
+  expect(performance.now() - killedAt).toBeLessThan(10_000)
   expect(runOf(left!, inputs[0]!)).toMatchObject({ status: 'interrupted', steps: [{ title: 'Looking', status: 'interrupted' }] })
   expect(runOf(cancelled!, inputs[1]!)).toMatchObject({ status: 'cancelled', steps: [{ title: 'Looking', status: 'cancelled' }] })
   // What was written stays, and whoever comes next has a clear field.
