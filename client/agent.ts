@@ -3,21 +3,18 @@
  */
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { CLOSE_REASONS, SessionError, type CloseReason, type Report } from '../shared/errors.ts'
+import { type CloseReason, type Report } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { KEY, recordAt, rootsOf } from '../shared/layout.ts'
-import { AGENT_NAME } from '../shared/limits.ts'
-import { isOnLapse, type OnLapse } from '../shared/run.ts'
 import { controlDocument, type LeaseRef, type ServerMessage } from '../shared/wire.ts'
+import { checkOptions, type AgentOptions } from './agent-options.ts'
 import { AgentRun } from './agent-run.ts'
-import { Blobs } from './blobs.ts'
+import { AgentSessions, refusal, type ConnectionEvents, type Joined } from './agent-sessions.ts'
 import { Connection, type ConnectionState } from './connection.ts'
-import { participantOf } from './identity.ts'
-import { Presence } from './presence.ts'
-import { Session } from './session.ts'
+import type { Session } from './session.ts'
 import { Socket } from './socket.ts'
-import { StoredWrites } from './stored.ts'
 
+export type { AgentOptions } from './agent-options.ts'
 export type { ApprovalRequest, ModelStream, StreamOptions } from './run-calls.ts'
 export type { AgentRun } from './agent-run.ts'
 export type { StepHandle } from './run-steps.ts'
@@ -25,33 +22,6 @@ export type { Session } from './session.ts'
 export type { SpawnedRun, SpawnEnd } from './spawn.ts'
 export { SessionError } from '../shared/errors.ts'
 export { textOf, type Message } from '../shared/message.ts'
-
-export interface AgentOptions {
-  /** The server's address, for example `ws://127.0.0.1:8787/sync`. */
-  readonly url: string
-  /** A token of kind `agent` whose subject is `name`, or a function that fetches one. */
-  readonly token: string | (() => string | Promise<string>)
-  /** The agent's name. Several processes with one name share its work: each input goes to one of them. */
-  readonly name: string
-  /**
-   * Does one run. The run is complete when it returns, an error when it throws. Must end soon after `run.signal` fires.
-   */
-  readonly run: (run: AgentRun) => Promise<void> | void
-  /** Runs at a time in this process. Default 100. */
-  readonly slots?: number
-  /**
-   * What becomes of a run whose worker dies, is cut off for longer than its lease, or is closed. `interrupt`: it ends as
-   * interrupted. `retry`: any worker of this agent gets it and goes on after the last durable step (see `run.step`). `restart`:
-   * the same, from the beginning. Default `interrupt`.
-   */
-  readonly onLapse?: OnLapse
-  /** Workers that may begin one run until it is interrupted after all; those that were closed do not end it. Default 3. */
-  readonly maxAttempts?: number
-  /** Longest time that streamed text waits for more before it is sent. Default 24 ms, 0 to 1,000. */
-  readonly flushEveryMs?: number
-  /** Where background failures go, and what the handler throws. Default: `console.error`. */
-  readonly onError?: Report
-}
 
 export interface Agent {
   readonly name: string
@@ -66,34 +36,10 @@ export interface Agent {
 
 /** Starts a worker. It reconnects by itself, and keeps its runs while it does. */
 export function createAgent(options: AgentOptions): Agent {
-  if (typeof options.run !== 'function') throw new SessionError('bad-argument', 'createAgent needs a function `run`.')
-  if (!AGENT_NAME.test(options.name)) {
-    throw new SessionError(
-      'bad-argument',
-      `An agent's name is 1 to 64 of A-Z a-z 0-9 _ -; it is ${JSON.stringify(options.name)}.`,
-    )
-  }
-  const { slots = 1, flushEveryMs = 0 } = options
-  if (!Number.isSafeInteger(slots) || slots < 1)
-    throw new SessionError('bad-argument', `slots must be 1 or more; it is ${slots}.`)
-  const { onLapse = 'interrupt', maxAttempts = 1 } = options
-  if (!isOnLapse(onLapse)) {
-    throw new SessionError(
-      'bad-argument',
-      `onLapse must be interrupt, retry or restart; it is ${JSON.stringify(options.onLapse)}.`,
-    )
-  }
-  if (!Number.isSafeInteger(maxAttempts) || maxAttempts < 1) {
-    throw new SessionError('bad-argument', `maxAttempts must be 1 or more; it is ${maxAttempts}.`)
-  }
-  if (!(flushEveryMs >= 0 && flushEveryMs <= 1_000)) {
-    throw new SessionError('bad-argument', `flushEveryMs must be 0 to 1,000; it is ${flushEveryMs}.`)
-  }
+  checkOptions(options)
   return new Worker(options)
 }
 
-/** How long a session stays open after its last run here: the next input often comes soon. */
-const LINGER_MS = 30_000
 /** How long a run may take to appear in its session after it was assigned. */
 const APPEAR_MS = 15_000
 /** Well below a lease: after an outage of the server a worker must be back while it still holds its runs. */
@@ -103,19 +49,6 @@ const RENEWALS = 3
 
 /** Number of the mark behind a release; a probe of the socket has 0. */
 const RELEASED = 1
-
-interface Joined {
-  readonly session: Session
-  readonly doc: Y.Doc
-  readonly blobs: Blobs
-  readonly live: Promise<void>
-  readonly stored: () => Promise<void>
-  readonly close: () => void
-  /** It was refused, or there was no token for it: the next run opens it anew. */
-  failed: boolean
-  users: number
-  linger: ReturnType<typeof setTimeout> | undefined
-}
 
 interface Held {
   readonly generation: number
@@ -136,7 +69,7 @@ class Worker implements Agent {
   readonly #control: Connection
   readonly #controlDoc = new Y.Doc()
   readonly #controlAwareness = new Awareness(this.#controlDoc)
-  readonly #sessions = new Map<string, Joined>()
+  readonly #sessions: AgentSessions
   readonly #held = new Map<string, Held>()
   readonly #listeners = new Set<() => void>()
   #state: ConnectionState = 'offline'
@@ -149,6 +82,13 @@ class Worker implements Agent {
     this.#options = options
     this.#report = options.onError ?? ((error, { stage }) => console.error(`polylogue agent ${options.name}:`, stage, error))
     this.#socket = new Socket(options.url, LONGEST_RETRY_MS)
+    this.#sessions = new AgentSessions({
+      url: options.url,
+      connect: (...of) => this.#connect(...of),
+      token: () => this.#token(),
+      report: this.#report,
+      onRefused: (session) => this.#abandon(session),
+    })
     this.#control = this.#connect(controlDocument(options.name), this.#controlDoc, this.#controlAwareness, {
       onState: (state, reason) => this.#setState(state, reason),
       onMessage: (message) => this.#receive(message),
@@ -180,13 +120,12 @@ class Worker implements Agent {
       if (goesOn) held.run?.release()
       else held.run?.interrupt()
     }
-    const stored = Promise.allSettled([...this.#sessions.values()].map((joined) => joined.stored()))
-    const released = stored.then(() => this.#release(left))
+    const released = this.#sessions.stored().then(() => this.#release(left))
     let timer: ReturnType<typeof setTimeout> | undefined
     await Promise.race([released, new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs)))])
     clearTimeout(timer)
     clearInterval(this.#heartbeat)
-    for (const joined of this.#sessions.values()) joined.close()
+    this.#sessions.close()
     this.#control.close()
     this.#socket.destroy()
     this.#controlDoc.destroy()
@@ -272,13 +211,13 @@ class Worker implements Agent {
     this.#tell()
     try {
       if (generation > 1 && !(await this.#takeOver(id, before, held))) return
-      const joined = this.#join(sessionId)
+      const joined = this.#sessions.join(sessionId)
       held.joined = joined
       try {
         await this.#do(joined, id, held)
         await joined.stored()
       } finally {
-        this.#leave(sessionId, joined)
+        this.#sessions.leave(joined)
       }
     } catch (error) {
       if (!this.#closed) this.#report(error, { stage: 'run', run: id })
@@ -301,7 +240,9 @@ class Worker implements Agent {
     }
     if (this.#closed || this.#held.get(id) !== held) return false
     held.writesAs = held.generation
-    return !held.lost && this.#control.send({ t: 'renew', leases: [{ run: id, generation: held.generation }] })
+    // A connection that does not stand says so when it does.
+    if (this.#state === 'live') this.#control.send({ t: 'renew', leases: [{ run: id, generation: held.generation }] })
+    return !held.lost
   }
 
   async #do(joined: Joined, id: string, held: Held): Promise<void> {
@@ -362,103 +303,11 @@ class Worker implements Agent {
     })
   }
 
-  // ---- sessions -----------------------------------------------------------------------------------------------------
-
-  #join(id: string): Joined {
-    const known = this.#sessions.get(id)
-    if (known !== undefined) {
-      known.users += 1
-      clearTimeout(known.linger)
-      return known
-    }
-    const joined = this.#open(id)
-    this.#sessions.set(id, joined)
-    return joined
-  }
-
-  #leave(id: string, joined: Joined): void {
-    joined.users -= 1
-    if (joined.users > 0 || this.#closed) return
-    if (joined.failed) {
-      if (this.#sessions.get(id) === joined) this.#sessions.delete(id)
-      joined.close()
-      return
-    }
-    joined.linger = setTimeout(() => {
-      if (this.#sessions.get(id) === joined) this.#sessions.delete(id)
-      joined.close()
-    }, LINGER_MS)
-    ;(joined.linger as { unref?: () => void }).unref?.()
-  }
-
-  /** One client id per session for as long as it stays open. */
-  #open(id: string): Joined {
-    const doc = new Y.Doc()
-    const awareness = new Awareness(doc)
-    const session = new Session({ id, doc, presence: new Presence(awareness, this.#report), report: this.#report, now: Date.now })
-    let origin: unknown = null
-    const writes = new StoredWrites({
-      doc,
-      isForeign: (from) => from === origin,
-      onStored: (onServer) => session.setStatus({ onServer }),
-      // Nobody looks at it while a text streams: the run's end waits for a mark of its own.
-      markEveryMs: 1_000,
-    })
-    session.setStatus({ onServer: true })
-    const live = Promise.withResolvers<void>()
-    const refused = Promise.withResolvers<never>()
-    refused.promise.catch(() => {})
-    const connection = this.#connect(id, doc, awareness, {
-      onState: (state, reason) => {
-        session.setStatus({ connection: state, reason })
-        if (state === 'refused') {
-          refused.reject(refusal(id, reason))
-          // Not within the connection's own event, but before the session is opened anew over the same socket.
-          queueMicrotask(() => connection.close())
-          this.#abandon(id, session)
-        } else if (state === 'live') {
-          writes.live()
-          live.resolve()
-        }
-      },
-      onMessage: (message) => {
-        if (message.t === 'marked') writes.marked(message.n)
-      },
-    })
-    origin = connection.origin
-    writes.attach(connection)
-    const identified = this.#token().then((token) => {
-      if (!session.closed) session.identify(participantOf(token))
-    })
-    const ready = Promise.race([refused.promise, Promise.all([live.promise, identified]).then(() => {})])
-    const close = (): void => {
-      session.destroy()
-      writes.destroy()
-      connection.close()
-      doc.destroy()
-    }
-    const stored = (): Promise<void> => Promise.race([refused.promise, writes.whenStored()])
-    const blobs = new Blobs({ url: this.#options.url, session: id, token: () => this.#token() })
-    const joined: Joined = { session, doc, blobs, live: ready, stored, close, failed: false, users: 1, linger: undefined }
-    // Whoever waits for it reports it.
-    ready.catch(() => (joined.failed = true))
-    return joined
-  }
-
   /**
    * The server has refused what was written here (a lease that went to somebody else meanwhile): nothing of this replica can
    * reach it any more. Runs here are lost, and the next one gets a fresh replica.
    */
-  #abandon(id: string, session: Session): void {
-    const joined = this.#sessions.get(id)
-    if (joined?.session === session) {
-      this.#sessions.delete(id)
-      joined.failed = true
-      if (joined.users === 0) {
-        clearTimeout(joined.linger)
-        queueMicrotask(() => joined.close())
-      }
-    }
+  #abandon(session: Session): void {
     const lost: LeaseRef[] = []
     for (const [run, held] of this.#held) {
       if (held.run?.session !== session) continue
@@ -470,12 +319,7 @@ class Worker implements Agent {
     if (lost.length > 0) this.#control.send({ t: 'release', leases: lost })
   }
 
-  #connect(
-    name: string,
-    doc: Y.Doc,
-    awareness: Awareness,
-    on: Pick<ConstructorParameters<typeof Connection>[0], 'onState' | 'onMessage'>,
-  ): Connection {
+  #connect(name: string, doc: Y.Doc, awareness: Awareness, on: ConnectionEvents): Connection {
     return new Connection({ socket: this.#socket, name, doc, awareness, token: () => this.#token(), report: this.#report, ...on })
   }
 
@@ -491,8 +335,4 @@ function leasedAs(doc: Y.Doc, id: string): unknown {
     if (run instanceof Y.Map && recordAt(run, KEY.head)?.['id'] === id) return recordAt(run, KEY.lease)?.['generation']
   }
   return undefined
-}
-
-function refusal(what: string, reason: CloseReason | null): SessionError {
-  return new SessionError('forbidden', `The server refuses ${what}: ${CLOSE_REASONS[reason ?? 'unavailable'].says}.`)
 }

@@ -14,10 +14,10 @@ import type { StepStatus } from '../shared/run.ts'
 
 /** A step of a run while it is worked on. */
 export interface StepHandle {
-  done(detail?: string): void
-  fail(detail?: string): void
+  done(this: void, detail?: string): void
+  fail(this: void, detail?: string): void
   /** @param fraction 0 to 1. Write it on a change that people care for, not per tick: each is stored. */
-  progress(fraction: number, detail?: string): void
+  progress(this: void, fraction: number, detail?: string): void
 }
 
 /** What steps need of their run. */

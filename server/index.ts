@@ -7,6 +7,7 @@ export { LIMITS, type Limits, type Rate } from '../shared/limits.ts'
 export { mintToken, type AccessOptions, type TokenClaims } from './access.ts'
 export type { ApprovalAnswer, MayApprove } from './calls.ts'
 export type { CancelRequest, MayCancel } from './cancels.ts'
+export type { WakeTarget, WakeTargets } from './wake.ts'
 export type { Route, RoutedInput } from './clerk.ts'
 export {
   DamagedSession,

@@ -30,7 +30,7 @@ const NO_LEASES: ReadonlyMap<string, number> = new Map()
 const AUTH_TOKEN = 0
 
 /** A worker behind a socket, as it says on its agent's control document. */
-export interface SocketWorker {
+interface SocketWorker {
   readonly id: string
   /** Generations under which it writes its runs. */
   readonly leases: Map<string, number>

@@ -13,7 +13,7 @@ import { RUN_TABLE, STEP_AT_END, type RunStatus } from '../shared/run.ts'
 import { readLapseTerms } from '../shared/wire.ts'
 
 /** Workers that may begin a run, where its agent does not say. */
-export const MAX_ATTEMPTS = 3
+const MAX_ATTEMPTS = 3
 
 /** How often a run was begun, this time included. */
 function attemptOf(run: Entry): number {

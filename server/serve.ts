@@ -21,6 +21,7 @@ import { IDLE_RETURN_MS } from './holding.ts'
 import { Sessions } from './sessions.ts'
 import { joinWrites } from './socket.ts'
 import type { Store } from './store.ts'
+import { Waker, type WakeTargets } from './wake.ts'
 
 /** Path of the WebSocket endpoint. */
 const SYNC_PATH = '/sync'
@@ -50,6 +51,11 @@ export interface ServeOptions {
    * any user or supporter of the session does. Must be quick; when it throws the answer does not count.
    */
   readonly mayApprove?: MayApprove
+  /**
+   * Agents that are not always running, by name: each is sent a signed webhook with a token when a run waits for it and no
+   * worker has room, again and again until one comes. See `WakeTarget`.
+   */
+  readonly wake?: WakeTargets
   /**
    * How long a worker holds a run, and a tab a client's call, without a sign of life. Default 10,000 ms, at least 1,000.
    */
@@ -102,7 +108,7 @@ export interface RunningServer {
 
 /** Starts a server. Rejects when the port is taken or the store cannot be read. */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS } = options
+  const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS, wake } = options
   const { idleReturnMs = IDLE_RETURN_MS, intentMs = INTENT_MS } = options
   if (leaseMs < 1_000) throw new SessionError('bad-argument', `leaseMs must be at least 1000; it is ${leaseMs}.`)
   if (!(idleReturnMs >= 1_000))
@@ -120,6 +126,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     intentMs,
     mayCancel: options.mayCancel === undefined ? undefined : guardMayCancel(options.mayCancel, report),
     mayApprove: options.mayApprove ?? (() => true),
+    wake: wake && ((hasWorkerFor) => new Waker({ targets: wake, access: options.access, store, hasWorkerFor, report })),
     limits,
     now: Date.now,
   })

@@ -30,6 +30,7 @@ import { Room } from './room.ts'
 import { metered, type AcceptedSocket, type JoinedSocket } from './socket.ts'
 import { DamagedSession, type Job, type NewJob, type Store } from './store.ts'
 import { Traffic, type SocketMeter } from './traffic.ts'
+import type { Waker } from './wake.ts'
 
 export interface SessionsOptions {
   readonly store: Store
@@ -42,6 +43,8 @@ export interface SessionsOptions {
   /** How old an input may be when it arrives and still start an agent by itself, in milliseconds. */
   readonly intentMs: number
   readonly mayCancel: MayCancel | undefined
+  /** Calls agents that are not running; made with what tells whether one is. */
+  readonly wake?: ((hasWorkerFor: (job: Job) => boolean) => Waker) | undefined
   readonly limits: Limits
   /** Epoch milliseconds. */
   readonly now: () => number
@@ -65,6 +68,7 @@ export class Sessions {
   readonly #host: Hocuspocus<Context>
   readonly #log: UpdateLog
   readonly #dispatcher: Dispatcher
+  readonly #waker: Waker | undefined
   readonly #compactor: Compactor
   readonly #grants: Grants
   readonly #traffic: Traffic
@@ -90,7 +94,9 @@ export class Sessions {
       leaseMs: options.leaseMs,
       grant: (job, terms) => this.#grant(job, terms),
       lapse: async (job, isReleased) => (await this.#use(job.session, ({ clerk }) => clerk.lapse(job.run, isReleased))) ?? true,
+      onWaiting: (agent) => this.#waker?.look(agent),
     })
+    this.#waker = options.wake?.((job) => this.#dispatcher.hasWorkerFor(job))
     // flushDelay false: the host hands each broadcast on at once, to the override below.
     this.#host = new Hocuspocus<Context>({
       quiet: true,
@@ -106,6 +112,7 @@ export class Sessions {
 
   async start(): Promise<void> {
     await this.#dispatcher.start()
+    this.#waker?.start()
   }
 
   /** Takes over a socket that was just opened. */
@@ -172,6 +179,7 @@ export class Sessions {
   async close(timeoutMs: number): Promise<boolean> {
     this.#closing = true
     this.#dispatcher.stop()
+    this.#waker?.stop()
     const deadline = Date.now() + timeoutMs
     for (const { room } of this.#rooms.values()) for (const member of [...room.members]) member.refuse('going-away')
     this.#host.closeConnections()

@@ -75,7 +75,7 @@ export function isRunStatus(value: unknown): value is RunStatus {
  * What becomes of a run whose worker is lost. `interrupt`: it ends as interrupted. `retry`: it is given to a worker again, which
  * goes on after its last durable step. `restart`: the same, from the beginning.
  */
-export const ON_LAPSE = ['interrupt', 'retry', 'restart'] as const
+const ON_LAPSE = ['interrupt', 'retry', 'restart'] as const
 
 export type OnLapse = (typeof ON_LAPSE)[number]
 

@@ -240,7 +240,7 @@ describe('giving runs', () => {
     expect(texts(a)).toEqual(['Is anybody there?', 'assistant'])
   })
 
-  test('a worker gets runs of the sessions that its token opens, and no others (RUN-14)', async () => {
+  test('a worker gets runs of the sessions that its token opens, and no others (RUN-13)', async () => {
     const { url } = await serveHere()
     const [a, b] = [await openLive({ url, id: 'a' }), await openLive({ url, id: 'b' })]
     const narrow = await startAgent({ url, token: () => tokenFor('assistant', 'agent', ['b']) })

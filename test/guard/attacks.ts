@@ -18,6 +18,8 @@ export const bot: Sender = sender('bot', 'agent', 'w1')
 export const other: Sender = sender('other', 'agent', 'w2')
 const zombie = sender('bot', 'agent', 'w0')
 const unannounced = sender('bot', 'agent')
+/** It has had the run before and was given it again, and has not said yet that its former attempt is over. */
+const stale = { ...bot, leases: new Map([['m1.bot', 0]]) }
 
 export interface Stage {
   readonly world: World
@@ -570,6 +572,18 @@ const EDITS: readonly Attack[] = [
     'a worker whose lease has gone to another one begins a message',
     zombie,
     post(headOf(bot, 'f', { run: 'm1.bot' })),
+    'forbidden',
+  ],
+  [
+    'a worker writes text under a lease that it has lost and got again',
+    stale,
+    (s) => edit(s, (_d, { messages }) => segmentOf(entryOf(messages, 'm2')).insert(17, '!')),
+    'forbidden',
+  ],
+  [
+    'a worker ends a run under a lease that it has lost and got again',
+    stale,
+    (s) => edit(s, (_d, { tasks }) => entryOf(tasks, 'm1.bot').set(KEY.status, 'complete')),
     'forbidden',
   ],
   [

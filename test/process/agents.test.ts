@@ -1,8 +1,12 @@
 /** Agents in processes of their own: who gets what, and what happens when one of the processes dies. */
 import { expect, test } from 'vitest'
 import { hasEnded, type OpenSession, type Run } from '../../client/index.ts'
+import { memoryStore } from '../../server/index.ts'
 import { begunBy, startAgentProcess } from '../support/agent-process.ts'
+import { ChaosProxy } from '../support/chaos-proxy.ts'
+import type { Child } from '../support/child.ts'
 import { openLive, replyTo, texts, tokensOf } from '../support/clients.ts'
+import { serveHere } from '../support/in-process.ts'
 import { ServerProcess } from '../support/server.ts'
 import { until } from '../support/wait.ts'
 
@@ -41,35 +45,41 @@ test('[G1] two agents stream in one session at once, and their texts never mix',
   expect(together).toBeGreaterThan(10)
 })
 
-test('[G2] of two processes of one agent exactly one does each of 240 inputs (RUN-3)', async () => {
-  const server = await ServerProcess.start()
-  const agents = await Promise.all([1, 2].map(() => startAgentProcess({ url: server.url, name: 'assistant' })))
-  const users = await Promise.all(
-    Array.from({ length: 24 }, (_, n) => openLive({ url: server.url, id: `s${n}`, as: `user${n}` })),
-  )
-  let atOnce = 0
-  for (const user of users) {
-    const count = (): number => user.view.runs.filter(({ status }) => status === 'active').length
-    user.subscribe(() => (atOnce = Math.max(atOnce, count())), 'runs')
-  }
-  const inputs: { user: OpenSession; input: string }[] = []
-  for (let n = 0; n < 10; n++) for (const user of users) inputs.push({ user, input: user.send('tokens=3') })
-  await until(() => inputs.every(({ user, input }) => runOf(user, input)?.status === 'complete'), {
-    timeoutMs: 40_000,
-    what: () =>
-      `240 runs to be complete; ${inputs.filter(({ user, input }) => runOf(user, input)?.status === 'complete').length} are`,
-  })
-  const [first, second] = agents.map(begunBy)
-  const begun = [...first!, ...second!]
-  expect(begun.toSorted()).toEqual(inputs.map(({ input }) => `${input}.assistant`).toSorted())
-  // One at a time in each session, and yet neither was idle.
-  expect(atOnce).toBe(1)
-  expect(Math.min(first!.length, second!.length)).toBeGreaterThan(20)
-  for (const { user, input } of inputs) {
-    expect(user.view.messages.filter(({ metadata }) => metadata.parent === input).length).toBe(1)
-    expect(replyTo(user, input, 'assistant')).toBe(tokensOf('assistant', 3))
-  }
-})
+test.for([
+  { store: 'SQLite', inMemory: false },
+  { store: 'memory', inMemory: true },
+])(
+  '[G2] of two processes of one agent exactly one does each of 1,000 inputs, with the store in $store (RUN-3)',
+  async ({ inMemory }) => {
+    const server = await ServerProcess.start({ inMemory })
+    const agents = await Promise.all([1, 2].map(() => startAgentProcess({ url: server.url, name: 'assistant' })))
+    const users = await Promise.all(
+      Array.from({ length: 40 }, (_, n) => openLive({ url: server.url, id: `s${n}`, as: `user${n}` })),
+    )
+    let atOnce = 0
+    for (const user of users) {
+      const count = (): number => user.view.runs.filter(({ status }) => status === 'active').length
+      user.subscribe(() => (atOnce = Math.max(atOnce, count())), 'runs')
+    }
+    const inputs: { user: OpenSession; input: string }[] = []
+    for (let n = 0; n < 25; n++) for (const user of users) inputs.push({ user, input: user.send('tokens=3') })
+    await until(() => inputs.every(({ user, input }) => runOf(user, input)?.status === 'complete'), {
+      timeoutMs: 150_000,
+      what: () =>
+        `1,000 runs to be complete; ${inputs.filter(({ user, input }) => runOf(user, input)?.status === 'complete').length} are`,
+    })
+    const [first, second] = agents.map(begunBy)
+    const begun = [...first!, ...second!]
+    expect(begun.toSorted()).toEqual(inputs.map(({ input }) => `${input}.assistant`).toSorted())
+    // One at a time in each session, and yet neither was idle.
+    expect(atOnce).toBe(1)
+    expect(Math.min(first!.length, second!.length)).toBeGreaterThan(20)
+    for (const { user, input } of inputs) {
+      expect(user.view.messages.filter(({ metadata }) => metadata.parent === input).length).toBe(1)
+      expect(replyTo(user, input, 'assistant')).toBe(tokensOf('assistant', 3))
+    }
+  },
+)
 
 test('[G3] the run of a process that is killed is shown interrupted within its lease, or cancelled if that was asked for (RUN-4)', async () => {
   const leaseMs = 1_500
@@ -82,9 +92,10 @@ test('[G3] the run of a process that is killed is shown interrupted within its l
   const killedAt = performance.now()
   cancelled!.cancel({ message: inputs[1]! })
   await until(() => [left!, cancelled!].every((session) => hasEnded(session.view.runs[0]!.status)), {
-    timeoutMs: leaseMs + 2_000,
+    timeoutMs: 30_000,
   })
-  expect(performance.now() - killedAt).toBeLessThan(leaseMs + 2_000)
+  // Much less than a lease has by default.
+  expect(performance.now() - killedAt).toBeLessThan(10_000)
   expect(runOf(left!, inputs[0]!)).toMatchObject({ status: 'interrupted', steps: [{ title: 'Looking', status: 'interrupted' }] })
   expect(runOf(cancelled!, inputs[1]!)).toMatchObject({ status: 'cancelled', steps: [{ title: 'Looking', status: 'cancelled' }] })
   // What was written stays, and whoever comes next has a clear field.
@@ -148,4 +159,66 @@ test('[R3] what is cancelled before any worker is there is never begun, also whe
   const after = user.send('tokens=4')
   await until(() => runOf(user, after)?.status === 'complete')
   expect(begunBy(agent)).toEqual([`${after}.assistant`])
+})
+
+/** A server whose leases go by a clock that the test sets, and an agent in a process of its own behind a network. */
+async function cutOff(settings: {
+  readonly leaseMs?: number
+  readonly onLapse?: 'retry'
+}): Promise<{ user: OpenSession; proxy: ChaosProxy; input: string; agent: Child; url: string; passThreeMinutes: () => void }> {
+  const { leaseMs, onLapse } = settings
+  let ahead = 0
+  const store = memoryStore({ now: () => Date.now() + ahead })
+  const { url } = await serveHere({ store, ...(leaseMs === undefined ? {} : { leaseMs }) })
+  const proxy = await ChaosProxy.start(url)
+  const user = await openLive({ url, id: 's' })
+  const name = 'assistant'
+  const agent = await startAgentProcess({ url: proxy.url, name, ...(onLapse === undefined ? {} : { onLapse }) })
+  const input = user.send('tokens=400 every=5 step=Writing')
+  await until(() => tokensIn(user, input, name) > 20)
+  proxy.down()
+  await agent.said('gone')
+  return { user, proxy, input, agent, url, passThreeMinutes: () => (ahead += 180_000) }
+}
+
+test('[G5] an agent is cut off for three minutes, with a lease of five: it goes on meanwhile, returns, and nothing is lost (RUN-12)', async () => {
+  const { user, proxy, input, agent, passThreeMinutes } = await cutOff({ leaseMs: 300_000 })
+  passThreeMinutes()
+  // It has done all of it before it returns.
+  await agent.said('end')
+  expect(runOf(user, input)?.status).toBe('active')
+  expect(tokensIn(user, input, 'assistant')).toBeLessThan(400)
+  proxy.up()
+  await until(() => runOf(user, input)?.status === 'complete', { timeoutMs: 30_000 })
+  expect(tokensIn(user, input, 'assistant')).toBe(400)
+  expect(runOf(user, input)).toMatchObject({ attempt: 1, steps: [{ title: 'Writing', status: 'done' }] })
+})
+
+test('[G5] an agent is cut off for three minutes, with a lease of ten seconds: its run is interrupted, what it wrote meanwhile is refused, and it is of use again (RUN-12, RUN-11)', async () => {
+  const { user, proxy, input, agent, passThreeMinutes } = await cutOff({})
+  passThreeMinutes()
+  await until(() => runOf(user, input)?.status === 'interrupted')
+  const count = tokensIn(user, input, 'assistant')
+  const seen = runOf(user, input)
+  proxy.up()
+  await until(() => agent.messages.some(({ t, aborted }) => t === 'end' && aborted !== undefined), { timeoutMs: 30_000 })
+  const next = user.send('tokens=2')
+  await until(() => runOf(user, next)?.status === 'complete', { timeoutMs: 30_000 })
+  expect(runOf(user, input)).toEqual(seen)
+  expect(tokensIn(user, input, 'assistant')).toBe(count)
+})
+
+test('[G5] the same with `retry`: another process does it, and what the first one wrote meanwhile is refused (RUN-12, RUN-11)', async () => {
+  const { user, proxy, input, agent, url, passThreeMinutes } = await cutOff({ onLapse: 'retry' })
+  passThreeMinutes()
+  await until(() => runOf(user, input)?.status === 'pending')
+  const other = await startAgentProcess({ url, name: 'assistant', onLapse: 'retry' })
+  await until(() => begunBy(other).length === 1)
+  proxy.up()
+  await until(() => runOf(user, input)?.status === 'complete', { timeoutMs: 30_000 })
+  await until(() => agent.messages.some(({ t }) => t === 'end'), { timeoutMs: 30_000 })
+  expect(tokensIn(user, input, 'assistant')).toBe(400)
+  expect(runOf(user, input)).toMatchObject({ attempt: 2, steps: [{ title: 'Writing', status: 'done' }] })
+  const reader = await openLive({ url, id: 's', as: 'bob' })
+  expect(texts(reader)).toEqual(['tokens=400 every=5 step=Writing', tokensOf('assistant', 400)])
 })

@@ -5,10 +5,14 @@ import type { AgentSettings } from '../fixtures/agent.ts'
 import { begunBy, startAgentProcess } from '../support/agent-process.ts'
 import type { Child } from '../support/child.ts'
 import { openLive, replyTo } from '../support/clients.ts'
+import { startReceiver, WEBHOOK_SECRET } from '../support/receiver.ts'
 import { ServerProcess } from '../support/server.ts'
 import { until } from '../support/wait.ts'
 
-const LEASE_MS = 1_500
+/** Long enough that a busy machine does not take it from one who lives. */
+const LEASE_MS = 3_000
+/** So many that a step is not over before a busy test has seen its beginning. */
+const TOKENS = 120
 
 const runOf = (session: OpenSession, input: string): Run | undefined => session.run(`${input}.assistant`)
 const textOfRun = (session: OpenSession, input: string): string => replyTo(session, input, 'assistant')
@@ -55,8 +59,8 @@ async function start(
 test('[G3][G6] a process killed in its second step: another one goes on after the first, and nobody sees what the dead one left (RUN-8, RUN-9, RUN-10, AGT-2)', async () => {
   const { server, user, agent } = await start()
   const first = await agent()
-  const input = user.send('steps=3 tokens=30 every=10')
-  await until(() => textOfRun(user, input).includes('step2-10 '), { timeoutMs: 20_000 })
+  const input = user.send(`steps=3 tokens=${TOKENS} every=10`)
+  await until(() => textOfRun(user, input).includes('step2-10 '), { timeoutMs: 30_000 })
   await first.kill()
   await until(() => runOf(user, input)?.status === 'pending')
   // It waits for a worker; what was done stays done, and what was said so far can still be read.
@@ -73,40 +77,40 @@ test('[G3][G6] a process killed in its second step: another one goes on after th
   expect(stepsOf(first)).toEqual([1, 2])
   expect(stepsOf(second)).toEqual([2, 3])
   const { run, replies } = await freshLook(server.url, input)
-  expect(replies).toEqual([textInSteps(3, 30)])
+  expect(replies).toEqual([textInSteps(3, TOKENS)])
   expect(run).toMatchObject({ status: 'complete', attempt: 2 })
   expect(run?.steps).toEqual([1, 2, 3].map((n) => ({ title: `Step ${n}`, status: 'done' })))
-  expect(textOfRun(user, input)).toBe(textInSteps(3, 30))
+  expect(textOfRun(user, input)).toBe(textInSteps(3, TOKENS))
 })
 
 test('[G6] with `restart` it is done from the beginning (RUN-8)', async () => {
   const { server, user, agent } = await start({ onLapse: 'restart' })
   const first = await agent()
-  const input = user.send('steps=2 tokens=20 every=10')
-  await until(() => textOfRun(user, input).includes('step2-5 '), { timeoutMs: 20_000 })
+  const input = user.send(`steps=2 tokens=${TOKENS} every=10`)
+  await until(() => textOfRun(user, input).includes('step2-5 '), { timeoutMs: 30_000 })
   await first.kill()
   const second = await agent()
   await ends(user, input)
   expect(stepsOf(second)).toEqual([1, 2])
   const { run, replies } = await freshLook(server.url, input)
-  expect(replies).toEqual([textInSteps(2, 20)])
+  expect(replies).toEqual([textInSteps(2, TOKENS)])
   expect(run?.steps).toEqual([1, 2].map((n) => ({ title: `Step ${n}`, status: 'done' })))
 })
 
 test('[G3] a process that was stuck for longer than its lease wakes up: what it still writes is refused, and it is of use again (RUN-11, GRD-6)', async () => {
   const { server, user, agent } = await start()
   const first = await agent()
-  const input = user.send('steps=2 tokens=40 every=10')
-  await until(() => textOfRun(user, input).includes('step2-5 '), { timeoutMs: 20_000 })
+  const input = user.send(`steps=2 tokens=${TOKENS} every=10`)
+  await until(() => textOfRun(user, input).includes('step2-5 '), { timeoutMs: 30_000 })
   // Stopped by the system: its sockets stand, it just does nothing, and later goes on where it was.
   first.signal('SIGSTOP')
   const second = await agent()
-  await until(() => stepsOf(second).includes(2), { timeoutMs: 20_000 })
+  await until(() => stepsOf(second).includes(2), { timeoutMs: 30_000 })
   first.signal('SIGCONT')
-  await until(() => first.messages.some(({ t, aborted }) => t === 'end' && aborted === true), { timeoutMs: 20_000 })
+  await until(() => first.messages.some(({ t, aborted }) => t === 'end' && aborted === true), { timeoutMs: 30_000 })
   await ends(user, input)
-  expect((await freshLook(server.url, input)).replies).toEqual([textInSteps(2, 40)])
-  expect(textOfRun(user, input)).toBe(textInSteps(2, 40))
+  expect((await freshLook(server.url, input)).replies).toEqual([textInSteps(2, TOKENS)])
+  expect(textOfRun(user, input)).toBe(textInSteps(2, TOKENS))
   await second.kill()
   const next = user.send('steps=1 tokens=2')
   await ends(user, next)
@@ -116,19 +120,19 @@ test('[G3] a process that was stuck for longer than its lease wakes up: what it 
 test('[G3] a process that was stuck gets its own run again, and its former attempt writes nothing into it (RUN-11)', async () => {
   const { server, user, agent } = await start()
   const only = await agent()
-  const input = user.send('steps=2 tokens=40 every=10')
+  const input = user.send(`steps=2 tokens=${TOKENS} every=10`)
   for (const [n, token] of ['step1-5 ', 'step2-5 '].entries()) {
-    await until(() => textOfRun(user, input).includes(token) && runOf(user, input)?.status === 'active', { timeoutMs: 20_000 })
+    await until(() => textOfRun(user, input).includes(token) && runOf(user, input)?.status === 'active', { timeoutMs: 30_000 })
     only.signal('SIGSTOP')
-    await until(() => runOf(user, input)?.status === 'pending', { timeoutMs: 20_000 })
+    await until(() => runOf(user, input)?.status === 'pending', { timeoutMs: 30_000 })
     only.signal('SIGCONT')
-    await until(() => runOf(user, input)?.attempt === n + 2 && runOf(user, input)?.status === 'active', { timeoutMs: 20_000 })
+    await until(() => runOf(user, input)?.attempt === n + 2 && runOf(user, input)?.status === 'active', { timeoutMs: 30_000 })
   }
   await ends(user, input)
   // Once for each time that it was begun, and what was done was not done again.
   expect(stepsOf(only)).toEqual([1, 1, 2, 2])
   const { run, replies } = await freshLook(server.url, input)
-  expect(replies).toEqual([textInSteps(2, 40)])
+  expect(replies).toEqual([textInSteps(2, TOKENS)])
   expect(run?.attempt).toBe(3)
 })
 
@@ -147,21 +151,21 @@ test('[G3] a process that is closed hands its run over at once, and its lease is
   const { server, user, agent } = await start({ maxAttempts: 1 }, 600_000)
   const first = await agent()
   const second = await agent()
-  const input = user.send('steps=3 tokens=30 every=10')
-  await until(() => textOfRun(user, input).includes('step2-5 '), { timeoutMs: 20_000 })
+  const input = user.send(`steps=3 tokens=${TOKENS} every=10`)
+  await until(() => textOfRun(user, input).includes('step2-5 '), { timeoutMs: 30_000 })
   const [has, other] = begunBy(first).length > 0 ? [first, second] : [second, first]
   has.send({ t: 'close' })
   await ends(user, input)
   expect((await has.ended).code).toBe(0)
   expect(stepsOf(other)).toEqual([2, 3])
-  expect((await freshLook(server.url, input)).replies).toEqual([textInSteps(3, 30)])
+  expect((await freshLook(server.url, input)).replies).toEqual([textInSteps(3, TOKENS)])
 })
 
 test('[G3] a cancel ends a run that waits for its next worker, and its text stays (RUN-5, RUN-8)', async () => {
   const { user, agent } = await start()
   const first = await agent()
-  const input = user.send('steps=2 tokens=40 every=10')
-  await until(() => textOfRun(user, input).includes('step1-5 '), { timeoutMs: 20_000 })
+  const input = user.send(`steps=2 tokens=${TOKENS} every=10`)
+  await until(() => textOfRun(user, input).includes('step1-5 '), { timeoutMs: 30_000 })
   await first.kill()
   await until(() => runOf(user, input)?.status === 'pending')
   user.cancel({ message: input })
@@ -171,4 +175,27 @@ test('[G3] a cancel ends a run that waits for its next worker, and its text stay
   const next = user.send('steps=1 tokens=1')
   await ends(user, next)
   expect(begunBy(second)).toEqual([`${next}.assistant`])
+})
+
+test('[G3] an agent that is not running is woken, is killed at its work, and is woken again to end it (RUN-8, RUN-14)', async () => {
+  const agents = new Map<string, Promise<Child>>()
+  const serverUrl = Promise.withResolvers<string>()
+  // A call that comes again has the same id: it is under way already.
+  const receiver = await startReceiver(({ id, data: { agent, token } }) => {
+    const start = (url: string): Promise<Child> => startAgentProcess({ url, name: agent, token, onLapse: 'retry' })
+    if (!agents.has(id)) agents.set(id, serverUrl.promise.then(start))
+    return 202
+  })
+  const wake = { assistant: { url: receiver.url, secret: WEBHOOK_SECRET } }
+  const server = await ServerProcess.start({ leaseMs: LEASE_MS, wake })
+  serverUrl.resolve(server.url)
+  const user = await openLive({ url: server.url, id: 's' })
+  const input = user.send(`steps=2 tokens=${TOKENS} every=10`)
+  await until(() => textOfRun(user, input).includes('step2-5 '), { timeoutMs: 30_000 })
+  const [first] = await Promise.all(agents.values())
+  await first?.kill()
+  await ends(user, input)
+  const all = await Promise.all(agents.values())
+  expect(all.map(stepsOf)).toEqual([[1, 2], [2]])
+  expect((await freshLook(server.url, input)).replies).toEqual([textInSteps(2, TOKENS)])
 })

@@ -3,9 +3,9 @@ import type { AgentSettings } from '../fixtures/agent.ts'
 import { startChild, type Child } from './child.ts'
 import { tokenFor } from './tokens.ts'
 
-/** Starts one; resolves when it is in step with the server. */
-export async function startAgentProcess(settings: Omit<AgentSettings, 'token'>): Promise<Child> {
-  const token = await tokenFor(settings.name, 'agent')
+/** Starts one, by default with a token for all sessions; resolves when it is in step with the server. */
+export async function startAgentProcess(settings: Omit<AgentSettings, 'token'> & Partial<AgentSettings>): Promise<Child> {
+  const { token = await tokenFor(settings.name, 'agent') } = settings
   const child = startChild('agent.ts', [JSON.stringify({ ...settings, token })])
   await child.said('live')
   return child
