@@ -12,9 +12,12 @@ import { SessionError } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { arrayAt, KEY, recordAt, rootsOf } from '../shared/layout.ts'
 import type { Message } from '../shared/message.ts'
+import { toModelMessages, type ModelMessage } from '../shared/model-messages.ts'
 import { MessageWriter, type LivePart } from '../shared/part-writer.ts'
 import { hasEnded, isRunStatus, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus, type StepStatus } from '../shared/run.ts'
-import { UIStreamFold, type UIStreamChunk } from '../shared/ui-stream.ts'
+import { StreamFold } from '../shared/streams/fold.ts'
+import { addUsage, type Usage } from '../shared/streams/usage.ts'
+import type { StreamEnd } from '../shared/ui-stream.ts'
 import { Flusher } from './flusher.ts'
 import type { Session } from './session.ts'
 
@@ -48,7 +51,9 @@ export class AgentRun {
   readonly #abort = new AbortController()
   readonly #flusher: Flusher
   #writer: MessageWriter | null = null
-  #folds: UIStreamFold[] = []
+  #folds: StreamFold[] = []
+  /** What the streams of this run have said of their ends so far. */
+  readonly #ends: Readonly<StreamEnd>[] = []
   #text: LivePart | null = null
   #over = false
   #suspensions = 0
@@ -91,6 +96,19 @@ export class AgentRun {
     )
   }
 
+  /**
+   * `messages` as the AI SDK's `ModelMessage[]`, always a request that any provider accepts: each tool call with its result
+   * directly behind it (an interrupted one with an error), what was cancelled as far as it came, reasoning only where the
+   * provider can check it. The last message is the input. What others than this agent have said is in messages of the user; as
+   * soon as more than one speaks, each begins with who it is, `[Ada, support]: …`, which nobody can imitate. What a provider's
+   * own tools (web search and the like) have found is left out: only that provider would take it.
+   */
+  modelMessages(): ModelMessage[] {
+    const { participants } = this.session.view
+    const isComplete = (run: string): boolean => this.session.run(run)?.status === 'complete'
+    return toModelMessages(this.messages, { agent: this.#parts.agent, input: this.input, participants, isComplete })
+  }
+
   /** Starts a step that people see in the run's progress. */
   step(title: string): StepHandle {
     const step = new Y.Map<unknown>()
@@ -125,23 +143,32 @@ export class AgentRun {
   }
 
   /**
-   * Folds an AI SDK UI message stream (`toUIMessageStream()`) into the reply until it ends, or until the run does: the stream
-   * is then cancelled and not waited for. Throws what the stream throws, and an `Error` for an `error` chunk; the text that has
+   * Folds a stream into the reply until it ends, or until the run does: the stream is then cancelled and not waited for. Takes
+   * AI SDK UI message chunks (`toUIMessageStream()`), events of OpenAI's Responses, its chat completion chunks, Anthropic's
+   * Messages events and AG-UI events, as the providers' libraries give them; an event of none of these is kept as a `raw` part.
+   * A tool call of a provider's stream gets its result by a chunk `{ type: 'tool-output-available', toolCallId, output }` in the
+   * same stream; without one it is closed with an error when the stream ends. The usage that a stream tells is written into the
+   * run. Gives how the stream ended. Throws what the stream throws, and an `Error` for an event that is one; the text that has
    * come stays.
    */
-  async pipe(stream: AsyncIterable<UIStreamChunk> | ReadableStream<UIStreamChunk>): Promise<void> {
-    const fold = new UIStreamFold(this.#reply())
+  async pipe(stream: AsyncIterable<unknown> | ReadableStream): Promise<Readonly<StreamEnd>> {
+    const fold = new StreamFold(this.#reply(), (title) => this.step(title))
     this.#closeText()
     this.#folds.push(fold)
-    await this.#consume(stream as AsyncIterable<UIStreamChunk>, (chunk) => {
-      fold.apply(chunk)
+    this.#ends.push(fold.end)
+    await this.#consume(stream as AsyncIterable<unknown>, (event) => {
+      fold.apply(event)
       this.#flusher.request()
     })
     this.#flusher.now()
-    if (fold.end.error !== undefined && !this.#abort.signal.aborted) throw new Error(fold.end.error)
+    const { error, errorCode } = fold.end
+    if (error !== undefined && !this.#abort.signal.aborted) {
+      throw Object.assign(new Error(error), errorCode === undefined ? {} : { code: errorCode })
+    }
     fold.close('The stream ended before the tool had a result.')
     this.#folds = this.#folds.filter((other) => other !== fold)
     this.#flusher.now()
+    return fold.end
   }
 
   /** Shows the run as suspended, waiting for `title`, until the promise settles. */
@@ -194,7 +221,7 @@ export class AgentRun {
   }
 
   /** Gives each chunk to `take` until the stream or the run is over. A model may be silent for long: the end is not its next word. */
-  async #consume(stream: AsyncIterable<UIStreamChunk>, take: (chunk: UIStreamChunk) => void): Promise<void> {
+  async #consume(stream: AsyncIterable<unknown>, take: (event: unknown) => void): Promise<void> {
     const chunks = stream[Symbol.asyncIterator]()
     const aborted = this.#aborted().catch(() => null)
     while (!this.#over) {
@@ -228,6 +255,8 @@ export class AgentRun {
     for (const fold of this.#folds) fold.close(errorText)
     this.#transact(() => {
       this.#writer?.flush()
+      const usage = this.#usage()
+      if (usage !== undefined) this.#map.set(KEY.usage, usage)
       also?.()
       for (const step of arrayAt(this.#map, KEY.steps)?.toArray() ?? []) {
         const running = step instanceof Y.Map && step.get(KEY.status) === 'running'
@@ -236,6 +265,11 @@ export class AgentRun {
       this.#map.set(KEY.status, end)
     })
     this.#stop(reason)
+  }
+
+  /** Of all streams together: also of those that were cut, as far as they had told. */
+  #usage(): Usage | undefined {
+    return this.#ends.map(({ usage }) => usage).reduce(addUsage, undefined)
   }
 
   #stop(reason?: SessionError): void {

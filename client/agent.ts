@@ -19,6 +19,9 @@ export type { AgentRun, StepHandle } from './agent-run.ts'
 export type { Session } from './session.ts'
 export { SessionError } from '../shared/errors.ts'
 export { textOf, type Message } from '../shared/message.ts'
+export type { ModelMessage } from '../shared/model-messages.ts'
+export type { Usage } from '../shared/streams/usage.ts'
+export type { StreamEnd } from '../shared/ui-stream.ts'
 
 export interface AgentOptions {
   /** The server's address, for example `ws://127.0.0.1:8787/sync`. */
@@ -30,7 +33,7 @@ export interface AgentOptions {
   /**
    * Does one run. The run is complete when it returns, an error when it throws. Must end soon after `run.signal` fires.
    */
-  readonly run: (run: AgentRun) => Promise<void> | void
+  readonly run: (run: AgentRun) => Promise<unknown> | void
   /** Runs at a time in this process. Default 100. */
   readonly slots?: number
   /** Longest time that streamed text waits for more before it is sent. Default 24 ms, 0 to 1,000. */

@@ -19,7 +19,7 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
   },
   'client/agent.ts': {
     values: 'SessionError createAgent textOf',
-    types: 'Agent AgentOptions AgentRun Message Session StepHandle',
+    types: 'Agent AgentOptions AgentRun Message ModelMessage Session StepHandle StreamEnd Usage',
   },
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
