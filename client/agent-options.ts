@@ -14,7 +14,7 @@ export interface AgentOptions {
   /**
    * Does one run. The run is complete when it returns, an error when it throws. Must end soon after `run.signal` fires.
    */
-  readonly run: (run: AgentRun) => Promise<void> | void
+  readonly run: (run: AgentRun) => Promise<unknown> | void
   /** Runs at a time in this process. Default 100. */
   readonly slots?: number
   /**

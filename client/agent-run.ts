@@ -13,11 +13,14 @@ import * as Y from 'yjs'
 import { readMessageHead, type Run } from '../shared/entries.ts'
 import { SessionError } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
-import { arrayAt, KEY, recordAt, rootsOf } from '../shared/layout.ts'
+import { arrayAt, asRecord, KEY, recordAt, rootsOf } from '../shared/layout.ts'
 import type { Json, Message } from '../shared/message.ts'
+import { toModelMessages, type ModelMessage } from '../shared/model-messages.ts'
 import { MessageWriter, type LivePart } from '../shared/part-writer.ts'
 import { hasEnded, isRunStatus, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
-import { UIStreamFold, type UIStreamChunk } from '../shared/ui-stream.ts'
+import { StreamFold } from '../shared/streams/fold.ts'
+import { addUsage, type Usage } from '../shared/streams/usage.ts'
+import type { StreamEnd } from '../shared/ui-stream.ts'
 import type { Blobs } from './blobs.ts'
 import { Flusher } from './flusher.ts'
 import { RunCalls, type ApprovalRequest, type ModelStream, type StreamOptions } from './run-calls.ts'
@@ -26,6 +29,13 @@ import type { Session } from './session.ts'
 import { Children, dataOf, type SpawnedRun } from './spawn.ts'
 import { asUserMessage, saidBefore, steeredIn, type SteeringModelMessage } from './steering.ts'
 import { endsStep, Turn } from './turn.ts'
+
+/** A stream on its way into the reply. */
+interface Fold {
+  readonly end: Readonly<StreamEnd>
+  apply(event: unknown): void
+  close(errorText: string): void
+}
 
 export interface AgentRunParts {
   readonly session: Session
@@ -53,7 +63,9 @@ export class AgentRun {
   readonly #flusher: Flusher
   readonly #calls: RunCalls
   #writer: MessageWriter | null = null
-  #folds: UIStreamFold[] = []
+  #folds: Fold[] = []
+  /** What the streams of this run have said of their ends so far. */
+  readonly #ends: Readonly<StreamEnd>[] = []
   readonly #steps: RunSteps
   /** Where in the reply what is under way began: streams and durable steps, which are done as a whole or again. */
   readonly #scopes = new Set<{ readonly start: number }>()
@@ -177,6 +189,19 @@ export class AgentRun {
     return this.#parts.run.attempt
   }
 
+  /**
+   * `messages` as the AI SDK's `ModelMessage[]`, always a request that any provider accepts: each tool call with its result
+   * directly behind it (an interrupted one with an error), what was cancelled as far as it came, reasoning only where the
+   * provider can check it. The last message is the input. What others than this agent have said is in messages of the user; as
+   * soon as more than one speaks, each begins with who it is, `[Ada, support]: …`, which nobody can imitate. What a provider's
+   * own tools (web search and the like) have found is left out: only that provider would take it.
+   */
+  modelMessages(): ModelMessage[] {
+    const { participants } = this.session.view
+    const isComplete = (run: string): boolean => this.session.run(run)?.status === 'complete'
+    return toModelMessages(this.messages, { agent: this.#parts.agent, input: this.input, participants, isComplete })
+  }
+
   /** Starts a step that people see in the run's progress. */
   step(title: string): StepHandle
   /**
@@ -202,23 +227,28 @@ export class AgentRun {
   }
 
   /**
-   * Folds an AI SDK UI message stream (`toUIMessageStream()`) into the reply until it ends, or until the run does: the stream
-   * is then cancelled and not waited for. Throws what the stream throws, and an `Error` for an `error` chunk; the text that has
+   * Folds a stream into the reply until it ends, or until the run does: the stream is then cancelled and not waited for. Takes
+   * AI SDK UI message chunks (`toUIMessageStream()`), events of OpenAI's Responses, its chat completion chunks, Anthropic's
+   * Messages events and AG-UI events, as the providers' libraries give them; an event of none of these is kept as a `raw` part.
+   * A tool call of a provider's stream gets its result by a chunk `{ type: 'tool-output-available', toolCallId, output }` in the
+   * same stream; without one it is closed with an error when the stream ends. The usage that a stream tells is written into the
+   * run. Gives how the stream ended. Throws what the stream throws, and an `Error` for an event that is one; the text that has
    * come stays.
    */
-  async pipe(stream: AsyncIterable<UIStreamChunk> | ReadableStream<UIStreamChunk>): Promise<void> {
+  async pipe(stream: AsyncIterable<unknown> | ReadableStream): Promise<Readonly<StreamEnd>> {
     this.#closeText()
-    const fold = new UIStreamFold(this.#reply())
-    this.#folds.push(fold)
+    const fold = new StreamFold(this.#reply(), (title) => this.step(title))
+    const release = this.#keep(fold)
     const close = this.#open()
     try {
-      await this.#fold(stream as AsyncIterable<UIStreamChunk>, fold)
+      await this.#fold(stream as AsyncIterable<unknown>, fold)
     } finally {
       close()
     }
     fold.close('The stream ended before the tool had a result.')
-    this.#folds = this.#folds.filter((other) => other !== fold)
+    release()
     this.#flusher.now()
+    return fold.end
   }
 
   /**
@@ -357,24 +387,33 @@ export class AgentRun {
         return reply === undefined ? this.messages : [...this.messages, reply]
       },
       fold: (stream, fold) => this.#fold(stream, fold),
-      keep: (fold) => {
-        this.#folds.push(fold)
-        return () => (this.#folds = this.#folds.filter((other) => other !== fold))
-      },
+      keep: (fold) => this.#keep(fold),
     }
   }
 
-  async #fold(stream: AsyncIterable<UIStreamChunk>, fold: UIStreamFold): Promise<void> {
-    await this.#consume(stream, async (chunk) => {
-      fold.apply(chunk.type === 'tool-output-available' ? await this.#lighten(chunk) : chunk)
+  /** Closes a fold with the run, until it is let go; what it says of its stream's end counts. */
+  #keep(fold: Fold): () => void {
+    this.#folds.push(fold)
+    this.#ends.push(fold.end)
+    return () => (this.#folds = this.#folds.filter((other) => other !== fold))
+  }
+
+  async #fold(stream: AsyncIterable<unknown>, fold: Fold): Promise<void> {
+    await this.#consume(stream, async (event) => {
+      fold.apply(await this.#lighten(event))
       this.#flusher.request()
     })
     this.#flusher.now()
-    if (fold.end.error !== undefined && !this.#abort.signal.aborted) throw new Error(fold.end.error)
+    const { error, errorCode } = fold.end
+    if (error !== undefined && !this.#abort.signal.aborted) {
+      throw Object.assign(new Error(error), errorCode === undefined ? {} : { code: errorCode })
+    }
   }
 
   /** A tool's output that is too large for the document is put beside it; what is too large for that is an error. */
-  async #lighten(chunk: UIStreamChunk): Promise<UIStreamChunk> {
+  async #lighten(event: unknown): Promise<unknown> {
+    const chunk = asRecord(event)
+    if (chunk?.['type'] !== 'tool-output-available') return event
     try {
       return { ...chunk, output: await this.#parts.blobs.lighten(chunk['output'], this.signal) }
     } catch (error) {
@@ -384,11 +423,11 @@ export class AgentRun {
   }
 
   /** Gives each chunk to `take` until the stream or the run is over. A model may be silent for long: the end is not its next word. */
-  async #consume(stream: AsyncIterable<UIStreamChunk>, take: (chunk: UIStreamChunk) => Promise<void>): Promise<void> {
+  async #consume(stream: AsyncIterable<unknown>, take: (event: unknown) => Promise<void>): Promise<void> {
     const chunks = stream[Symbol.asyncIterator]()
     const aborted = this.#aborted().catch(() => null)
     // What came while a human held the session: nobody sees it before it is handed back.
-    const kept: UIStreamChunk[] = []
+    const kept: unknown[] = []
     const giveKept = async (): Promise<void> => {
       for (const chunk of kept.splice(0)) await take(chunk)
     }
@@ -433,6 +472,8 @@ export class AgentRun {
     this.#calls.close(errorText)
     this.#transact(() => {
       this.#writer?.flush()
+      const usage = this.#usage()
+      if (usage !== undefined) this.#map.set(KEY.usage, usage)
       also?.()
       for (const step of arrayAt(this.#map, KEY.steps)?.toArray() ?? []) {
         const running = step instanceof Y.Map && step.get(KEY.status) === 'running'
@@ -441,6 +482,11 @@ export class AgentRun {
       this.#map.set(KEY.status, end)
     })
     this.#stop(reason)
+  }
+
+  /** Of all streams together: also of those that were cut, as far as they had told. */
+  #usage(): Usage | undefined {
+    return this.#ends.map(({ usage }) => usage).reduce(addUsage, undefined)
   }
 
   #stop(reason?: SessionError): void {

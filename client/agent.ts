@@ -22,6 +22,9 @@ export type { Session } from './session.ts'
 export type { SpawnedRun, SpawnEnd } from './spawn.ts'
 export { SessionError } from '../shared/errors.ts'
 export { textOf, type Message } from '../shared/message.ts'
+export type { ModelMessage } from '../shared/model-messages.ts'
+export type { Usage } from '../shared/streams/usage.ts'
+export type { StreamEnd } from '../shared/ui-stream.ts'
 
 export interface Agent {
   readonly name: string

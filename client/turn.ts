@@ -2,14 +2,16 @@
  * Whose turn it is, from a run's side: while a human holds the session nothing of the run is shown. It is `suspended`, what it
  * writes is kept back, and the stream that it pipes is read to the end of the model's step and no further.
  */
+import { asRecord } from '../shared/layout.ts'
 import { textOf } from '../shared/message.ts'
 import type { Session } from './session.ts'
 
 /** Chunks of a stream after which the model has said all it had to say in one call. */
 const STEP_ENDS: ReadonlySet<string> = new Set(['finish-step', 'finish'])
 
-export function endsStep(chunk: { readonly type?: unknown }): boolean {
-  return typeof chunk.type === 'string' && STEP_ENDS.has(chunk.type)
+export function endsStep(event: unknown): boolean {
+  const type = asRecord(event)?.['type']
+  return typeof type === 'string' && STEP_ENDS.has(type)
 }
 
 export class Turn {

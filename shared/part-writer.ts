@@ -26,6 +26,7 @@ type Write =
   | { kind: 'open'; part: LivePart }
   | { kind: 'text'; part: LivePart; text: string }
   | { kind: 'set'; part: LivePart; key: PartKey; value: unknown }
+  | { kind: 'clear'; part: LivePart }
   | { kind: 'drop'; from: number }
 
 /** Appends to a segmented text; makes the array and its segments as needed. Call it inside a transaction. */
@@ -126,8 +127,17 @@ export class MessageWriter {
     else this.#writes.push({ kind: 'text', part, text })
   }
 
+  /** Takes the text back: what is appended from now on is another one. */
+  clear(part: LivePart): void {
+    this.#halves.delete(part)
+    this.#writes.push({ kind: 'clear', part })
+  }
+
   set(part: LivePart, key: PartKey, value: unknown): void {
-    this.#writes.push({ kind: 'set', part, key, value })
+    // Of values that follow each other within one flush only the last is ever seen: the others need not be stored.
+    const last = this.#writes.at(-1)
+    if (last?.kind === 'set' && last.part === part && last.key === key) last.value = value
+    else this.#writes.push({ kind: 'set', part, key, value })
   }
 
   /** Removes the parts from index `from` on: a step that is done again replaces what its dead attempt wrote. */
@@ -165,6 +175,9 @@ export class MessageWriter {
           write.part.map?.set(write.key, write.value)
           // A tool's input that has arrived whole stands for its streamed text: kept as well, it would be stored twice.
           if (write.key === 'input') write.part.map?.delete(KEY.text)
+          break
+        case 'clear':
+          write.part.map?.delete(KEY.text)
           break
         case 'drop':
           if (parts.length > write.from) parts.delete(write.from, parts.length - write.from)

@@ -18,7 +18,7 @@ interface Piping extends StartedAgent {
 }
 
 /** Sends a message to an agent that does `run`. */
-async function piping(run: (given: AgentRun) => Promise<void>): Promise<Piping> {
+async function piping(run: (given: AgentRun) => Promise<unknown>): Promise<Piping> {
   const { url } = await serveHere()
   const a = await openLive({ url, id: 's' })
   const started = await startAgent({ url, run })

@@ -26,15 +26,15 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
   'client/agent.ts': {
     values: 'SessionError createAgent textOf',
     types: `
-      Agent AgentOptions AgentRun ApprovalRequest Message ModelStream Session SpawnEnd SpawnedRun StepHandle
-      StreamOptions`,
+      Agent AgentOptions AgentRun ApprovalRequest Message ModelMessage ModelStream Session SpawnEnd SpawnedRun
+      StepHandle StreamEnd StreamOptions Usage`,
   },
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
       AccessOptions ApprovalAnswer Batch CancelRequest Hold Job Limits LogEntry MayApprove MayCancel NewJob Rate
       RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredBlob StoredSession
-      TokenClaims`,
+      TokenClaims WakeTarget WakeTargets`,
   },
 }
 
