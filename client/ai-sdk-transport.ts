@@ -24,7 +24,7 @@ export interface SessionTransport<M extends UIMessage = UIMessage> extends ChatT
   /** The session's messages, for the `messages` that a chat begins with. */
   readonly messages: M[]
   /**
-   * Cancels the runs that this transport streams, or is about to. The `stop` of `useChat` lets go of the stream only: the SDK
+   * Cancels the runs whose replies were asked for here, also those that wait for somebody. The `stop` of `useChat` lets go of the stream only: the SDK
    * calls it for an unmounted component as well.
    */
   stop(): void
@@ -46,7 +46,7 @@ export function createChatTransport<M extends UIMessage = UIMessage>(session: Op
 class Transport<M extends UIMessage> implements SessionTransport<M> {
   readonly resumeStreamIsReplay = true
   readonly #session: OpenSession
-  /** Inputs whose replies are streamed. */
+  /** Inputs whose replies are, or were, streamed, until their run has ended. */
   readonly #inputs = new Set<string>()
 
   constructor(session: OpenSession) {
@@ -159,7 +159,6 @@ class Transport<M extends UIMessage> implements SessionTransport<M> {
         detach = () => {
           off()
           signal?.removeEventListener('abort', abort)
-          this.#inputs.delete(input)
         }
         const look = (): void => {
           const run = session.view.runs.find((each) => (id === undefined ? each.input === input : each.id === id))
@@ -172,6 +171,7 @@ class Transport<M extends UIMessage> implements SessionTransport<M> {
           const more = reply === undefined ? [] : chunks.next(reply)
           if (more === null) return close({ type: 'error', errorText: 'The reply was begun anew.' })
           for (const chunk of more) controller.enqueue(chunk)
+          if (hasEnded(run.status)) this.#inputs.delete(input)
           if (hasEnded(run.status)) close(...endOf(run))
           else if (waitsForPerson(session, run, answered)) close({ type: 'finish', finishReason: 'tool-calls' })
         }

@@ -67,6 +67,18 @@ test('[G12] its stop is the control flag; the run of the other tab’s chat ends
   expect(a.view.runs[0]?.cancel?.by).toBe('ada')
 })
 
+test('[G12] its stop ends a run that waits for an approval', async () => {
+  const { url, a } = await twoTabs()
+  const paid = await startPaying(url)
+  const transport = createChatTransport(a)
+  const tab = await mountTransport(transport)
+  void tab.chat.sendMessage({ text: 'Pay' })
+  await expectSoon(tab, ['user: Pay', 'assistant: [pay approval-requested]'])
+  transport.stop()
+  await until(() => statusOf(a) === 'cancelled')
+  expect(paid).toEqual([])
+})
+
 test('an error of the run is the chat’s; regenerate asks again, of the same agent', async () => {
   const { url, a } = await twoTabs()
   let n = 0
