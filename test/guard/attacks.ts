@@ -1540,24 +1540,29 @@ const LANES: readonly Attack[] = [
     ],
   ]),
   ...[ada, sam, bot].flatMap((from): Attack[] =>
-    (['set', 'delete'] as const).map((how): Attack => [
-      `a verdict that is there: ${how} by ${from.participant.id}`,
-      from,
-      (s) => {
-        const targets = [s.world.message('m1'), s.world.run('m1.bot')]
-        s.world.doc.transact(() =>
-          targets.forEach((map) => map.set(KEY.verdict, { state: 'asks', about: 'cancel', by: 'ada', at: 1 })),
-        )
-        return edit(s, (_d, { messages, tasks }) => {
-          for (const map of [entryOf(messages, 'm1'), entryOf(tasks, 'm1.bot')]) {
-            if (how === 'set') map.set(KEY.verdict, { state: 'removed', at: 1 })
-            else map.delete(KEY.verdict)
-          }
-        })
-      },
-      'forbidden',
-    ]),
+    (['message', 'run'] as const).flatMap((what): Attack[] => {
+      const judged =
+        (change: (map: Y.Map<unknown>) => void) =>
+        (s: Stage): Uint8Array => {
+          const map = what === 'message' ? s.world.message('m1') : s.world.run('m1.bot')
+          s.world.doc.transact(() => map.set(KEY.verdict, { state: 'asks', at: 1 }))
+          return edit(s, (_d, { messages, tasks }) =>
+            change(what === 'message' ? entryOf(messages, 'm1') : entryOf(tasks, 'm1.bot')),
+          )
+        }
+      const name = `the verdict on a ${what}`
+      return [
+        [`${name} changed by ${from.participant.id}`, from, judged((map) => map.set(KEY.verdict, { at: 2 })), 'forbidden'],
+        [`${name} deleted by ${from.participant.id}`, from, judged((map) => map.delete(KEY.verdict)), 'forbidden'],
+      ]
+    }),
   ),
+  [
+    'what has steered a run, deleted',
+    bot,
+    (s) => edit(s, (_d, { tasks }) => entryOf(tasks, 'm1.bot').delete(KEY.steered)),
+    'forbidden',
+  ],
   [
     'a message that brings its verdict',
     eve,
