@@ -35,6 +35,7 @@ function server({ inMemory = false, unguarded = false }: Variant = {}): ServerRo
         file,
         agentToken: await mintToken(secret, { id: AGENT, kind: 'agent', sessions }),
         viewerToken: await mintToken(secret, { id: 'viewer', kind: 'user', sessions }),
+        attackerToken: await mintToken(secret, { id: 'attacker', kind: 'user', sessions }),
       }
     },
   }
