@@ -29,8 +29,8 @@ interface Case {
 /** Interleaved rounds after two that only warm up. */
 export function benchGuard(rounds: number): Row[] {
   return [
-    ratioOf('token checked and applied, × applied', tokens(), rounds, 1.25),
-    ratioOf('offline merge of 10,000 structs, × applied', merge(), rounds * 3, 2),
+    ratioOf('guard: token checked and applied, × applied', tokens(), rounds, 1.25),
+    ratioOf('guard: offline merge of 10,000 structs, × applied', merge(), rounds * 3, 2),
   ]
 }
 

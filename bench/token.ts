@@ -1,7 +1,7 @@
 /**
  * A token's way from an agent's process through the server to another process: latency, and the server's CPU.
  *
- *   node bench/token.ts [--rounds N] [--sessions N] [--seconds N] [--systems sse,stock,synced,memory,polylogue] [--profile FOLDER]
+ *   node bench/token.ts [--rounds N] [--sessions N] [--seconds N] [--systems sse,stock,…] [--profile FOLDER]
  */
 import { parseArgs } from 'node:util'
 import { endAll } from './load/children.ts'
@@ -17,8 +17,9 @@ export interface TokenOptions {
   readonly profileFolder?: string | undefined
 }
 
-const ALL: readonly SystemName[] = ['sse', 'stock', 'synced', 'memory', 'polylogue']
+const ALL: readonly SystemName[] = ['sse', 'stock', 'synced', 'memory', 'unguarded', 'polylogue']
 const MAX_RATIO = 1.3
+const MAX_GUARD_RATIO = 1.25
 const MEASURES = ['p50', 'p99', 'serverCpu'] as const
 const LABELS = { p50: 'latency p50', p99: 'latency p99', serverCpu: 'server CPU' } as const
 
@@ -26,7 +27,7 @@ const LABELS = { p50: 'latency p50', p99: 'latency p99', serverCpu: 'server CPU'
 const WARM_UP_SESSIONS = 100
 const WARM_UP_SECONDS = 4
 
-/** Interleaved rounds after one that only warms up. Gives a row per measure: Polylogue's ratio to stock. */
+/** Interleaved rounds after one that only warms up. Gives a row per measure, Polylogue's ratio to stock, and the guard's. */
 export async function benchToken(options: TokenOptions): Promise<Row[]> {
   const { rounds, load, systems = ALL, warmUpSeconds = WARM_UP_SECONDS, profileFolder } = options
   const running = await Promise.all(systems.map((name) => startSystem(name, { profileFolder })))
@@ -78,13 +79,12 @@ function rowsOf(samples: ReadonlyMap<SystemName, readonly Sample[]>): Row[] {
     const shown = MEASURES.map((key) => `${key} ${spread(ratios(key, of, by))}`)
     if (ratios('p50', of, by).length > 0) console.log(`  ${of} × ${by}: `.padEnd(24) + shown.join('  '))
   }
-  return MEASURES.flatMap((key) => {
-    const values = ratios(key, 'polylogue', 'stock')
-    if (values.length === 0) return []
-    return [
-      { what: `token: ${LABELS[key]}, × stock`, value: median(values), shown: spread(values), budget: MAX_RATIO, better: 'less' },
-    ]
-  })
+  const row = (what: string, values: readonly number[], budget: number): Row[] =>
+    values.length === 0 ? [] : [{ what, value: median(values), shown: spread(values), budget, better: 'less' }]
+  return [
+    ...MEASURES.flatMap((key) => row(`token: ${LABELS[key]}, × stock`, ratios(key, 'polylogue', 'stock'), MAX_RATIO)),
+    ...row('guard: server CPU per token, × without it', ratios('serverCpu', 'memory', 'unguarded'), MAX_GUARD_RATIO),
+  ]
 }
 
 if (isMain(import.meta.url)) {

@@ -2,7 +2,7 @@
  * One process of one system: `child.ts SYSTEM ROLE [taped]`, where the role is server, agent or viewer. With `taped`, clients
  * write beforehand and read afterwards (`tape.ts`).
  */
-import { polylogue, polylogueInMemory } from '../systems/polylogue.ts'
+import { polylogue, polylogueInMemory, polylogueUnguarded } from '../systems/polylogue.ts'
 import { sse } from '../systems/sse.ts'
 import { stock, synced } from '../systems/stock.ts'
 import type { Address, System, Write } from '../systems/system.ts'
@@ -11,7 +11,14 @@ import { now } from './clock.ts'
 import { hold, installTape, keep, listenAgain, play, quiet, stopListening, tapedNow } from './tape.ts'
 import { tokenAt } from './tokens.ts'
 
-const SYSTEMS: Readonly<Record<string, System>> = { sse, stock, synced, polylogue, memory: polylogueInMemory }
+const SYSTEMS: Readonly<Record<string, System>> = {
+  sse,
+  stock,
+  synced,
+  polylogue,
+  memory: polylogueInMemory,
+  unguarded: polylogueUnguarded,
+}
 
 const [name = '', role, mode] = process.argv.slice(2)
 const taped = mode === 'taped'

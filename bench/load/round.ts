@@ -4,7 +4,7 @@ import { start, type Child } from './children.ts'
 import { quantile } from './statistics.ts'
 import { lengths } from './tokens.ts'
 
-export type SystemName = 'sse' | 'stock' | 'synced' | 'memory' | 'polylogue'
+export type SystemName = 'sse' | 'stock' | 'synced' | 'memory' | 'unguarded' | 'polylogue'
 
 export interface Running {
   readonly name: SystemName
@@ -25,6 +25,12 @@ export interface Load {
   readonly sessions: number
   readonly tokensPerSecond: number
   readonly seconds: number
+}
+
+/** Something that goes on beside the streaming. */
+export interface Beside {
+  begin(): Promise<unknown>
+  end(): Promise<unknown>
 }
 
 /** What one round gave. Times in milliseconds, CPU in microseconds per token. */
@@ -68,16 +74,22 @@ export async function endSystem({ server, agent, viewer }: Running): Promise<voi
 let rounds = 0
 
 /** Opens fresh sessions, streams into all of them, and gives what was measured from before the first write to the last sight. */
-export async function measure(running: Running, { sessions, tokensPerSecond, seconds }: Load): Promise<Sample> {
+export async function measure(
+  running: Running,
+  { sessions, tokensPerSecond, seconds }: Load,
+  beside?: Beside,
+): Promise<Sample> {
   const { agent, viewer } = running
   await openSessions(running, sessions)
   const tokens = Math.round(tokensPerSecond * seconds)
   const chars = lengths(tokens)
   await Promise.all([agent.call('prepare', tokens), viewer.call('prepare')])
+  await beside?.begin()
   const before = await cpuOf(running)
   const times = await agent.call<Float64Array>('stream', tokensPerSecond, tokens)
   await viewer.call('complete', chars.at(-1), DRAIN_MS)
   const after = await cpuOf(running)
+  await beside?.end()
   const { latencies, lost } = join(times, await viewer.call<Float64Array[]>('seen'), chars)
   await agent.call('close')
   await viewer.call('close')

@@ -8,13 +8,22 @@ import { join } from 'node:path'
 import { openSession, textOf, type OpenSession } from 'polylogue'
 import { createAgent, type Agent, type AgentRun } from 'polylogue/agent'
 import { memoryStore, mintToken, serve, sqliteStore } from 'polylogue/server'
+// The type of an inner part, which the package does not export.
+// oxlint-disable-next-line no-restricted-imports
+import type { Guard } from '../../server/guard/guard.ts'
 import type { AgentOptions, AgentRole, ServerRole, System, ViewerRole } from './system.ts'
 
 const AGENT = 'bench'
 
-function server(inMemory: boolean): ServerRole {
+interface Variant {
+  readonly inMemory?: boolean
+  readonly unguarded?: boolean
+}
+
+function server({ inMemory = false, unguarded = false }: Variant = {}): ServerRole {
   return {
     async start() {
+      if (unguarded) await removeGuard()
       const folder = mkdtempSync(join(tmpdir(), 'polylogue-bench-'))
       process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
       const secret = 'a secret that only this benchmark uses'
@@ -26,9 +35,24 @@ function server(inMemory: boolean): ServerRole {
         file,
         agentToken: await mintToken(secret, { id: AGENT, kind: 'agent', sessions }),
         viewerToken: await mintToken(secret, { id: 'viewer', kind: 'user', sessions }),
+        attackerToken: await mintToken(secret, { id: 'attacker', kind: 'user', sessions }),
       }
     },
   }
+}
+
+/**
+ * Makes the guard of this process accept the bytes of every update as they come. The server has no option for that, and must
+ * not have one: what is patched here is the module that its package has loaded and that its exports do not show.
+ */
+async function removeGuard(): Promise<void> {
+  const inner = new URL('./guard/guard.js', import.meta.resolve('polylogue/server'))
+  const { prototype } = ((await import(inner.href)) as { Guard: typeof Guard }).Guard
+  if (typeof prototype.check !== 'function' || typeof prototype.confirm !== 'function') {
+    throw new Error(`${inner.href} has another guard than this benchmark takes out.`)
+  }
+  prototype.check = (update) => ({ ok: true, update, claims: [], after: [] })
+  prototype.confirm = () => {}
 }
 
 function agent({ eachAlone }: AgentOptions): AgentRole {
@@ -89,7 +113,10 @@ function viewer(): ViewerRole {
   }
 }
 
-export const polylogue: System = { server: () => server(false), agent, viewer }
+export const polylogue: System = { server: () => server(), agent, viewer }
 
 /** The same without a disk: what `memoryStore` does in tests. */
-export const polylogueInMemory: System = { server: () => server(true), agent, viewer }
+export const polylogueInMemory: System = { server: () => server({ inMemory: true }), agent, viewer }
+
+/** Like `polylogueInMemory`, but whoever connects may write anything. */
+export const polylogueUnguarded: System = { server: () => server({ inMemory: true, unguarded: true }), agent, viewer }

@@ -9,6 +9,8 @@ export interface Address {
   readonly url: string
   readonly agentToken: string
   readonly viewerToken: string
+  /** Of one more participant, where that matters. */
+  readonly attackerToken?: string
   /** The database, where there is one. */
   readonly file?: string
 }

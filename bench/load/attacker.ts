@@ -1,0 +1,35 @@
+/** The process of an attacker: `prepare` an attack, `begin` it, `stop` it. It stops by itself after a minute. */
+import { prepare, type Attack, type AttackName, type Target } from './attacks.ts'
+import { answer } from './children.ts'
+import type { RawSocket } from './raw-socket.ts'
+
+const LONGEST_MS = 60_000
+
+let attack: Attack | null = null
+let attacking: Promise<void> | null = null
+let stopped = false
+
+async function run({ strike, everyMs, sockets: most }: Attack): Promise<void> {
+  const deadlineMs = performance.now() + LONGEST_MS
+  const open: RawSocket[] = []
+  while (!stopped && performance.now() < deadlineMs) {
+    open.push(...(await strike()))
+    for (const socket of open.splice(0, Math.max(0, open.length - most))) socket.end()
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
+  }
+  for (const socket of open) socket.end()
+}
+
+answer({
+  async prepare(name: AttackName, target: Target) {
+    attack = await prepare(name, target)
+  },
+  begin() {
+    stopped = false
+    if (attack !== null) attacking = run(attack)
+  },
+  async stop() {
+    stopped = true
+    await attacking
+  },
+})
