@@ -1,8 +1,9 @@
 /**
  * Where one writes. It never locks: not while an agent works, not while there is no network, not while the connection comes
- * back. Enter sends, Shift+Enter breaks the line, Escape stops what was asked from here.
+ * back. Enter sends, Shift+Enter breaks the line, Escape stops what was asked from here. While an agent works, what is sent
+ * waits for its turn, or (Ctrl+Enter) changes what the agent is at.
  */
-import { hasEnded, SessionError, type OpenSession, type Run } from 'polylogue'
+import { hasEnded, SessionError, type Lane, type OpenSession, type Run } from 'polylogue'
 import { useHolder, useMe, useRuns, useSession } from 'polylogue/react'
 import { useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
@@ -26,12 +27,14 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
   const typed = useTyping()
   const running = useRunning()
 
-  const send = (): void => {
+  const maySteer = me?.kind === 'user' && holder.state === 'agents' && running.all.length > 0
+
+  const send = (lane: Lane = 'queue'): void => {
     if (text.trim() === '') return
     try {
       // Who answers from the desk holds the session: agent and person must not talk at once.
       if (me?.kind === 'support' && !(holder.state === 'human' && holder.by === me.id)) handOver(session, 'take')
-      session.send(text)
+      session.send(text, lane === 'queue' ? {} : { lane })
     } catch (error) {
       // The text stays where it is.
       setProblem(error instanceof SessionError ? error.message : String(error))
@@ -49,7 +52,7 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
     if (event.nativeEvent.isComposing || event.keyCode === 229) return
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault()
-      send()
+      send(maySteer && (event.ctrlKey || event.metaKey) ? 'steer' : 'queue')
     } else if (event.key === 'Escape') stop(session, running.mine)
   }
 
@@ -81,8 +84,25 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
           onKeyDown={onKeyDown}
           onBlur={() => typed(false)}
         />
+        {maySteer && text.trim() !== '' && (
+          <button
+            type="button"
+            className="button small steer"
+            title="Changes what is being worked on, at its next step (Ctrl+Enter)"
+            onClick={() => send('steer')}
+          >
+            <Icon name="steer" size={16} />
+            Steer
+          </button>
+        )}
         <StopButton running={running} />
-        <button type="submit" className="round primary" aria-label="Send" disabled={text.trim() === ''}>
+        <button
+          type="submit"
+          className="round primary"
+          aria-label={maySteer ? 'Add to the queue' : 'Send'}
+          title={maySteer ? 'Is answered after what is being worked on' : undefined}
+          disabled={text.trim() === ''}
+        >
           <Icon name="send" />
         </button>
       </div>
