@@ -12,8 +12,8 @@
 import * as Y from 'yjs'
 import type { Run } from '../shared/entries.ts'
 import { SessionError } from '../shared/errors.ts'
-import { newId, runIdOf } from '../shared/ids.ts'
-import { arrayAt, asRecord, KEY, recordAt, rootsOf } from '../shared/layout.ts'
+import { newId } from '../shared/ids.ts'
+import { arrayAt, KEY, recordAt, rootsOf } from '../shared/layout.ts'
 import type { Json, Message } from '../shared/message.ts'
 import { MessageWriter, type LivePart } from '../shared/part-writer.ts'
 import { hasEnded, isRunStatus, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus, type StepStatus } from '../shared/run.ts'
@@ -23,8 +23,8 @@ import { Flusher } from './flusher.ts'
 import { RunCalls, type ApprovalRequest, type ModelStream, type StreamOptions } from './run-calls.ts'
 import type { Session } from './session.ts'
 import { Children, dataOf, type SpawnedRun } from './spawn.ts'
+import { asUserMessage, saidBefore, steeredIn, type SteeringModelMessage } from './steering.ts'
 import { endsStep, Turn } from './turn.ts'
-import { asUserMessage, type SteeringModelMessage } from './steering.ts'
 
 /** A step of a run while it is worked on. */
 export interface StepHandle {
@@ -117,9 +117,10 @@ export class AgentRun {
    * author's word, or were taken back.
    */
   get messages(): readonly Message[] {
-    const steered = this.#steered()
+    const steered = steeredIn(this.#map)
+    const isSaid = saidBefore(this.input, this.#parts.agent, this.session)
     const said = this.session.view.messages.filter(
-      (message) => message.id !== this.#writer?.id && message.id !== this.input.id && this.#isSaid(message, steered),
+      (message) => message.id !== this.#writer?.id && !steered.includes(message.id) && isSaid(message),
     )
     const asked = [this.input.id, ...steered].map((id) => this.session.message(id))
     return [...said, ...asked.filter((message) => message !== undefined)]
@@ -133,7 +134,7 @@ export class AgentRun {
    */
   takeSteering(step: number = arrayAt(this.#map, KEY.steps)?.length ?? 0): readonly Message[] {
     if (this.#over) return []
-    const steered = this.#steered()
+    const steered = steeredIn(this.#map)
     const taken = this.session.view.messages.filter(({ id, metadata: { verdict } }) => {
       return verdict?.state === 'steering' && verdict.run === this.id && !steered.includes(id)
     })
@@ -386,23 +387,6 @@ export class AgentRun {
     void chunks.return?.().catch(() => {})
   }
 
-  /** Ids of the messages that have steered this run, by whichever worker had it. */
-  #steered(): string[] {
-    const taken = arrayAt(this.#map, KEY.steered)?.toArray() ?? []
-    return taken.map((entry) => asRecord(entry)?.['message']).filter((id) => typeof id === 'string')
-  }
-
-  /** Whether a message belongs to what was said before this run's input. */
-  #isSaid({ id, role, metadata: { verdict, seq } }: Message, steered: readonly string[]): boolean {
-    if (role !== 'user') return true
-    if (verdict?.state === 'removed' || verdict?.state === 'asks' || verdict?.state === 'steering') return false
-    if (steered.includes(id)) return false
-    const run = this.session.run(runIdOf(id, this.#parts.agent))
-    // Its turn is still to come, or was before this one's though it was written later.
-    if (run !== undefined) return run.status !== 'pending' && (run.status !== 'cancelled' || isBefore(seq, this.input))
-    return verdict?.step !== undefined || isBefore(seq, this.input)
-  }
-
   #look(): void {
     if (this.#over) return
     const turned = this.#turn.look()
@@ -516,8 +500,4 @@ export class AgentRun {
       else signal.addEventListener('abort', fail, { once: true })
     })
   }
-}
-
-function isBefore(seq: number | undefined, { metadata }: Message): boolean {
-  return (seq ?? Number.POSITIVE_INFINITY) <= (metadata.seq ?? Number.POSITIVE_INFINITY)
 }

@@ -144,6 +144,8 @@ class Worker implements Agent {
   async close(timeoutMs = 5_000): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    // No room any more, said before its runs end: what waits behind them is for others.
+    this.#control.send({ t: 'worker', worker: this.#worker, slots: 0, leases: this.#leases() })
     for (const held of this.#held.values()) held.run?.interrupt()
     const stored = Promise.allSettled([...this.#sessions.values()].map((joined) => joined.stored()))
     let timer: ReturnType<typeof setTimeout> | undefined

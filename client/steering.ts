@@ -1,5 +1,33 @@
-/** Messages that steer a run, as the AI SDK's models take them; declared structurally, so that the core needs no `ai`. */
+/**
+ * What a run's agent is to know: what was said before, and what steers it. As the AI SDK's models take it, declared
+ * structurally, so that the core needs no `ai`.
+ */
+import type * as Y from 'yjs'
+import { runIdOf } from '../shared/ids.ts'
+import { arrayAt, asRecord, KEY } from '../shared/layout.ts'
 import { textOf, type Message } from '../shared/message.ts'
+import type { Session } from './session.ts'
+
+/** Ids of the messages that have steered a run, by whichever worker had it, in the order in which they were taken. */
+export function steeredIn(run: Y.Map<unknown>): string[] {
+  const taken = arrayAt(run, KEY.steered)?.toArray() ?? []
+  return taken.map((entry) => asRecord(entry)?.['message']).filter((id) => typeof id === 'string')
+}
+
+/** Says of a message whether it was said before an agent turns to an input. */
+export function saidBefore(input: Message, agent: string, session: Pick<Session, 'run'>): (message: Message) => boolean {
+  const last = input.metadata.seq ?? Number.POSITIVE_INFINITY
+  return ({ id, role, metadata: { verdict, seq = Number.POSITIVE_INFINITY } }) => {
+    if (id === input.id) return false
+    if (role !== 'user') return true
+    if (verdict?.state === 'removed' || verdict?.state === 'asks' || verdict?.state === 'steering') return false
+    const run = session.run(runIdOf(id, agent))
+    // One whose turn is still to come is not said yet; one that was answered before is, though it was written later.
+    if (run !== undefined && run.status === 'pending') return false
+    const isAnswered = run !== undefined && run.status !== 'cancelled'
+    return isAnswered || verdict?.step !== undefined || seq <= last
+  }
+}
 
 type Content =
   | { readonly type: 'text'; readonly text: string }

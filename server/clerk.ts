@@ -190,7 +190,8 @@ export class Clerk implements Watcher {
     const map = this.#runs.get(run)
     const value = map === undefined ? undefined : readRun(map, (id, input) => cancelOf(this.#roots.control, id, input))
     if (map === undefined || value === undefined || hasEnded(value.status)) {
-      this.#ended.add(run)
+      // What came of its end was decided then.
+      this.#options.endJob(run)
     } else if (value.status === 'pending' && value.cancel === undefined) {
       // The lease is taken away at once: whoever had it must not begin now.
       this.#doc.transact(() => map.delete(KEY.lease), CLERK)

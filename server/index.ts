@@ -11,6 +11,7 @@ export type { Route, RoutedInput } from './clerk.ts'
 export {
   DamagedSession,
   type Batch,
+  type Hold,
   type Job,
   type LogEntry,
   type NewJob,

@@ -9,7 +9,7 @@
  * The list `view.messages` is made when it is read, so a reader of single messages never pays for the list.
  */
 import * as Y from 'yjs'
-import { askedOf, cancelOf, readHolder, readPause, type Holder, type Pause } from './control.ts'
+import { askedOf, cancelOf, readHolder, type Holder, type Pause } from './control.ts'
 import {
   isSegment,
   messageValue,
@@ -22,9 +22,10 @@ import {
   type Run,
 } from './entries.ts'
 import type { Report } from './errors.ts'
-import { arrayAt, cancelTarget, KEY, mapAt, pausedAgent, readAskKey, rootsOf, type SessionRoots } from './layout.ts'
+import { arrayAt, cancelTarget, KEY, readAskKey, rootsOf, type SessionRoots } from './layout.ts'
+import { participantsOf, pausedOf } from './ledger.ts'
 import type { Message, MessageHead, MessagePart } from './message.ts'
-import { readParticipant, type Participant } from './participant.ts'
+import type { Participant } from './participant.ts'
 import { readInputVerdict } from './verdict.ts'
 
 /** All of a session at one moment. */
@@ -135,14 +136,7 @@ export class ViewBuilder {
   }
 
   get participants(): ReadonlyMap<string, Participant> {
-    if (this.#participants === null) {
-      const values = [...(mapAt(this.#roots.ledger, KEY.participants)?.values() ?? [])]
-      const participants = values.map(readParticipant).filter((participant) => participant !== null)
-      // A map's own order is that in which a peer got its entries.
-      participants.sort((a, b) => (a.id < b.id ? -1 : 1))
-      this.#participants = new Map(participants.map((participant) => [participant.id, participant]))
-    }
-    return this.#participants
+    return (this.#participants ??= participantsOf(this.#roots.ledger))
   }
 
   get holder(): Holder {
@@ -150,16 +144,7 @@ export class ViewBuilder {
   }
 
   get paused(): ReadonlyMap<string, Pause> {
-    if (this.#paused === null) {
-      const paused = new Map<string, Pause>()
-      for (const [key, value] of this.#roots.ledger) {
-        const agent = pausedAgent(key)
-        const pause = agent === null ? undefined : readPause(value)
-        if (agent !== null && pause !== undefined) paused.set(agent, pause)
-      }
-      this.#paused = paused
-    }
-    return this.#paused
+    return (this.#paused ??= pausedOf(this.#roots.ledger))
   }
 
   /** Calls `listener` after each change of `topic`; gives the function that ends it. */

@@ -197,7 +197,7 @@ describe('giving runs', () => {
     // What a run is given: all up to its input, and what was answered since; not what was asked later.
     const texts = (run: AgentRun | undefined): string[] =>
       run?.messages.map(({ parts }) => String((parts[0] as { text?: string }).text)) ?? []
-    expect(texts(runs.find(({ input }) => input.id === a.view.runs[1]?.input))).toEqual(['a1', 'a2', 're a1'])
+    expect(texts(runs.find(({ input }) => input.id === a.view.runs[1]?.input))).toEqual(['a1', 're a1', 'a2'])
     for (const text of ['a2', 'a3', 'b1']) gateOf(text).open()
     await until(() => a.view.runs.every(({ status }) => status === 'complete'))
     expect(working.filter((text) => text.startsWith('a'))).toEqual(['a1', 'a2', 'a3'])

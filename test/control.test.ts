@@ -1,17 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import * as Y from 'yjs'
 import {
+  askedOf,
   cancelOf,
   decideHolder,
   HELD_BY_AGENTS,
   readCancel,
   readHandover,
   readHolder,
+  readPause,
   type HandoverAction,
   type Holder,
 } from '../shared/control.ts'
-import { cancelKey, cancelTarget, rootsOf } from '../shared/layout.ts'
+import { askKey, cancelKey, cancelTarget, pausedAgent, pausedKey, readAskKey, rootsOf } from '../shared/layout.ts'
 import { PARTICIPANT_KINDS, type ParticipantKind } from '../shared/participant.ts'
+import { readInputVerdict, readRunVerdict } from '../shared/verdict.ts'
 
 const WAITING: Holder = { state: 'waiting', by: 'ada', at: 1 }
 const HUMAN: Holder = { state: 'human', by: 'sue', at: 2 }
@@ -76,7 +79,14 @@ describe('flags are read only in their form (DOC-3)', () => {
       expect(readCancel(value)).toBeUndefined()
       expect(readHandover(value)).toBeUndefined()
       expect(readHolder(value)).toEqual(HELD_BY_AGENTS)
+      expect(readPause(value)).toBeUndefined()
+      expect(readInputVerdict(value)).toBeUndefined()
+      expect(readRunVerdict(value)).toBeUndefined()
     }
+    expect(readPause({ at: 1, reason: 'error', run: 'r', held: [1] })).toBeUndefined()
+    expect(readPause({ at: 1, reason: 'lunch', run: 'r', held: [] })).toBeUndefined()
+    expect(readInputVerdict({ state: 'lost', at: 1 })).toBeUndefined()
+    expect(readRunVerdict({ about: 'lunch', by: 'a', at: 1 })).toBeUndefined()
     expect(readHandover({ action: 'steal', by: 'a', at: 1 })).toBeUndefined()
     expect(readHolder({ state: 'nobody', by: 'a', at: 1 })).toEqual(HELD_BY_AGENTS)
   })
@@ -84,6 +94,11 @@ describe('flags are read only in their form (DOC-3)', () => {
   test('what is one reads as itself, without what else it says', () => {
     expect(readCancel({ by: 'a', at: 1, reason: 'r', more: true })).toEqual({ by: 'a', at: 1, reason: 'r' })
     expect(readCancel({ by: 'a', at: 1, reason: 7 })).toEqual({ by: 'a', at: 1 })
+    expect(readCancel({ by: 'a', at: 1, for: 'm' })).toEqual({ by: 'a', at: 1, for: 'm' })
+    const pause = { at: 1, reason: 'cancelled', run: 'r', by: 'a', held: ['x'] }
+    expect(readPause({ ...pause, more: true })).toEqual(pause)
+    expect(readInputVerdict({ state: 'taken', at: 1, step: 2 })).toEqual({ state: 'taken', at: 1, step: 2 })
+    expect(readRunVerdict({ about: 'cancel', by: 'a', at: 1, reason: 7 })).toEqual({ about: 'cancel', by: 'a', at: 1 })
     expect(readHandover({ action: 'take', by: 'a', at: 1 })).toEqual({ action: 'take', by: 'a', at: 1 })
     expect(readHolder({ state: 'waiting', by: 'a', at: 1, reason: 'r' })).toEqual({
       state: 'waiting',
@@ -91,6 +106,22 @@ describe('flags are read only in their form (DOC-3)', () => {
       at: 1,
       reason: 'r',
     })
+  })
+
+  test('what is asked about an input is read from its keys, in any mix', () => {
+    const { control } = rootsOf(new Y.Doc())
+    expect(askedOf(control, 'm')).toBeUndefined()
+    control.set(askKey('edit', 'm'), { by: 'a', at: 1, text: 7 })
+    expect(askedOf(control, 'm')).toBeUndefined()
+    control.set(askKey('edit', 'm'), { by: 'a', at: 1, text: 'new' })
+    control.set(askKey('remove', 'other'), { by: 'a', at: 1 })
+    expect(askedOf(control, 'm')).toEqual({ edit: 'new' })
+    control.set(askKey('remove', 'm'), { by: 'a', at: 1 })
+    control.set(askKey('confirm', 'm'), { by: 'a', at: 1 })
+    expect(askedOf(control, 'm')).toEqual({ edit: 'new', remove: true, confirm: true })
+    expect(readAskKey(askKey('edit', 'x:y'))).toEqual({ ask: 'edit', target: 'x:y' })
+    expect(readAskKey('cancel:m')).toBeNull()
+    expect([pausedAgent(pausedKey('bot')), pausedAgent('holder')]).toEqual(['bot', null])
   })
 
   test('a cancel counts on the run and on its input', () => {

@@ -31,6 +31,7 @@ test(
     // Enough of both kinds, and enough that passes for the oracle to have something to judge.
     expect(Math.min(stats.honest, stats.hostile)).toBeGreaterThan(UPDATES * 0.4)
     expect(stats.accepted).toBeGreaterThan(UPDATES * 0.005)
+    expect(stats.steered).toBeGreaterThan(UPDATES * 0.0001)
     expect(Object.keys(stats.codes).sort()).toEqual(
       expect.arrayContaining(['bad-reference', 'foreign-client', 'forbidden', 'malformed', 'missing']),
     )

@@ -1,12 +1,15 @@
 /** Inputs that were written long before they arrive. */
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { OpenSession } from '../client/index.ts'
+import { sqliteStore } from '../server/index.ts'
 import { startAgent } from './support/agent.ts'
 import { ChaosProxy } from './support/chaos-proxy.ts'
 import { openLive } from './support/clients.ts'
 import { Device } from './support/device.ts'
 import { serveHere } from './support/in-process.ts'
 import { judged, sent, shows, textIn, verdictOf } from './support/lanes.ts'
+import { temporaryFolder } from './support/temporary.ts'
 import { tokenFor } from './support/tokens.ts'
 import { until } from './support/wait.ts'
 
@@ -23,7 +26,7 @@ async function ago(ms: number, open: () => Promise<OpenSession>): Promise<OpenSe
   }
 }
 
-test('[O6] what was written offline more than an hour ago asks on return, and starts when its author says so (RUN-13)', async () => {
+test('[O6] what was written offline more than an hour ago asks on return, and starts when its author says so (LANE-5)', async () => {
   const { url } = await serveHere()
   const proxy = await ChaosProxy.start(url)
   const device = new Device()
@@ -70,7 +73,7 @@ test('[O6] what was written offline more than an hour ago asks on return, and st
   expect(landed.view.runs).toHaveLength(2)
 })
 
-test('[O6] how long an intent lasts is for the server to say; a steer that waited asks too (RUN-13)', async () => {
+test('[O6] how long an intent lasts is for the server to say; a steer that waited asks too (LANE-5)', async () => {
   const { url } = await serveHere({ intentMs: 3 * HOUR_MS })
   await startAgent({ url })
   const plane = await ago(2 * HOUR_MS, () => openLive({ url, id: 's' }))
@@ -84,11 +87,26 @@ test('[O6] how long an intent lasts is for the server to say; a steer that waite
   expect(verdictOf(plane, stale)).toMatchObject({ state: 'queued', reason: 'no-run' })
 })
 
-test('[O6] an ask is judged after a restart of the server as well (RUN-13)', async () => {
-  const server = await serveHere({ intentMs: 0 })
-  const a = await openLive({ url: server.url, id: 's' })
-  const id = await ago(HOUR_MS, () => openLive({ url: server.url, id: 's' })).then((old) => sent(old, 'Now?'))
-  await judged(a, id, 'asks')
-  a.confirm(id)
-  await shows(a, id, 'pending')
+test('[O6] it still asks after a restart of the server, and what was said meanwhile counts (LANE-5)', async () => {
+  const file = join(temporaryFolder(), 'sessions.db')
+  const server = await serveHere({ store: sqliteStore({ file }) })
+  const proxy = await ChaosProxy.start(server.url)
+  const old = await ago(2 * HOUR_MS, () => openLive({ url: proxy.url, id: 's' }))
+  const id = await sent(old, 'Now?')
+  await judged(old, id, 'asks')
+  proxy.down()
+  await until(() => old.status.connection === 'offline')
+  await server.close()
+  old.confirm(id)
+  expect(old.message(id)?.metadata).toMatchObject({ verdict: { state: 'asks' }, asked: { confirm: true } })
+
+  const again = await serveHere({ store: sqliteStore({ file }), port: server.port })
+  const bob = await openLive({ url: again.url, id: 's', as: 'bob' })
+  await judged(bob, id, 'asks')
+  expect(bob.view.runs).toEqual([])
+  proxy.up()
+  old.reconnect()
+  await shows(bob, id, 'pending')
+  await until(() => old.message(id)?.metadata.asked === undefined)
+  expect(verdictOf(bob, id)).toBeUndefined()
 })

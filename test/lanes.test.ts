@@ -10,7 +10,7 @@ import { temporaryFolder } from './support/temporary.ts'
 import { until } from './support/wait.ts'
 
 describe('the queue', () => {
-  test('[G8] is visible on every device, edited and removed by its author, and taken in order (RUN-8)', async () => {
+  test('[G8] is visible on every device, edited and removed by its author, and taken in order (LANE-1)', async () => {
     const { url } = await serveHere()
     const { phone, laptop, bob, let: go, prompts } = await stage(url)
     const first = await sent(phone, 'first')
@@ -49,7 +49,7 @@ describe('the queue', () => {
     ])
   })
 
-  test('[G8] an edit or a removal that comes too late is answered, and the text of the edit is kept (RUN-8, CLI-3)', async () => {
+  test('[G8] an edit or a removal that comes too late is answered, and the text of the edit is kept (LANE-1, CLI-3)', async () => {
     const { url } = await serveHere()
     const { phone, laptop, let: go } = await stage(url)
     const proxy = await ChaosProxy.start(url)
@@ -81,7 +81,7 @@ describe('the queue', () => {
     }
   })
 
-  test('[G8] what was written, changed and removed offline in one go never reaches an agent (RUN-8)', async () => {
+  test('[G8] what was written, changed and removed offline in one go never reaches an agent (LANE-1)', async () => {
     const { url } = await serveHere()
     const { phone, worker, prompts, let: go } = await stage(url)
     const proxy = await ChaosProxy.start(url)
@@ -101,7 +101,7 @@ describe('the queue', () => {
     expect(prompts).toEqual([['kept, changed']])
   })
 
-  test('[G8] waits after a stop; what is sent then goes at once and alone; resume lets the rest go on (RUN-9)', async () => {
+  test('[G8] waits after a stop; what is sent then goes at once and alone; resume lets the rest go on (LANE-2)', async () => {
     const { url } = await serveHere()
     const { phone, laptop, bob, let: go, prompts } = await stage(url)
     const first = await sent(phone, 'first')
@@ -133,7 +133,7 @@ describe('the queue', () => {
     await shows(phone, third, 'complete')
   })
 
-  test('[G8] waits after an error, and not when nothing is left of it (RUN-9)', async () => {
+  test('[G8] waits after an error, and not when nothing is left of it (LANE-2)', async () => {
     const { url } = await serveHere()
     const { phone, let: go } = await stage(url)
     const first = await sent(phone, 'fail')
@@ -154,7 +154,7 @@ describe('the queue', () => {
     await shows(phone, fourth, 'active')
   })
 
-  test('[R5] cancel all ends what waits as well, and leaves nothing held (RUN-9)', async () => {
+  test('[R5] cancel all ends what waits as well, and leaves nothing held (LANE-2)', async () => {
     const { url } = await serveHere()
     const { phone, laptop, let: go } = await stage(url)
     const first = await sent(phone, 'first')
@@ -175,7 +175,7 @@ describe('the queue', () => {
   })
 })
 
-test('[G8] a queue that waits waits after a restart of the server, and goes on from where it was (RUN-9)', async () => {
+test('[G8] a queue that waits waits after a restart of the server, and goes on from where it was (LANE-2)', async () => {
   const file = join(temporaryFolder(), 'sessions.db')
   const server = await serveHere({ store: sqliteStore({ file }) })
   const proxy = await ChaosProxy.start(server.url)

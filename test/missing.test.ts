@@ -42,10 +42,14 @@ describe('what one replica has and another lacks', () => {
     expect(missing({ from: mine, to: server, by: 'ada', counts: () => false }).fields).toEqual({ o: { deleted: undefined } })
   })
 
-  test('messages and cancels: those of the participant that the server has not, in their order (CLI-8)', () => {
+  test('messages, cancels and asks: those of the participant that the server has not, in their order (CLI-8)', () => {
     const { mine, server, push } = pair()
     say(mine, 'stored', 'ada')
+    mine.getMap('control').set('remove:m', { by: 'ada', at: 1 })
     push()
+    // Judged, and taken away by the server.
+    server.getMap('control').delete('remove:m')
+    mine.getMap('control').set('edit:m', { by: 'ada', at: 1, text: 'changed' })
     say(mine, 'second', 'ada', 3)
     say(mine, 'first', 'ada', 2)
     say(mine, 'forged', 'bob')
@@ -60,7 +64,7 @@ describe('what one replica has and another lacks', () => {
       ['first', [{ type: 'text', text: 'first' }]],
       ['second', [{ type: 'text', text: 'second' }]],
     ])
-    expect(cancels).toEqual({ 'cancel:m': { by: 'ada', at: 1 } })
+    expect(cancels).toEqual({ 'cancel:m': { by: 'ada', at: 1 }, 'edit:m': { by: 'ada', at: 1, text: 'changed' } })
     expect(missing({ from: mine, to: server, by: 'ada', counts: () => false }).messages).toEqual([])
   })
 })

@@ -26,7 +26,7 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
-      AccessOptions ApprovalAnswer Batch CancelRequest Job Limits LogEntry MayApprove MayCancel NewJob Rate RevokeTarget Route
+      AccessOptions ApprovalAnswer Batch CancelRequest Hold Job Limits LogEntry MayApprove MayCancel NewJob Rate RevokeTarget Route
       RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredBlob StoredSession TokenClaims`,
   },
 }

@@ -1,10 +1,14 @@
-/** Steering a run that is under way, from any device; interrupting it; and policies for who may end what. */
+/** Steering a run that is under way, from any device, and interrupting it. */
 import { isStepCount, streamText, tool } from 'ai'
 import { MockLanguageModelV4 } from 'ai/test'
 import { describe, expect, test } from 'vitest'
+import type * as Y from 'yjs'
 import { z } from 'zod'
 import type { AgentRun } from '../client/agent.ts'
+import { askKey, KEY } from '../shared/layout.ts'
 import { textOf } from '../shared/message.ts'
+import { contentOf } from './guard/oracle.ts'
+import { Peer, sender, World } from './guard/world.ts'
 import { Gate, startAgent } from './support/agent.ts'
 import { ChaosProxy } from './support/chaos-proxy.ts'
 import { openLive, replyTo } from './support/clients.ts'
@@ -23,7 +27,7 @@ async function inSteps(run: AgentRun, gates: readonly Gate[]): Promise<void> {
 }
 
 describe('steering', () => {
-  test('[G9] from another device: taken at the next step boundary, and its sender sees where (RUN-10)', async () => {
+  test('[G9] from another device: taken at the next step boundary, and its sender sees where (LANE-3)', async () => {
     const { url } = await serveHere()
     const gates = [new Gate(), new Gate()]
     const { runs } = await startAgent({ url, run: (run) => inSteps(run, gates) })
@@ -67,7 +71,7 @@ describe('steering', () => {
     expect(phone.view.runs).toHaveLength(2)
   })
 
-  test('[D7][G9] "make it Wednesday" reaches the model of the same run at its next step, by the AI SDK (RUN-10)', async () => {
+  test('[D7][G9] "make it Wednesday" reaches the model of the same run at its next step, by the AI SDK (LANE-3)', async () => {
     const { url } = await serveHere()
     const booking = new Gate()
     const booked: string[] = []
@@ -134,7 +138,7 @@ describe('steering', () => {
     expect(phone.view.runs).toHaveLength(1)
   })
 
-  test('[G9] not taken: its sender sees why, and it is answered in its turn (RUN-10)', async () => {
+  test('[G9] not taken: its sender sees why, and it is answered in its turn (LANE-3)', async () => {
     const { url } = await serveHere()
     const { phone, laptop, let: go, worker } = await stage(url)
     const idle = await sent(phone, 'anybody?', { lane: 'steer' })
@@ -153,7 +157,7 @@ describe('steering', () => {
     expect(worker.runs.map(({ input }) => input.id)).toEqual([idle, late])
   })
 
-  test('[G9] taken back before the next step, or offline and late: the agent does not read what was removed (RUN-8, RUN-10)', async () => {
+  test('[G9] taken back before the next step, or offline and late: the agent does not read what was removed (LANE-1, LANE-3)', async () => {
     const { url } = await serveHere()
     const gates = [new Gate()]
     const { runs } = await startAgent({ url, run: (run) => inSteps(run, gates) })
@@ -185,7 +189,7 @@ describe('steering', () => {
     expect(verdictOf(phone, gone)).toMatchObject({ state: 'removed', by: 'ada' })
   })
 
-  test('[G9] of a run that was stopped: it waits with the rest of the queue (RUN-9, RUN-10)', async () => {
+  test('[G9] of a run that was stopped: it waits with the rest of the queue (LANE-2, LANE-3)', async () => {
     const { url } = await serveHere()
     const { phone, laptop, let: go } = await stage(url)
     const input = await sent(phone, 'first')
@@ -202,7 +206,7 @@ describe('steering', () => {
     await shows(phone, steer, 'complete')
   })
 
-  test('[G9] a steering message of a run whose worker is gone is an input of its own (RUN-4, RUN-10)', async () => {
+  test('[G9] a steering message of a run whose worker is gone is an input of its own (RUN-4, LANE-3)', async () => {
     const { url } = await serveHere()
     const { phone, worker } = await stage(url)
     const input = await sent(phone, 'first')
@@ -219,8 +223,83 @@ describe('steering', () => {
   })
 })
 
+describe('what a worker has taken and its sender takes back at the same time', () => {
+  /** A run of bot's, with a message of ada's that steers it. */
+  function racing(): { world: World; ada: Peer; bot: Peer; verdict: () => unknown } {
+    const world = new World(['bot'])
+    const [ada, bot] = [new Peer(world, sender('ada', 'user')), new Peer(world, sender('bot', 'agent', 'w1'))]
+    ada.post('m1', 'Go')
+    world.clerk.grant('m1.bot', 'w1', 1)
+    bot.pull()
+    bot.set(bot.run('m1.bot'), KEY.status, 'active')
+    ada.pull()
+    ada.post('m2', 'Faster', { lane: 'steer' })
+    bot.pull()
+    return { world, ada, bot, verdict: () => world.message('m2').get(KEY.verdict) }
+  }
+  const take = (bot: Peer, message: string): void =>
+    bot.doc.transact(() => (bot.run('m1.bot').get(KEY.steered) as Y.Array<unknown>).push([{ message, step: 2, at: 1 }]))
+  const remove = (ada: Peer): void => ada.set(ada.roots.control, askKey('remove', 'm2'), { by: 'ada', at: 1 })
+
+  test('the removal is first at the server: the verdict says in the end that the agent has read it (LANE-3)', () => {
+    const { world, ada, bot, verdict } = racing()
+    expect(verdict()).toMatchObject({ state: 'steering', run: 'm1.bot' })
+    bot.online = false
+    take(bot, 'm2')
+    remove(ada)
+    expect(verdict()).toMatchObject({ state: 'removed', by: 'ada', run: 'm1.bot' })
+    expect(world.roots.control.size).toBe(0)
+    expect(bot.reconnect()).toMatchObject({ ok: true })
+    expect(verdict()).toMatchObject({ state: 'taken', run: 'm1.bot', step: 2, reason: 'late', by: 'ada' })
+  })
+
+  test('the worker is first: the removal has no effect (LANE-1)', () => {
+    const { ada, bot, verdict } = racing()
+    ada.online = false
+    remove(ada)
+    take(bot, 'm2')
+    expect(ada.reconnect()).toMatchObject({ ok: true })
+    expect(verdict()).toMatchObject({ state: 'taken', step: 2, reason: 'late', by: 'ada' })
+  })
+
+  test('a run takes only what is attached to it, and no run after its end (LANE-3, GRD-6)', () => {
+    const { world, ada, bot, verdict } = racing()
+    ada.post('m3', 'Next')
+    take(bot, 'm3')
+    take(bot, 'nowhere')
+    expect(world.message('m3').has(KEY.verdict)).toBe(false)
+    world.clerk.lapse('m1.bot')
+    expect(verdict()).toMatchObject({ state: 'queued', reason: 'run-ended' })
+    take(bot, 'm2')
+    expect(bot.refused).toMatchObject([{ ok: false, code: 'forbidden' }])
+    expect(verdict()).toMatchObject({ state: 'queued' })
+    expect(world.run('m2.bot').get(KEY.status)).toBe('pending')
+  })
+
+  test('the asks of two devices at once: both are judged or one gives way, and none stays (LANE-1)', () => {
+    for (const ids of [
+      [1, 2],
+      [2, 1],
+    ] as const) {
+      const world = new World(['bot'])
+      const [phone, laptop] = ids.map((id) => new Peer(world, sender('ada', 'user'), id)) as [Peer, Peer]
+      phone.post('m1', 'Go')
+      laptop.pull()
+      for (const peer of [phone, laptop]) peer.online = false
+      phone.set(phone.roots.control, askKey('edit', 'm1'), { by: 'ada', at: 1, text: 'by phone' })
+      laptop.set(laptop.roots.control, askKey('edit', 'm1'), { by: 'ada', at: 2, text: 'by laptop' })
+      for (const peer of [phone, laptop]) expect(peer.reconnect()).toMatchObject({ ok: true })
+      for (const peer of [phone, laptop]) peer.pull()
+      expect(world.roots.control.size).toBe(0)
+      const [text] = ['phone', 'laptop'].filter((device) => JSON.stringify(world.message('m1').toJSON()).includes(`by ${device}`))
+      expect(text).toBe(ids[1] > ids[0] ? 'laptop' : 'phone')
+      expect(contentOf(phone.doc)).toBe(contentOf(laptop.doc))
+    }
+  })
+})
+
 describe('an interrupt', () => {
-  test('[G10] cancels what the agent is at and starts with the new message, before the queue (RUN-11)', async () => {
+  test('[G10] cancels what the agent is at and starts with the new message, before the queue (LANE-4)', async () => {
     const { url } = await serveHere()
     const { phone, laptop, let: go, worker, prompts } = await stage(url)
     const first = await sent(phone, 'first')
@@ -241,7 +320,7 @@ describe('an interrupt', () => {
     expect(prompts[1]).toEqual(['first', 'on first: ', 'third'])
   })
 
-  test('[G10] of an agent that is idle, or whose queue waits, just goes first (RUN-9, RUN-11)', async () => {
+  test('[G10] of an agent that is idle, or whose queue waits, just goes first (LANE-2, LANE-4)', async () => {
     const { url } = await serveHere()
     const { phone, let: go, worker } = await stage(url)
     const first = await sent(phone, 'fail', { lane: 'interrupt' })
@@ -254,73 +333,5 @@ describe('an interrupt', () => {
     await shows(phone, third, 'complete')
     expect(phone.run(`${second}.assistant`)?.status).toBe('pending')
     expect(worker.runs.map(({ input }) => input.id)).toEqual([first, third])
-  })
-})
-
-describe('a policy for cancels', () => {
-  test('[R6] a cancel that it refuses is seen as refused by the one who asked, and the run goes on (RUN-12)', async () => {
-    const asked: unknown[] = []
-    const { url, reported } = await serveHere({
-      mayCancel: ({ by, ...request }) => {
-        asked.push({ by: by.id, ...request })
-        if (request.reason === 'crash') throw new Error('It crashes.')
-        return by.kind === 'support' || 'A payment is under way.'
-      },
-    })
-    const { phone, laptop, let: go, worker } = await stage(url)
-    const sue = await openLive({ url, id: 's', as: 'sue', kind: 'support' })
-    const input = await sent(phone, 'pay')
-    const run = `${input}.assistant`
-    await shows(laptop, input, 'active')
-    laptop.cancel({ message: input }, 'changed my mind')
-    // As every cancel it is shown at once, until the server has judged it.
-    expect(laptop.run(run)?.cancel).toMatchObject({ by: 'ada' })
-    for (const session of [laptop, phone, sue]) {
-      await until(() => session.run(run)?.verdict !== undefined)
-      expect(session.run(run)).toMatchObject({ verdict: { about: 'cancel', by: 'ada', reason: 'A payment is under way.' } })
-      expect(session.run(run)).not.toHaveProperty('cancel')
-    }
-    expect(asked).toEqual([{ by: 'ada', session: 's', run, agent: 'assistant', input, reason: 'changed my mind' }])
-    expect(worker.runs[0]?.signal.aborted).toBe(false)
-    // An interrupt is a cancel as well: it waits its turn.
-    const next = await sent(phone, 'next', { lane: 'interrupt' })
-    await judged(phone, next, 'queued')
-    expect(verdictOf(phone, next)).toMatchObject({ reason: 'A payment is under way.', run })
-    phone.cancel({ run }, 'crash')
-    await until(() => phone.run(run)?.verdict?.reason === 'The policy failed.')
-    expect(reported).toMatchObject([{ stage: 'policy' }])
-    expect(worker.runs[0]?.signal.aborted).toBe(false)
-    go('pay')
-    await shows(phone, input, 'complete')
-    expect(replyTo(phone, input, 'assistant')).toBe('on pay: done')
-    await shows(phone, next, 'active')
-    // Whom the policy lets may.
-    sue.cancel({ message: next })
-    await shows(phone, next, 'cancelled')
-    expect(phone.run(`${next}.assistant`)?.cancel).toMatchObject({ by: 'sue' })
-  })
-
-  test('[R6] of several runs of an input those end that may; also one that nobody has, and a flag that came before it (RUN-12)', async () => {
-    const { url } = await serveHere({
-      route: () => ['one', 'two'],
-      mayCancel: ({ agent }) => agent === 'one',
-    })
-    const proxy = await ChaosProxy.start(url)
-    const [phone, tablet] = [await openLive({ url, id: 's' }), await openLive({ url: proxy.url, id: 's' })]
-    proxy.down()
-    await until(() => tablet.status.connection === 'offline')
-    const input = tablet.send('Both of you')
-    tablet.cancel({ message: input })
-    proxy.up()
-    tablet.reconnect()
-    for (const session of [phone, tablet]) {
-      await shows(session, input, 'cancelled', 'one')
-      await shows(session, input, 'pending', 'two')
-      await until(() => session.run(`${input}.two`)?.verdict !== undefined)
-      expect(session.run(`${input}.two`)?.verdict).toMatchObject({ by: 'ada', reason: 'refused' })
-      expect(session.run(`${input}.two`)).not.toHaveProperty('cancel')
-    }
-    await startAgent({ url, name: 'two' })
-    await shows(phone, input, 'complete', 'two')
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import * as Y from 'yjs'
-import { cancelKey, KEY, rootsOf } from '../shared/layout.ts'
+import { askKey, cancelKey, KEY, pausedKey, rootsOf } from '../shared/layout.ts'
 import { textOf, type Message } from '../shared/message.ts'
 import { MessageWriter } from '../shared/part-writer.ts'
 import { ViewBuilder, type Topic } from '../shared/view.ts'
@@ -41,6 +41,8 @@ function openText(doc: Y.Doc, id: string): (text: string) => void {
     doc.transact(() => writer.flush())
   }
 }
+
+const INPUT = { role: 'user', kind: 'user', by: 'ada' } as const
 
 const idsOf = (messages: readonly Message[]): string[] => messages.map(({ id }) => id)
 
@@ -302,5 +304,44 @@ describe('texts', () => {
       expect(textOf(view.message('a') as Message)).toBe(text)
     }
     expect(text.length).toBeGreaterThan(3 * 16_384)
+  })
+})
+
+describe('lanes', () => {
+  test('what is asked about an input and what was decided are in its metadata, and tell that message alone (CLI-1)', () => {
+    const { doc, view, told } = watch(['message:m', 'message:other', 'messages', 'runs', 'ledger'])
+    const map = writeMessage(doc, 'm', 'Hello', INPUT)
+    writeMessage(doc, 'other', 'Hi', INPUT)
+    told()
+    const { control, ledger } = rootsOf(doc)
+    doc.transact(() => control.set(askKey('edit', 'm'), { by: 'ada', at: 1, text: 'Hello there' }))
+    expect(told()).toEqual(['message:m'])
+    expect(view.message('m')?.metadata.asked).toEqual({ edit: 'Hello there' })
+    doc.transact(() => {
+      control.delete(askKey('edit', 'm'))
+      map.set(KEY.verdict, { state: 'taken', at: 5, run: 'm.bot', reason: 'late', text: 'Hello there' })
+    })
+    expect(told()).toEqual(['message:m'])
+    expect(view.message('m')?.metadata).not.toHaveProperty('asked')
+    expect(view.message('m')?.metadata.verdict).toMatchObject({ state: 'taken', text: 'Hello there' })
+
+    const before = view.view
+    const pause = { at: 1, reason: 'error', run: 'r', held: ['m.bot'] } as const
+    doc.transact(() => ledger.set(pausedKey('bot'), pause))
+    expect(told()).toEqual(['ledger'])
+    expect(view.view.paused).toEqual(new Map([['bot', pause]]))
+    expect(view.view.messages).toBe(before.messages)
+    const { paused } = view.view
+    openText(doc, 'reply')('word')
+    expect(view.view.paused).toBe(paused)
+  })
+
+  test('the refusal of a cancel is on its run', () => {
+    const { doc, view, told } = watch(['run:r', 'runs'])
+    const run = addRun(doc, 'r', 'q')
+    told()
+    run.set(KEY.verdict, { about: 'cancel', by: 'ada', at: 1, reason: 'No.' })
+    expect(told()).toEqual(['run:r', 'runs'])
+    expect(view.run('r')?.verdict).toEqual({ about: 'cancel', by: 'ada', at: 1, reason: 'No.' })
   })
 })

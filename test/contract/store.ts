@@ -407,6 +407,75 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       })
     })
 
+    describe('queues', () => {
+      const claim = async (run: string): Promise<boolean> => (await store.claim(run, 'w', 60_000)) !== null
+      /** Of these runs, the one that can be claimed; the job ends at once, so that the next one can be. */
+      const nextOf = async (runs: readonly string[]): Promise<string | undefined> => {
+        for (const run of runs) {
+          if (!(await claim(run))) continue
+          await store.append(batch({ ended: [run] }))
+          return run
+        }
+        return undefined
+      }
+
+      test('urgent jobs go before all that are not, each kind in its order, and interrupt nothing', async () => {
+        await addJobs(job('r1'), job('r2'), { ...job('u1'), urgent: true }, { ...job('u2'), urgent: true })
+        await addJobs({ ...job('elsewhere', 't') })
+        const all = ['r2', 'r1', 'u2', 'u1']
+        expect(await nextOf(all)).toBe('u1')
+        await addJobs({ ...job('u3'), urgent: true })
+        expect(await claim('u2')).toBe(true)
+        expect(await claim('u3')).toBe(false)
+        await store.append(batch({ ended: ['u2'] }))
+        expect([await nextOf([...all, 'u3']), await nextOf(all), await nextOf(all), await nextOf(all)]).toEqual([
+          'u3',
+          'r1',
+          'r2',
+          undefined,
+        ])
+        expect(await claim('elsewhere')).toBe(true)
+      })
+
+      test('held jobs are given to nobody and passed over until they are let go; urgent ones too', async () => {
+        await addJobs(job('r1'), job('r2'), { ...job('u1'), urgent: true }, job('r3'))
+        const holds = ['r1', 'r2', 'u1', 'never'].map((run) => ({ run, held: true }))
+        // In one batch with a job that is added, and one that is added and held.
+        await store.append(batch({ jobs: [job('r4'), job('r5')], holds: [...holds, { run: 'r5', held: true }] }))
+        const heldOnes = (await store.jobs()).filter(({ held }) => held === true)
+        expect(runsOf(heldOnes)).toEqual(['r1', 'r2', 'u1', 'r5'])
+        expect((await store.jobs()).find(({ run }) => run === 'r4')).not.toHaveProperty('held')
+        const all = ['r1', 'r2', 'r3', 'r4', 'r5', 'u1']
+        expect([await nextOf(all), await nextOf(all), await nextOf(all)]).toEqual(['r3', 'r4', undefined])
+        await store.append(batch({ holds: [{ run: 'r2', held: false }] }))
+        expect([await nextOf(all), await nextOf(all)]).toEqual(['r2', undefined])
+        await store.append(batch({ holds: ['r1', 'u1', 'r5'].map((run) => ({ run, held: false })) }))
+        expect([await nextOf(all), await nextOf(all), await nextOf(all)]).toEqual(['u1', 'r1', 'r5'])
+        expect(await store.jobs()).toEqual([])
+      })
+
+      test('a job that a worker has is not held, nor is it once it is open again', async () => {
+        await addJobs(job('r'))
+        await store.claim('r', 'w', LEASE_MS)
+        await store.append(batch({ holds: [{ run: 'r', held: true }] }))
+        await letLapse('r')
+        expect(await store.reopen('r', 1)).toBe(true)
+        expect(await claim('r')).toBe(true)
+      })
+
+      test('the jobs of children neither wait, nor are they waited for, nor held', async () => {
+        await addJobs(job('r1'), job('r2'), { ...job('c1'), parent: 'r1' }, { ...job('c2'), parent: 'r1' })
+        await store.append(batch({ holds: ['r2', 'c2'].map((run) => ({ run, held: true })) }))
+        expect(await claim('c1')).toBe(true)
+        expect(await claim('r2')).toBe(false)
+        expect(await claim('r1')).toBe(true)
+        // The agent is at a run of its own and at a child's.
+        expect(await store.claim('c2', 'w2', 60_000)).toMatchObject({ run: 'c2', parent: 'r1', worker: 'w2' })
+        await store.append(batch({ ended: ['r1'], holds: [{ run: 'r2', held: false }] }))
+        expect(await claim('r2')).toBe(true)
+      })
+    })
+
     test('a closed store rejects; closing it twice is no error', async () => {
       await store.close()
       await store.close()
@@ -422,8 +491,15 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       await log(store, 'other', 3)
       await log(store, 'erased', 4)
       await addJobs(job('r1'), job('r2', 't'), job('r3', 'u'))
+      await addJobs({ ...job('held'), urgent: true }, { ...job('child', 't'), parent: 'r2' })
       await store.claim('r2', 'w', 100_000)
-      await store.append(batch({ ended: ['r1'], clients: [{ session: 's', client: 5, participant: 'ada' }] }))
+      await store.append(
+        batch({
+          ended: ['r1'],
+          holds: [{ run: 'held', held: true }],
+          clients: [{ session: 's', client: 5, participant: 'ada' }],
+        }),
+      )
       await store.erase('erased')
       const look = async (from: Store): Promise<unknown> => [
         await from.sessions(),
@@ -438,6 +514,11 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       await log(again, 's', 3)
       expect((await again.read('s')).lastSeq).toBe(3)
       expect(await again.renew('r2', 1, 100_000)).toBe(true)
+      expect(await again.jobs()).toContainEqual(expect.objectContaining({ run: 'held', held: true, urgent: true }))
+      expect(await again.claim('held', 'w', 100_000)).toBeNull()
+      expect(await again.claim('child', 'w', 100_000)).toMatchObject({ parent: 'r2' })
+      await again.append(batch({ holds: [{ run: 'held', held: false }] }))
+      expect(await again.claim('held', 'w', 100_000)).toMatchObject({ generation: 1 })
     })
   })
 }

@@ -5,7 +5,7 @@
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 import type { RefusalCode, Sender } from '../../server/guard/guard.ts'
-import { arrayAt, KEY, ROOT, rootsOf, type SessionRoots } from '../../shared/layout.ts'
+import { arrayAt, KEY, pausedKey, ROOT, rootsOf, type SessionRoots } from '../../shared/layout.ts'
 import { MessageWriter } from '../../shared/part-writer.ts'
 import { gc, json, rawUpdate, skip, text, tombstone, type, type Content, type Id, type RawStruct } from './raw-update.ts'
 import { entryOf, Peer, sender, World, type GuardMaker } from './world.ts'
@@ -1487,6 +1487,123 @@ const CALLS: readonly Attack[] = [
   ['an answer by a viewer', vic, (s) => edit(s, (_d, { control }) => control.set('answer:x', flag('vic'))), 'read-only'],
 ]
 
+const steeredOf = (run: Y.Map<unknown>): Y.Array<unknown> => run.get(KEY.steered) as Y.Array<unknown>
+const steering = (): unknown => ({ message: 'm1', step: 1, at: 1 })
+
+/** Takes a message that steers, as another one than the worker that has the run; or not as one does it. */
+const steers = (from: Sender, what: string, code: RefusalCode, entry: () => unknown = steering, run = 'm1.bot'): Attack => [
+  `steering taken by ${what}`,
+  from,
+  (s) => edit(s, (_d, { tasks }) => steeredOf(entryOf(tasks, run)).push([entry()])),
+  code,
+]
+
+/** What is asked about inputs and queues, what the server answers, and what steers a run. */
+const LANES: readonly Attack[] = [
+  ...['edit:m1', 'remove:m1', 'confirm:m1', 'resume:bot'].flatMap((key): Attack[] => [
+    [`${key} in somebody else's name`, eve, (s) => edit(s, (_d, { control }) => control.set(key, flag('ada'))), 'bad-value'],
+    [`${key} by an agent`, bot, (s) => edit(s, (_d, { control }) => control.set(key, flag('bot'))), 'forbidden'],
+    [`${key} by a viewer`, vic, (s) => edit(s, (_d, { control }) => control.set(key, flag('vic'))), 'read-only'],
+    [`${key} that is no ask`, eve, (s) => edit(s, (_d, { control }) => control.set(key, 'mine now')), 'bad-value'],
+    [`${key} without a time`, eve, (s) => edit(s, (_d, { control }) => control.set(key, { by: 'eve' })), 'bad-value'],
+    [`${key} of somebody else cleared`, eve, flagged('control', key, (map) => map.delete(key)), 'forbidden'],
+    [
+      `${key} of somebody else changed by an agent`,
+      bot,
+      flagged('control', key, (map) => map.set(key, flag('bot'))),
+      'forbidden',
+    ],
+  ]),
+  ['an ask that nobody knows', eve, (s) => edit(s, (_d, { control }) => control.set('skip:m1', flag('eve'))), 'unknown-place'],
+  steers(eve, 'a user', 'forbidden'),
+  steers(other, 'another agent', 'forbidden'),
+  steers(zombie, 'a worker whose lease has gone', 'forbidden'),
+  steers(bot, 'a run that has ended', 'forbidden', steering, 'old.bot'),
+  steers(bot, 'the run, without a message', 'bad-value', () => ({ step: 1 })),
+  steers(bot, 'the run, as a type', 'bad-shape', () => new Y.Map()),
+  [
+    'steering untaken by the worker that took it',
+    bot,
+    (s) => {
+      s.bot.doc.transact(() => steeredOf(s.bot.run('m1.bot')).push([steering()]))
+      return edit(s, (_d, { tasks }) => steeredOf(entryOf(tasks, 'm1.bot')).delete(0, 1))
+    },
+    'forbidden',
+  ],
+  [
+    'what has steered a run, replaced',
+    bot,
+    (s) => edit(s, (_d, { tasks }) => entryOf(tasks, 'm1.bot').set(KEY.steered, new Y.Array())),
+    'forbidden',
+  ],
+  ...[ada, eve, sam, bot].flatMap((from): Attack[] => [
+    [
+      `a verdict on an input by ${from.participant.id}`,
+      from,
+      (s) => edit(s, (_d, { messages }) => entryOf(messages, 'm1').set(KEY.verdict, { state: 'taken', at: 1 })),
+      'forbidden',
+    ],
+    [
+      `a verdict on a run by ${from.participant.id}`,
+      from,
+      (s) => edit(s, (_d, { tasks }) => entryOf(tasks, 'm1.bot').set(KEY.verdict, { about: 'cancel', by: 'eve', at: 1 })),
+      'forbidden',
+    ],
+    [
+      `a queue paused by ${from.participant.id}`,
+      from,
+      (s) => edit(s, (_d, { ledger }) => ledger.set(pausedKey('bot'), { at: 1, reason: 'error', run: 'm1.bot', held: [] })),
+      'forbidden',
+    ],
+    [
+      `a pause lifted by ${from.participant.id}`,
+      from,
+      flagged('ledger', pausedKey('bot'), (map) => map.delete(pausedKey('bot'))),
+      'forbidden',
+    ],
+    [
+      `a pause changed by ${from.participant.id}`,
+      from,
+      flagged('ledger', pausedKey('bot'), (map) => map.set(pausedKey('bot'), {})),
+      'forbidden',
+    ],
+  ]),
+  ...[ada, sam, bot].flatMap((from): Attack[] =>
+    (['message', 'run'] as const).flatMap((what): Attack[] => {
+      const judged =
+        (change: (map: Y.Map<unknown>) => void) =>
+        (s: Stage): Uint8Array => {
+          const map = what === 'message' ? s.world.message('m1') : s.world.run('m1.bot')
+          s.world.doc.transact(() => map.set(KEY.verdict, { state: 'asks', at: 1 }))
+          return edit(s, (_d, { messages, tasks }) =>
+            change(what === 'message' ? entryOf(messages, 'm1') : entryOf(tasks, 'm1.bot')),
+          )
+        }
+      const name = `the verdict on a ${what}`
+      return [
+        [`${name} changed by ${from.participant.id}`, from, judged((map) => map.set(KEY.verdict, { at: 2 })), 'forbidden'],
+        [`${name} deleted by ${from.participant.id}`, from, judged((map) => map.delete(KEY.verdict)), 'forbidden'],
+      ]
+    }),
+  ),
+  [
+    'what has steered a run, deleted',
+    bot,
+    (s) => edit(s, (_d, { tasks }) => entryOf(tasks, 'm1.bot').delete(KEY.steered)),
+    'forbidden',
+  ],
+  [
+    'a message that brings its verdict',
+    eve,
+    (s) =>
+      edit(s, (_d, { messages }) => {
+        write(messages, headOf(eve, 'judged'))
+        messages.get(messages.length - 1).set(KEY.verdict, { state: 'taken', at: 1 })
+      }),
+    'forbidden',
+  ],
+]
+
 /** A list of structs that do not merge, and as many that claim to follow its first one. */
 function scanBomb(): Uint8Array {
   const count = 2_000
@@ -1506,6 +1623,7 @@ function scanBomb(): Uint8Array {
 export const ATTACKS: Readonly<Record<string, readonly Attack[]>> = {
   'under another name [X1]': FORGERIES,
   "another's content, and what is not for users [X1, X2, X3]": EDITS,
+  'inputs, queues and what steers a run [X1, X2, X3]': LANES,
   'structs that no replica makes': STRUCTURES,
   'every key of every map [X1, X2]': [...KEYS, ...MORE],
   'calls that wait, and their answers [X1, X2]': CALLS,

@@ -6,20 +6,22 @@
  */
 import * as Y from 'yjs'
 import type { Sender, Verdict } from '../../server/guard/guard.ts'
-import { KEY, rootsOf } from '../../shared/layout.ts'
+import { asRecord, askKey, KEY, recordAt, rootsOf, type Ask } from '../../shared/layout.ts'
 import { contentOf, judge } from './oracle.ts'
 import { gc, json, rawUpdate, text, tombstone, type, type Id, type RawStruct } from './raw-update.ts'
-import { Peer, sender, World, type GuardMaker, type Reply } from './world.ts'
+import { INTENT_MS, Peer, sender, World, type GuardMaker, type Reply } from './world.ts'
 
 export interface FuzzStats {
   honest: number
   hostile: number
   accepted: number
+  /** Messages that steered a run, taken by honest workers. */
+  steered: number
   readonly codes: Record<string, number>
   readonly failures: string[]
 }
 
-export const emptyStats = (): FuzzStats => ({ honest: 0, hostile: 0, accepted: 0, codes: {}, failures: [] })
+export const emptyStats = (): FuzzStats => ({ honest: 0, hostile: 0, accepted: 0, steered: 0, codes: {}, failures: [] })
 
 /** Numbers that are the same for one seed. */
 export class Random {
@@ -122,7 +124,7 @@ export class FuzzSession {
     else if (dice < 0.5) this.#connection(peer)
     else if (dice < 0.53) this.#relay(peer)
     else if (peer.sender.participant.kind === 'agent') this.#object(peer)
-    else if (dice < 0.7) peer.post(`m${++this.#ids}`, `text ${this.#ids}`)
+    else if (dice < 0.7) this.#post(peer)
     else if (dice < 0.9) this.#object(peer)
     else this.#flag(peer)
     this.#expectNoRefusal()
@@ -173,10 +175,29 @@ export class FuzzSession {
     }
   }
 
+  /** In any lane, and sometimes so late that it asks. */
+  #post(peer: Peer): void {
+    const random = this.#random
+    const lane = random.pick([undefined, undefined, 'queue', 'steer', 'steer', 'interrupt'] as const)
+    const at = random.is(0.1) ? -2 * INTENT_MS : 1
+    peer.post(`m${++this.#ids}`, `text ${this.#ids}`, { at, ...(lane === undefined ? {} : { lane }) })
+  }
+
+  /** Asks something about one of the last messages, maybe of somebody else, or about a queue. */
+  #ask(peer: Peer): void {
+    const random = this.#random
+    const ask = random.pick<Ask>(['edit', 'remove', 'confirm', 'resume'])
+    const target = ask === 'resume' ? random.pick(['bot', 'other']) : `m${Math.max(0, this.#ids - random.below(6))}`
+    const text = ask === 'edit' ? { text: `edit ${random.below(9)}` } : {}
+    peer.set(peer.roots.control, askKey(ask, target), { by: peer.sender.participant.id, at: 1, ...text })
+  }
+
   #flag(peer: Peer): void {
     const by = peer.sender.participant.id
     const { control } = peer.roots
-    if (this.#random.is(0.3)) peer.set(control, KEY.handover, { action: this.#random.pick(['request', 'return']), by, at: 1 })
+    if (this.#random.is(0.5)) this.#ask(peer)
+    else if (this.#random.is(0.3))
+      peer.set(control, KEY.handover, { action: this.#random.pick(['request', 'return']), by, at: 1 })
     else peer.set(control, `cancel:m${this.#random.below(8)}`, { by, at: 1 })
   }
 
@@ -200,8 +221,9 @@ export class FuzzSession {
     else if (dice < 0.72) reply.drop(random.below(reply.parts + 1))
     else if (dice < 0.78) steps.push(peer.step(run, `step ${random.below(9)}`))
     else if (dice < 0.84) this.#step(peer, steps)
-    else if (dice < 0.9) this.#wait(peer, map)
-    else if (dice < 0.93) peer.doc.transact(() => map.set(KEY.usage, { tokens: random.below(99) }))
+    else if (dice < 0.87) this.#wait(peer, map)
+    else if (dice < 0.92) this.#steer(peer, run, map)
+    else if (dice < 0.94) peer.doc.transact(() => map.set(KEY.usage, { tokens: random.below(99) }))
     else if (dice < 0.98) this.#end(work, map)
     else this.#lapse(work)
   }
@@ -227,6 +249,20 @@ export class FuzzSession {
       if (this.#random.is(0.5)) step.set(KEY.status, 'done')
       if (this.#random.is(0.5)) step.set(KEY.detail, 'detail')
     })
+  }
+
+  /** Takes what steers the run, as far as this worker has heard of it. */
+  #steer(peer: Peer, run: string, map: Y.Map<unknown>): void {
+    if (peer.online && this.#random.is(0.8)) peer.pull()
+    const steered = map.get(KEY.steered) as Y.Array<unknown>
+    const taken = steered.toArray().map((entry) => asRecord(entry)?.['message'])
+    for (const entry of peer.roots.messages.toArray()) {
+      const verdict = recordAt(entry, KEY.verdict)
+      const id = recordAt(entry, KEY.head)?.['id']
+      if (verdict?.['state'] !== 'steering' || verdict['run'] !== run || taken.includes(id)) continue
+      peer.doc.transact(() => steered.push([{ message: id, step: 1, at: 1 }]))
+      this.#stats.steered += 1
+    }
   }
 
   #wait(peer: Peer, map: Y.Map<unknown>): void {
@@ -353,7 +389,11 @@ export class FuzzSession {
     const dice = random.next()
     if (dice < 0.5) messages.push([this.#message(from)])
     else if (dice < 0.75)
-      control.set(random.pick(['cancel:m1', 'cancel:m2', KEY.handover]), { action: 'take', at: 1, by: this.#name(from) })
+      control.set(random.pick(['cancel:m1', 'cancel:m2', 'edit:m1', 'remove:m2', 'confirm:m1', 'resume:bot', KEY.handover]), {
+        action: 'take',
+        at: 1,
+        by: this.#name(from),
+      })
     else if (random.is(0.5)) objects.push([{ name: random.pick(OBJECTS), kind: 'map', writers: ['user', 'agent', 'support'] }])
     // Of a name that no honest peer uses: whoever says first what an object is decides who may write it.
     else objects.push([{ name: 'other', kind: 'map', writers: [random.pick(['user', 'agent'])] }])
@@ -433,7 +473,16 @@ export class FuzzSession {
       else shared.insert(at, [random.is(0.3) ? this.#message(from) : this.#value()])
     } else {
       const map = shared as Y.Map<unknown>
-      const keys = [...Object.values(KEY), ...map.keys(), 'cancel:x', 'field', random.pick(FIELDS)]
+      const keys = [
+        ...Object.values(KEY),
+        ...map.keys(),
+        'cancel:x',
+        'edit:m1',
+        'resume:bot',
+        'paused:bot',
+        'field',
+        random.pick(FIELDS),
+      ]
       const key = random.pick(random.is(0.5) && map.size > 0 ? [...map.keys()] : keys)
       if (random.is(0.25)) map.delete(key)
       else
@@ -507,7 +556,7 @@ export class FuzzSession {
       () => tombstone(1 + random.below(2)),
       () => gc(1 + random.below(2)),
     ])()
-    const key = random.pick([...Object.values(KEY), 'cancel:m1', 'cancel:m2', ...FIELDS])
+    const key = random.pick([...Object.values(KEY), 'cancel:m1', 'cancel:m2', 'remove:m1', 'confirm:m2', 'paused:bot', ...FIELDS])
     const own: Id = [client, clock + random.below(4)]
     switch (random.below(6)) {
       case 0:

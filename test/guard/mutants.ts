@@ -115,6 +115,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   'tasks/[]/head: add': 'only the server makes runs, with their heads',
   'tasks/[]/status: add': 'a run has its status from the start',
   'tasks/[]/steps: add': 'a run has its steps from the start',
+  'tasks/[]/steered: add': 'a run has its list from the start',
   'tasks/[]/steps/[]: add': 'a step needs a head, which only the lease lets be written',
   'tasks/[]/steps/[]/head: add': 'a step has its head from the start (`needs`)',
   'ledger/version: add': 'the staged session has it already; the row is for one in which nothing was said yet',

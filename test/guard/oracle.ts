@@ -47,7 +47,10 @@ export function contentOf(doc: Y.Doc): string {
   const content: Json = {}
   for (const root of ['messages', 'tasks', 'objects']) content[root] = doc.getArray(root).toJSON()
   for (const root of ['control', 'ledger']) content[root] = doc.getMap(root).toJSON()
-  for (const name of [...doc.share.keys()].sort()) if (name.startsWith('object:')) content[name] = doc.getMap(name).toJSON()
+  for (const name of [...doc.share.keys()].sort()) {
+    // One that was only read is there for that replica alone.
+    if (name.startsWith('object:') && doc.getMap(name).size > 0) content[name] = doc.getMap(name).toJSON()
+  }
   return JSON.stringify(canonical(content))
 }
 
@@ -101,10 +104,8 @@ export function judge(doc: Y.Doc, update: Uint8Array, from: Sender, ownerOf: (cl
   for (const key of new Set([...Object.keys(before.control), ...Object.keys(after.control)])) {
     const now = after.control[key] as Json | undefined
     if (same(before.control[key], now)) continue
-    const may =
-      key === 'handover'
-        ? kind !== 'viewer'
-        : /^(cancel|edit|remove|confirm|resume|answer):/.test(key) && (kind === 'user' || kind === 'support')
+    const isAsk = /^(cancel|edit|remove|confirm|resume|answer):/.test(key)
+    const may = key === 'handover' ? kind !== 'viewer' : isAsk && (kind === 'user' || kind === 'support')
     if (!may || now?.['by'] !== id || typeof now['at'] !== 'number') wrong.push(`control ${key}`)
   }
   return wrong
@@ -144,12 +145,16 @@ function decisionsIn({ parts }: Json): string[] {
 
 function judgeChangedTask(was: Json, now: Json, leased: (run: unknown) => boolean): string[] {
   const wrong = leased((was['head'] as Json)['id']) ? [] : ['a run that is not leased changed']
-  for (const key of ['head', 'lease']) if (!same(was[key], now[key])) wrong.push(`a run's ${key} changed`)
+  for (const key of ['head', 'lease', 'attempt', 'verdict']) if (!same(was[key], now[key])) wrong.push(`a run's ${key} changed`)
   if (typeof now['status'] !== 'string' || (now['status'] === 'pending' && was['status'] !== 'pending'))
     wrong.push("a run's status is wrong")
   const [before, after] = [was['steps'], now['steps']] as Json[][]
   if (!Array.isArray(after) || (before ?? []).some((step, at) => !same(step['head'], after[at]?.['head'])))
     wrong.push("a run's steps are gone or changed")
+  for (const key of ['steered', 'spawned']) {
+    const [had, has] = [was[key], now[key]] as [unknown[] | undefined, unknown]
+    if (!Array.isArray(has) || !same(had, has.slice(0, had?.length))) wrong.push(`a run's ${key} is gone or changed`)
+  }
   return wrong
 }
 
