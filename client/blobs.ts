@@ -1,6 +1,6 @@
 /** Values that are too large for the document: put beside it and fetched from there, over HTTP with the session's token. */
 import { SessionError } from '../shared/errors.ts'
-import { blobPath, hashId, JSON_TYPE, makeReference, readReference, type Reference } from '../shared/reference.ts'
+import { blobPath, hashId, JSON_TYPE, makeReference, readReference } from '../shared/reference.ts'
 import { largeJson } from './answers.ts'
 
 export interface BlobsOptions {

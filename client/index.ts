@@ -1,5 +1,6 @@
 /** The client: open a session, read its view, write, cancel. */
-export { openSession, type OpenOptions, type OpenSession } from './open.ts'
+export { openSession } from './open.ts'
+export type { OpenOptions, OpenSession } from './open-session.ts'
 export type { CancelTarget, Delivery, SendOptions, Session, SessionStatus } from './session.ts'
 export type { ConnectionState } from './connection.ts'
 export type { ClientTool } from './client-tools.ts'

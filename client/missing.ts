@@ -19,7 +19,7 @@ export interface Missing {
   /** In the order they were written. */
   readonly messages: readonly MissingMessage[]
   readonly fields: MissingFields
-  /** Cancel flags, and what else was asked, by their key. */
+  /** Cancel flags, and what else was asked of the server, by their key. */
   readonly cancels: Readonly<Record<string, Json>>
 }
 

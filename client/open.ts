@@ -7,12 +7,12 @@ import { rootsOf } from '../shared/layout.ts'
 import { SESSION_NAME } from '../shared/limits.ts'
 import type { Participant } from '../shared/participant.ts'
 import type { ServerMessage } from '../shared/wire.ts'
-import { approve, clientCall, jsonOf, largeJson, writeAnswer, type ClientAnswer, type OpenCall } from './answers.ts'
-import type { Blobs } from './blobs.ts'
-import type { ClientTool, ClientTools } from './client-tools.ts'
+import type { ClientTool } from './client-tools.ts'
 import { Connection, type ConnectionState } from './connection.ts'
 import { forgetParticipant, participantOf, recallParticipant, rememberParticipant } from './identity.ts'
 import { LocalStore, LOCAL_STORE } from './local-store.ts'
+import type { OpenOptions, OpenSession } from './open-session.ts'
+import { PageTools } from './page-tools.ts'
 import { Presence } from './presence.ts'
 import { Quarantine, type RefusedWrites } from './quarantine.ts'
 import { HEALED, HealPause, newReplica, type Replica } from './replica.ts'
@@ -20,65 +20,6 @@ import { Session } from './session.ts'
 import { Socket } from './socket.ts'
 import { StoredWrites } from './stored.ts'
 import { Tabs } from './tabs.ts'
-
-export interface OpenOptions {
-  /** The server's address, for example `wss://chat.example.com/sync`. */
-  readonly url: string
-  /** Session id: letters, digits, `_` and `-`, 1 to 64, beginning with a letter or digit. */
-  readonly id: string
-  /** A JSON Web Token, or a function that fetches one; called for each connection. */
-  readonly token: string | (() => string | Promise<string>)
-  /** Keep a replica on the device, and share it between tabs. Default: true where there is IndexedDB. */
-  readonly offline?: boolean
-  /** Where background failures go. Default: `console.error`. */
-  readonly onError?: Report
-}
-
-export interface OpenSession extends Session {
-  /**
-   * Resolves when the session shows what this device has and can be written to, or is closed. Rejects when no identity can be
-   * had.
-   */
-  readonly ready: Promise<void>
-  /**
-   * Offers tools that agents can call in this tab, by name; gives the function that takes them away. A call goes to one tab of
-   * whoever wrote the run's input. Throws `SessionError` (`bad-argument`) for what is no function.
-   */
-  tools(tools: Readonly<Record<string, ClientTool>>): () => void
-  /**
-   * Answers a call of a client's tool by hand, with its output (JSON) or, with `errorText`, as failed; works offline. The first
-   * answer counts. A large output (above 64 KB) is put to the server first; resolves when the answer is written. Rejects with
-   * `SessionError`: `not-found` when no such call waits, `forbidden`, `too-big`, `closed`.
-   */
-  respond(call: string, output: unknown, options?: { readonly errorText?: string }): Promise<void>
-  /**
-   * Answers an approval, by its id or that of the tool call; works offline. The first answer counts, and the server may refuse
-   * it: that stands in the part then (`call.refused`). Throws `SessionError`: `not-found`, `bad-argument`, `forbidden`, `closed`.
-   */
-  approve(id: string, approved: boolean, reason?: string): void
-  /**
-   * Fetches a value that lies beside the session, from its reference. Rejects with `SessionError`: `bad-argument`, `not-found`,
-   * `forbidden`; or with what `fetch` rejects with.
-   */
-  fetchOutput(reference: unknown): Promise<unknown>
-  /** Resolves when everything written so far is stored at the server. Rejects when the session is closed before. */
-  stored(): Promise<void>
-  /**
-   * What the server has refused and will not get by itself: messages that were sent again and refused again, and fields of
-   * shared objects, which others may have changed since. Null: nothing. Listeners of `status` are told when it changes.
-   */
-  readonly refused: RefusedWrites | null
-  /** Writes what was refused once more, over what is there by now. */
-  restoreRefused(): void
-  /** Gives up what was refused; it is removed from this device. */
-  discardRefused(): void
-  /** Tries at once: after a refusal with a new token, or when the app knows that the network is back. */
-  reconnect(): void
-  /** Lets go of everything; nothing is delivered afterwards. Never cancels a run. What is unsent stays on the device. */
-  close(): Promise<void>
-  /** Closes, and removes the session from this device: for signing out. Unsent writes are lost. */
-  wipe(): Promise<void>
-}
 
 /** How long a start waits for a token before it shows what is on the device under the last known identity. */
 const TOKEN_PATIENCE_MS = 400
@@ -100,10 +41,7 @@ class BrowserSession extends Session implements OpenSession {
   readonly #storedWrites: StoredWrites
   readonly #quarantine = new Quarantine()
   readonly #who: string
-  readonly #tools = new Map<string, ClientTool>()
-  #clientTools: Promise<ClientTools> | null = null
-  /** Fires when the session is closed. */
-  readonly #ending = new AbortController()
+  readonly #tools: PageTools
   #replica: Replica
   #socket: Socket | null = null
   #connection: Connection | null = null
@@ -143,6 +81,13 @@ class BrowserSession extends Session implements OpenSession {
       isForeign: (origin) => this.#isShared(origin),
       onStored: (onServer) => this.#onStored(onServer),
     })
+    this.#tools = new PageTools({
+      session: this,
+      url: options.url,
+      token: () => this.#token(),
+      send: (message) => this.#connection?.send(message) === true,
+      report,
+    })
     this.ready = Promise.race([this.#start(), this.#whenClosed.promise])
     // Whoever does not wait for `ready` still sees the failure in the status and in the report.
     this.ready.catch((error: unknown) => report(error, { stage: 'open' }))
@@ -153,27 +98,19 @@ class BrowserSession extends Session implements OpenSession {
   }
 
   tools(tools: Readonly<Record<string, ClientTool>>): () => void {
-    for (const [name, tool] of Object.entries(tools)) {
-      if (typeof tool !== 'function') throw new SessionError('bad-argument', `The tool ${name} must be a function.`)
-    }
-    for (const [name, tool] of Object.entries(tools)) this.#tools.set(name, tool)
-    this.#runTools().catch((error: unknown) => this.#report(error, { stage: 'client tools' }))
-    return () => {
-      for (const [name, tool] of Object.entries(tools)) if (this.#tools.get(name) === tool) this.#tools.delete(name)
-    }
+    return this.#tools.add(tools)
   }
 
-  async respond(id: string, output: unknown, options: { readonly errorText?: string } = {}): Promise<void> {
-    const { errorText } = options
-    await this.#answer(clientCall(this, id), errorText === undefined ? { output: jsonOf(output) } : { errorText })
+  respond(id: string, output: unknown, options: { readonly errorText?: string } = {}): Promise<void> {
+    return this.#tools.respond(id, output, options.errorText)
   }
 
   approve(id: string, approved: boolean, reason?: string): void {
-    approve(this, id, approved, reason)
+    this.#tools.approve(id, approved, reason)
   }
 
-  async fetchOutput(reference: unknown): Promise<unknown> {
-    return await (await this.#blobs()).fetch(reference, this.#ending.signal)
+  fetchOutput(reference: unknown): Promise<unknown> {
+    return this.#tools.fetch(reference)
   }
 
   stored(): Promise<void> {
@@ -334,41 +271,6 @@ class BrowserSession extends Session implements OpenSession {
     this.#settle()
   }
 
-  // ---- tools --------------------------------------------------------------------------------------------------------
-
-  /** Loaded when it is needed first: most pages have no tools, and none can run without a network. */
-  async #runTools(): Promise<void> {
-    this.#clientTools ??= import('./client-tools.ts').then(({ ClientTools }) => {
-      return new ClientTools({
-        session: this,
-        tools: this.#tools,
-        answer: (call, answer) => this.#answer(call, answer),
-        send: (message) => this.#connection?.send(message) === true,
-        ending: this.#ending.signal,
-        report: this.#report,
-      })
-    })
-    // One that could not be loaded is tried again.
-    const running = await this.#clientTools.catch((error: unknown) => {
-      this.#clientTools = null
-      throw error
-    })
-    if (!this.closed) running.look()
-  }
-
-  async #answer(call: OpenCall, answer: ClientAnswer): Promise<void> {
-    let light = answer
-    if (largeJson(answer.output) !== null) {
-      light = { ...answer, output: await (await this.#blobs()).lighten(answer.output, this.#ending.signal) }
-    }
-    writeAnswer(this, call, light)
-  }
-
-  async #blobs(): Promise<Blobs> {
-    const { Blobs } = await import('./blobs.ts')
-    return new Blobs({ url: this.#options.url, session: this.id, token: () => this.#token() })
-  }
-
   // ---- healing ------------------------------------------------------------------------------------------------------
 
   /**
@@ -458,8 +360,7 @@ class BrowserSession extends Session implements OpenSession {
   }
 
   async #close(release: (store: LocalStore) => Promise<void>): Promise<void> {
-    this.#ending.abort(new SessionError('closed', `The session ${this.id} was closed.`))
-    this.#tools.clear()
+    this.#tools.close()
     this.destroy()
     clearTimeout(this.#healTimer)
     this.#storedWrites.destroy()

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Context, Hono } from 'hono'
 import { cors } from 'hono/cors'
-import { CLOSE_REASONS, type CloseReason } from '../shared/errors.ts'
+import { CLOSE_REASONS, type CloseReason, type Report } from '../shared/errors.ts'
 import type { Limits } from '../shared/limits.ts'
 import { BLOB_ID, hashId, MEDIA_TYPE } from '../shared/reference.ts'
 import type { Grant } from './access.ts'
@@ -18,6 +18,7 @@ export interface BlobOptions {
   readonly check: (token: string, session: string) => Promise<Grant | CloseReason>
   /** Origins whose pages may ask; undefined: all. */
   readonly origins: readonly string[] | undefined
+  readonly report: Report
 }
 
 const STATUS: Partial<Record<CloseReason, 400 | 401 | 403 | 503>> = {
@@ -45,7 +46,8 @@ export function addBlobRoutes(app: Hono, options: BlobOptions): void {
     const { session, id } = context.req.param()
     const grant = await authorize(context, session, options)
     if (grant instanceof Response) return grant
-    const blob = BLOB_ID.test(id) ? await store.getBlob(session, id) : null
+    const blob = BLOB_ID.test(id) ? await attempt(() => store.getBlob(session, id), session, options) : null
+    if (blob === undefined) return context.text(CLOSE_REASONS.unavailable.says, 503)
     if (blob === null) return context.text('There is nothing of this id.', 404)
     return context.body(blob.data as Uint8Array<ArrayBuffer>, 200, {
       'content-type': blob.type,
@@ -63,7 +65,8 @@ export function addBlobRoutes(app: Hono, options: BlobOptions): void {
     if (grant.participant.kind === 'viewer') return context.text(CLOSE_REASONS['read-only'].says, 403)
     const type = context.req.header('content-type') ?? ''
     if (!BLOB_ID.test(id) || !MEDIA_TYPE.test(type)) return context.text('The id or the media type is not of the form.', 400)
-    return await put(context, session, id, type, options)
+    const answer = await attempt(() => put(context, session, id, type, options), session, options)
+    return answer ?? context.text(CLOSE_REASONS.unavailable.says, 503)
   })
 }
 
@@ -84,6 +87,16 @@ async function authorize(context: Context, session: string, { check }: BlobOptio
   const token = /^Bearer (.+)$/.exec(context.req.header('authorization') ?? '')?.[1]
   const grant = token === undefined ? 'bad-token' : await check(token, session)
   return typeof grant === 'string' ? context.text(CLOSE_REASONS[grant].says, STATUS[grant] ?? 403) : grant
+}
+
+/** What the store gives; undefined when it fails: the client may try again. */
+async function attempt<T>(work: () => Promise<T>, session: string, { report }: BlobOptions): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    report(error, { stage: 'blobs', session })
+    return undefined
+  }
 }
 
 /** The body; null when it is larger than allowed, which ends the reading. */

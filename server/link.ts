@@ -18,7 +18,7 @@ import type { ConnectionMeter } from './traffic.ts'
 export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' | 'claim' }>
 
 /** A tab asks for a client's call. */
-export type ClaimMessage = Extract<ClientMessage, { t: 'claim' }>
+type ClaimMessage = Extract<ClientMessage, { t: 'claim' }>
 
 /** Close code of a connection that was refused for good; the reason says why. */
 const REFUSED_CODE = 4403

@@ -124,7 +124,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     now: Date.now,
   })
   await sessions.start()
-  const answer = getRequestListener(createApp(sessions, options, limits).fetch)
+  const answer = getRequestListener(createApp(sessions, options, limits, report).fetch)
   const http = createServer((request, response) => void answer(request, response))
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false })
   // Also those that http itself has let go of: upgraded, or refused while their other side stays open.
@@ -154,13 +154,13 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   }
 }
 
-function createApp(sessions: Sessions, { store, origins, routes }: ServeOptions, limits: Limits): Hono {
+function createApp(sessions: Sessions, { store, origins, routes }: ServeOptions, limits: Limits, report: Report): Hono {
   const app = new Hono()
   app.get('/health', (context) => {
     const counts = sessions.counts
     return context.json({ status: counts.stalled ? 'stalled' : 'ok', ...counts }, counts.stalled ? 503 : 200)
   })
-  addBlobRoutes(app, { store, limits, origins, check: (token, session) => sessions.check(token, session) })
+  addBlobRoutes(app, { store, limits, origins, report, check: (token, session) => sessions.check(token, session) })
   routes?.(app)
   return app
 }

@@ -86,6 +86,13 @@ export function callIdOf(part: Y.Map<unknown>): string | undefined {
   return typeof id === 'string' ? id : undefined
 }
 
+/** A part of which nothing was decided: nobody but the server says how a call stands. */
+export function withoutCall<T extends MessagePart>(part: T): T {
+  if (!('call' in part) || !('toolCallId' in part || part.type === 'data-approval')) return part
+  const { call: _, ...rest } = part
+  return rest as T
+}
+
 /** A part as it is shown, with what the server decided about it laid over what the agent wrote. */
 export function withAnswer(part: MessagePart, map: Y.Map<unknown>, waits: Waits): MessagePart {
   const answer = readAnswer(map.get(KEY.answer))
@@ -128,8 +135,10 @@ function answeredTool(part: ToolPart, call: CallState, answer: Answer | undefine
 
 function answeredData(part: OtherPart, call: CallState, answer: Answer | undefined): OtherPart {
   const data = asRecord(part['data'])
-  if (answer === undefined) return { ...part, data: { state: 'requested', ...data }, call }
+  // Only that it was given up is the agent's to say.
+  const state = data?.['state'] === 'cancelled' ? 'cancelled' : 'requested'
+  if (answer === undefined) return { ...part, data: { ...data, state }, call }
   const { reason } = answer
-  const state = answer.expired === true ? 'expired' : answer.approved === true ? 'approved' : 'denied'
-  return { ...part, data: { ...data, state, ...(typeof reason === 'string' ? { reason } : {}) }, call }
+  const result = answer.expired === true ? 'expired' : answer.approved === true ? 'approved' : 'denied'
+  return { ...part, data: { ...data, state: result, ...(typeof reason === 'string' ? { reason } : {}) }, call }
 }

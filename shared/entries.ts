@@ -3,7 +3,7 @@
  * What another peer wrote is untrusted: anything that is not of the expected form is left out, never thrown on.
  */
 import * as Y from 'yjs'
-import { readWaits, withAnswer } from './calls.ts'
+import { readWaits, withAnswer, withoutCall } from './calls.ts'
 import type { Asked, CancelFlag } from './control.ts'
 import { arrayAt, asRecord, KEY, recordAt, stringAt } from './layout.ts'
 import {
@@ -99,7 +99,7 @@ export function readWholePart(value: unknown): OtherPart | undefined {
   const part = asRecord(value)
   if (part === undefined || typeof part['type'] !== 'string') return undefined
   const isText = part['type'] === 'text' || part['type'] === 'reasoning'
-  return isText && typeof part['text'] !== 'string' ? undefined : (part as OtherPart)
+  return isText && typeof part['text'] !== 'string' ? undefined : withoutCall(part as OtherPart)
 }
 
 /** Joins the segments of a streamed text. */
@@ -118,7 +118,8 @@ export function isSegment(value: unknown): value is Y.Text {
 export function readLivePart(part: Y.Map<unknown>, text: string): MessagePart | undefined {
   const written = readWrittenPart(part, text)
   const waits = readWaits(part.get(KEY.waits))
-  return written === undefined || waits === undefined ? written : withAnswer(written, part, waits)
+  if (written === undefined) return undefined
+  return waits === undefined ? withoutCall(written) : withAnswer(written, part, waits)
 }
 
 /** As its author wrote it. */

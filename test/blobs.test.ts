@@ -97,6 +97,24 @@ test('[T4] the large output of a client’s tool as well, put when there is a ne
   expect(JSON.stringify((await storedDocument(store, 's')).getArray('messages')).length).toBeLessThan(5_000)
 })
 
+test('a store that fails delays a large output and loses nothing of it (BLOB-1)', async () => {
+  const store = memoryStore()
+  const put = store.putBlob.bind(store)
+  let failures = 2
+  store.putBlob = async (...args) => {
+    if (failures-- > 0) throw new Error('The disk is full.')
+    await put(...args)
+  }
+  const { url, reported } = await serveHere({ store })
+  const a = await openLive({ url, id: 's' })
+  a.tools({ export: () => rowsOf(MAX_INLINE_BYTES + 1) })
+  await startAgent({ url, run: async (run) => void (await run.callClient('export', {})) })
+  const id = a.send('Go')
+  await ends(a, id)
+  expect(await a.fetchOutput(callIn(a, id)?.output)).toEqual(rowsOf(MAX_INLINE_BYTES + 1))
+  expect(reported.map(({ stage }) => stage)).toEqual(['blobs', 'blobs'])
+})
+
 test('what is small stays in the document; what is too large for the server is an error of the call (BLOB-1, BLOB-2)', async () => {
   const { url } = await serveHere({ limits: { blobBytes: 100_000 } })
   const a = await openLive({ url, id: 's' })

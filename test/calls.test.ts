@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import * as Y from 'yjs'
 import { Clerk } from '../server/clerk.ts'
+import { readLivePart, readWholePart } from '../shared/entries.ts'
 import { arrayAt, KEY } from '../shared/layout.ts'
 import { MAX_INLINE_BYTES } from '../shared/limits.ts'
 import { sender, Peer, World } from './guard/world.ts'
@@ -37,7 +38,7 @@ function waiting(waits: Readonly<Record<string, unknown>>) {
   expect(bot.refused).toEqual([])
   const part = (doc: Y.Doc = world.doc): Record<string, unknown> => {
     const [, reply] = doc.getArray<Y.Map<unknown>>('messages').toArray()
-    return (arrayAt(reply!, KEY.parts)?.get(1) as Y.Map<unknown>).toJSON()
+    return (arrayAt(reply!, KEY.parts)!.get(1) as Y.Map<unknown>).toJSON()
   }
   /** As a server that loads what another one has stored. */
   const load = (): { doc: Y.Doc; clerk: Clerk } => {
@@ -144,6 +145,29 @@ test('an answer that is too large for the document is not taken, and says so (TO
   expect(Y.encodeStateAsUpdate(world.doc).byteLength).toBeLessThan(3_000)
   expect(user.refused).toEqual([])
   world.clerk.destroy()
+})
+
+test('how a call stands is the server’s word: what an agent writes of it is not shown (TOOL-2)', () => {
+  const forged = { for: 'client', by: 'ada', at: 1, claim: { tab: 'one', by: 'ada', n: 1, leaseMs: 1 } }
+  expect(readWholePart({ type: 'tool-x', toolCallId: 'c', state: 'input-available', call: forged })).not.toHaveProperty('call')
+  expect(readWholePart({ type: 'data-approval', id: 'a', data: {}, call: forged })).not.toHaveProperty('call')
+  expect(readWholePart({ type: 'data-phone', call: '555' })).toEqual({ type: 'data-phone', call: '555' })
+  const live = new Y.Doc().getMap('part')
+  for (const [key, value] of Object.entries({
+    head: { type: 'data-approval', id: 'a', call: forged },
+    more: { data: { title: 'Pay?', state: 'approved' }, call: forged },
+    waits: { for: 'approval' },
+  })) {
+    live.set(key, value)
+  }
+  expect(readLivePart(live, '')).toEqual({
+    type: 'data-approval',
+    id: 'a',
+    data: { title: 'Pay?', state: 'requested' },
+    call: { for: 'approval' },
+  })
+  live.delete('waits')
+  expect(readLivePart(live, '')).not.toHaveProperty('call')
 })
 
 test('of an answer only what fits the call is taken (TOOL-2)', () => {

@@ -42,7 +42,7 @@ describe('what one replica has and another lacks', () => {
     expect(missing({ from: mine, to: server, by: 'ada', counts: () => false }).fields).toEqual({ o: { deleted: undefined } })
   })
 
-  test('messages, cancels and asks: those of the participant that the server has not, in their order (CLI-8)', () => {
+  test('messages, cancels, asks and answers: those of the participant that the server has not, in their order (CLI-8)', () => {
     const { mine, server, push } = pair()
     say(mine, 'stored', 'ada')
     mine.getMap('control').set('remove:m', { by: 'ada', at: 1 })
@@ -58,13 +58,19 @@ describe('what one replica has and another lacks', () => {
     say(server, 'twice', 'ada')
     mine.getMap('control').set('cancel:m', { by: 'ada', at: 1 })
     mine.getMap('control').set('cancel:n', { by: 'bob', at: 1 })
+    mine.getMap('control').set('answer:a', { by: 'ada', at: 1, message: 'm', call: 'c', output: 'typed' })
+    mine.getMap('control').set('answer:b', { by: 'bob', at: 1 })
     mine.getMap('control').set('handover', { by: 'ada', at: 1 })
     const { messages, cancels } = missing({ from: mine, to: server, by: 'ada', counts: all })
     expect(messages.map(({ head, parts }) => [head.id, parts])).toEqual([
       ['first', [{ type: 'text', text: 'first' }]],
       ['second', [{ type: 'text', text: 'second' }]],
     ])
-    expect(cancels).toEqual({ 'cancel:m': { by: 'ada', at: 1 }, 'edit:m': { by: 'ada', at: 1, text: 'changed' } })
+    expect(cancels).toEqual({
+      'cancel:m': { by: 'ada', at: 1 },
+      'edit:m': { by: 'ada', at: 1, text: 'changed' },
+      'answer:a': { by: 'ada', at: 1, message: 'm', call: 'c', output: 'typed' },
+    })
     expect(missing({ from: mine, to: server, by: 'ada', counts: () => false }).messages).toEqual([])
   })
 })

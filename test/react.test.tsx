@@ -5,7 +5,7 @@ import { createRoot, type Root } from 'react-dom/client'
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import type { OpenSession } from '../client/open.ts'
+import type { OpenSession } from '../client/open-session.ts'
 import { Presence } from '../client/presence.ts'
 import {
   SessionProvider,

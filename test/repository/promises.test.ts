@@ -4,11 +4,12 @@ import { read, testTitles, titlesIn } from './tree.ts'
 
 /** Acceptance scenarios that this release promises; a test of each begins with its id: `[S6] …`. */
 const PROMISED = `
-  D3 D4 D5 D7 D8 D9 D10 D11
+  D1 D2 D3 D4 D5 D6 D7 D8 D9 D10 D11
   S1 S2 S3 S4 S5 S6 S7 S8 S9 S10
   O1 O2 O3 O4 O5 O6 O7 O8
   R1 R2 R4 R5 R6 R7 R8 R9
-  G1 G2 G4 G8 G9 G10 H3 K1 K2 K3 E2
+  T1 T2 T3 T4
+  G1 G2 G4 G7 G8 G9 G10 H1 H2 H3 K1 K2 K3 E2
   X1 X2 X3 X4 X5 X6 X7 X8 Y1 Y2`
   .trim()
   .split(/\s+/)

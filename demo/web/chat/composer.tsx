@@ -69,6 +69,28 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
           {problem}
         </p>
       )}
+      {(maySteer || isMixed(running)) && (
+        <p className="choices">
+          {maySteer && (
+            <button
+              type="button"
+              className="button small steer"
+              title="Changes what is being worked on, at its next step (Ctrl+Enter)"
+              disabled={text.trim() === ''}
+              onClick={() => send('steer')}
+            >
+              <Icon name="steer" size={16} />
+              Steer
+            </button>
+          )}
+          {maySteer && <span className="muted">Sent now it waits its turn; Steer changes what is under way.</span>}
+          {isMixed(running) && (
+            <button type="button" className="button small stop-all" onClick={() => stop(session, running.all)}>
+              Stop all
+            </button>
+          )}
+        </p>
+      )}
       <div className="field">
         <textarea
           ref={field}
@@ -84,17 +106,6 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
           onKeyDown={onKeyDown}
           onBlur={() => typed(false)}
         />
-        {maySteer && text.trim() !== '' && (
-          <button
-            type="button"
-            className="button small steer"
-            title="Changes what is being worked on, at its next step (Ctrl+Enter)"
-            onClick={() => send('steer')}
-          >
-            <Icon name="steer" size={16} />
-            Steer
-          </button>
-        )}
         <StopButton running={running} />
         <button
           type="submit"
@@ -128,28 +139,27 @@ function stop(session: OpenSession, runs: readonly Run[]): void {
   for (const run of runs) session.cancel({ run: run.id })
 }
 
-/** Stops mine, or everything when nothing that runs is mine; a second button stops the rest as well. */
-function StopButton({ running: { all, mine } }: { readonly running: Running }): ReactNode {
+/** Some of what runs is mine, and some is not. */
+function isMixed({ all, mine }: Running): boolean {
+  return mine.length > 0 && mine.length < all.length
+}
+
+/** Stops mine, or everything when nothing that runs is mine. */
+function StopButton({ running }: { readonly running: Running }): ReactNode {
   const session = useSession()
+  const { all, mine } = running
   if (all.length === 0) return null
-  const some = mine.length > 0 && mine.length < all.length
+  const some = isMixed(running)
   return (
-    <>
-      {some && (
-        <button type="button" className="button small stop-all" onClick={() => stop(session, all)}>
-          Stop all
-        </button>
-      )}
-      <button
-        type="button"
-        className="round stop"
-        aria-label={some ? 'Stop mine' : 'Stop'}
-        title={some ? 'Stop what I asked for' : 'Stop'}
-        onClick={() => stop(session, some ? mine : all)}
-      >
-        <Icon name="stop" />
-      </button>
-    </>
+    <button
+      type="button"
+      className="round stop"
+      aria-label={some ? 'Stop mine' : 'Stop'}
+      title={some ? 'Stop what I asked for' : 'Stop'}
+      onClick={() => stop(session, some ? mine : all)}
+    >
+      <Icon name="stop" />
+    </button>
   )
 }
 

@@ -30,8 +30,8 @@ export function fateOf({ id, role, metadata }: Message, runs: readonly Run[]): F
   return waits || why !== '' ? { kind: 'queued', why } : null
 }
 
-/** Nobody has begun it, since its agent is at something else. */
-function isBehind(run: Run, runs: readonly Run[]): boolean {
+/** Nobody has begun a run, since its agent is at something else. */
+export function isBehind(run: Run, runs: readonly Run[]): boolean {
   if (run.status !== 'pending') return false
   return runs.some((other) => {
     if (other === run || other.agent !== run.agent || other.parent !== undefined || hasEnded(other.status)) return false

@@ -1,8 +1,9 @@
 /**
  * What the transcript shows, top to bottom: messages in their order, and runs that have no reply yet behind their input. Runs
- * that another run asked for are shown within that one, and those of an input that was taken back are not.
+ * that another run asked for are shown within that one. Runs that wait for their turn are not shown: the input says so; nor are those of inputs that were taken back.
  */
 import type { Message, Run } from 'polylogue'
+import { isBehind } from './queue.ts'
 
 export interface Row {
   /** Of a reply its run's id, so that the reply takes the place of the line that announced it. */
@@ -23,6 +24,7 @@ export function rowsOf(ids: readonly string[], message: (id: string) => Message 
       (run) =>
         !replied.has(run.id) &&
         run.parent === undefined &&
+        !isBehind(run, runs) &&
         !(run.status === 'cancelled' && message(run.input)?.metadata.verdict?.state === 'removed'),
     ),
     (run) => run.input,
