@@ -1,9 +1,11 @@
 /** The parts of the demo's page that decide without a browser. */
 import { describe, expect, test } from 'vitest'
 import { longAnswer } from '../demo/model/common-scripts.ts'
+import { approvalOf } from '../demo/web/cards/approval.ts'
 import { callState, titleOf } from '../demo/web/cards/call-state.ts'
 import { sectionsOf } from '../demo/web/cards/reply-parts.ts'
 import { newCutter } from '../demo/web/chat/blocks.ts'
+import { fateOf, isOpen } from '../demo/web/chat/queue.ts'
 import { rowsOf } from '../demo/web/chat/rows.ts'
 import { countIn, linesOf, MAX_COUNT } from '../demo/web/shop/cart-lines.ts'
 import type { Message, MessagePart, Run, ToolPart } from '../client/index.ts'
@@ -55,6 +57,69 @@ function message(id: string, run?: string): Message {
 function run(id: string, input: string, status: Run['status'] = 'active'): Run {
   return { id, agent: id.split('.')[1] ?? '', input, attempt: 1, status, steps: [], at: 0 }
 }
+
+test('runs that a run asked for, and those of an input that was taken back, have no row of their own', () => {
+  const taken = message('q2')
+  const removed: Message = { ...taken, metadata: { ...taken.metadata, verdict: { state: 'removed', at: 1 } } }
+  const messages = new Map([message('q1'), message('r1', 'q1.research.orders#1'), removed].map((it) => [it.id, it]))
+  const child = { ...run('q1.research.orders#1', 'q1'), parent: 'q1.research' }
+  const runs = [run('q1.research', 'q1'), child, run('q2.orders', 'q2', 'cancelled')]
+  const rows = rowsOf([...messages.keys()], (id) => messages.get(id), runs)
+  expect(rows.map(({ key }) => key)).toEqual(['q1', 'q1.research', 'q2'])
+})
+
+describe('what has become of an input', () => {
+  const at = (id: string, verdict?: Message['metadata']['verdict']): Message => {
+    const it = message(id)
+    return { ...it, metadata: { ...it.metadata, seq: 1, ...(verdict === undefined ? {} : { verdict }) } }
+  }
+  const busy = run('q1.orders', 'q1')
+  const waits = { ...run('q2.orders', 'q2', 'pending'), at: 1 }
+
+  test('it waits behind what its agent is at, and nothing is said of one that is answered', () => {
+    expect(fateOf(at('q1'), [busy, waits])).toBeNull()
+    expect(fateOf(at('q2'), [busy, waits])).toEqual({ kind: 'queued', why: '' })
+    expect(fateOf(at('q2'), [waits]), 'the agent is not there yet').toBeNull()
+    expect(fateOf(message('q2'), [busy, waits]), 'the server has not seen it').toBeNull()
+    expect(isOpen(fateOf(at('q2'), [busy, waits]), at('q2'), [busy, waits])).toBe(true)
+  })
+
+  test('what the server decided is said in words', () => {
+    expect(fateOf(at('q2', { state: 'steering', at: 1, run: 'q1.orders' }), [busy])).toEqual({ kind: 'steering' })
+    expect(fateOf(at('q2', { state: 'taken', at: 1, run: 'q1.orders', step: 2 }), [busy])).toEqual({ kind: 'taken', step: 2 })
+    expect(fateOf(at('q2', { state: 'taken', at: 1, reason: 'late' }), [busy])).toBeNull()
+    expect(fateOf(at('q2', { state: 'asks', at: 1, reason: 'stale' }), [])).toEqual({ kind: 'asks' })
+    const late = fateOf(at('q2', { state: 'queued', at: 1, reason: 'run-ended' }), [{ ...waits, status: 'active' }])
+    expect(late).toEqual({ kind: 'queued', why: 'not taken: what was under way had ended' })
+    expect(isOpen(late, at('q2'), [{ ...waits, status: 'active' }])).toBe(false)
+  })
+})
+
+describe('approvals', () => {
+  const data = (more: object): MessagePart => ({ type: 'data-approval', id: 'p1', ...more })
+  const tool = (more: object): MessagePart =>
+    ({ type: 'tool-refundMoney', toolCallId: 'c1', state: 'approval-requested', input: { cents: 4 }, ...more }) as MessagePart
+
+  test('both forms read alike', () => {
+    expect(approvalOf(data({ data: { title: 'Refund $40?', state: 'requested' } }))).toMatchObject({
+      id: 'p1',
+      title: 'Refund $40?',
+      state: 'requested',
+    })
+    expect(approvalOf(tool({ approval: { id: 'a1' } }))).toMatchObject({ id: 'a1', title: 'Refund money', state: 'requested' })
+    expect(approvalOf(tool({ approval: { id: 'a1', approved: false, reason: 'no' } }))).toMatchObject({
+      state: 'denied',
+      reason: 'no',
+    })
+    expect(approvalOf(tool({ approval: { id: 'a1', approved: false }, call: { for: 'approval', expired: true } }))).toMatchObject(
+      {
+        state: 'expired',
+      },
+    )
+    expect(approvalOf(tool({}))).toBeNull()
+    expect(approvalOf(data({ data: 'nothing' }))).toBeNull()
+  })
+})
 
 test('a run without a reply stands behind its input, and its reply takes its place under the same key', () => {
   const messages = new Map([message('q1'), message('q2')].map((it) => [it.id, it]))

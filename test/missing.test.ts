@@ -42,7 +42,7 @@ describe('what one replica has and another lacks', () => {
     expect(missing({ from: mine, to: server, by: 'ada', counts: () => false }).fields).toEqual({ o: { deleted: undefined } })
   })
 
-  test('messages, cancels and asks: those of the participant that the server has not, in their order (CLI-8)', () => {
+  test('messages, cancels, asks and answers: those of the participant that the server has not, in their order (CLI-8)', () => {
     const { mine, server, push } = pair()
     say(mine, 'stored', 'ada')
     mine.getMap('control').set('remove:m', { by: 'ada', at: 1 })

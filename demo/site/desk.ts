@@ -15,6 +15,8 @@ export interface DeskEntry {
   readonly state: 'agents' | 'waiting' | 'human'
   /** Why a human is wanted; name of the one who answers. */
   readonly note: string
+  /** Epoch milliseconds of when somebody began to wait, or to answer; 0 while the agents answer. */
+  readonly since: number
   /** Epoch milliseconds of the last message. */
   readonly at: number
   readonly messages: number
@@ -23,7 +25,7 @@ export interface DeskEntry {
 export interface Desk {
   /** The store, watched: give this one to the server. */
   readonly store: Store
-  /** Those that wait for a human first, then the latest first; sessions without a message are left out. */
+  /** Those that wait for a human first, whoever has waited longest at the top; then the latest first; sessions without a message are left out. */
   sessions(): Promise<readonly DeskEntry[]>
 }
 
@@ -60,7 +62,9 @@ export function watchStore(store: Store): Desk {
 }
 
 function byUrgency(a: DeskEntry, b: DeskEntry): number {
-  return Number(b.state === 'waiting') - Number(a.state === 'waiting') || b.at - a.at
+  const [aWaits, bWaits] = [a.state === 'waiting', b.state === 'waiting']
+  if (aWaits && bWaits) return a.since - b.since
+  return Number(bWaits) - Number(aWaits) || b.at - a.at
 }
 
 async function readEntry(store: Store, session: string): Promise<DeskEntry | null> {
@@ -103,7 +107,8 @@ function entryOf(id: string, doc: Y.Doc): DeskEntry | null {
   const holder = record(ledger.get('holder'))
   const state = holder['state'] === 'waiting' || holder['state'] === 'human' ? holder['state'] : 'agents'
   const note = state === 'human' ? (names.get(text(holder['by'])) ?? '') : text(holder['reason'])
-  return { id, title, customers: [...customers], state, note, at, messages }
+  const since = state !== 'agents' && typeof holder['at'] === 'number' ? holder['at'] : 0
+  return { id, title, customers: [...customers], state, note, since, at, messages }
 }
 
 function namesIn(participants: unknown): Map<string, string> {

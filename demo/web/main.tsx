@@ -7,6 +7,7 @@ import './styles/base.css'
 import './styles/chat.css'
 import './styles/message.css'
 import './styles/cards.css'
+import './styles/queue.css'
 import './styles/shop.css'
 import './styles/desk.css'
 

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const START = fileURLToPath(new URL('../../demo/start.ts', import.meta.url))
+const AGENT = fileURLToPath(new URL('../../demo/agents/main.ts', import.meta.url))
 const START_TIMEOUT_MS = 30_000
 /** Pace at which a test sees things happen without waiting for them: a token every 6 ms, a tool in 60 ms. */
 const PACE = { DEMO_TOKEN_DELAY_MS: '6', DEMO_TOOL_DELAY_MS: '60', DEMO_LEASE_MS: '3000', DEMO_RESTART: '0' }
@@ -19,6 +20,8 @@ export interface Demo {
   /** Stops the server without ending it, as a machine that is out of breath would; `resume` lets it go on. */
   pause(): void
   resume(): void
+  /** Starts a process of an agent besides those that the demo keeps; it ends with the demo. */
+  startAgent(name: string): void
   /** Process id of an agent, as last started. */
   agentPid(name: string): number
   /** Ends it as a crash would: nobody gets to say goodbye. */
@@ -70,6 +73,16 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
     child = null
   }
 
+  const extra: ChildProcess[] = []
+  const startAgent = (name: string): void => {
+    const agent = spawn(process.execPath, [AGENT, name, `ws://127.0.0.1:${port}/sync`, dataDir], {
+      env: { ...process.env, ...PACE, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    agent.stdout.setEncoding('utf8').on('data', (text: string) => log.push(...text.split('\n').filter((line) => line !== '')))
+    extra.push(agent)
+  }
+
   try {
     await start()
   } catch (error) {
@@ -80,6 +93,7 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
     url: `http://127.0.0.1:${port}`,
     dataDir,
     log,
+    startAgent,
     agentPid: (name) =>
       Number(
         log
@@ -93,6 +107,7 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
     start,
     end,
     async stop() {
+      for (const agent of extra) agent.kill('SIGKILL')
       await end('SIGTERM')
       await rm(dataDir, { recursive: true, force: true })
     },

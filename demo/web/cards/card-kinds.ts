@@ -1,7 +1,7 @@
 /** Which tools show their result as a card of their own. */
 import type { ToolPart } from 'polylogue'
 
-export type CardKind = 'order' | 'product' | 'cart-line' | 'stores' | 'label' | 'human'
+export type CardKind = 'location' | 'order' | 'product' | 'cart-line' | 'stores' | 'label' | 'human'
 
 interface CardRule {
   readonly kind: CardKind
@@ -11,6 +11,7 @@ interface CardRule {
 
 const RULES: Readonly<Record<string, CardRule>> = {
   getOrder: { kind: 'order', alone: true },
+  getLocation: { kind: 'location', alone: true },
   getProduct: { kind: 'product', alone: true },
   addToCart: { kind: 'cart-line', alone: true },
   nearestStores: { kind: 'stores', alone: true },

@@ -1,11 +1,13 @@
 /** Sorts the parts of a reply into what is shown: texts, cards, and one progress card for all tools that have no card. */
 import type { MessagePart, Run, TextPart, ToolPart } from 'polylogue'
+import { approvalOf, type Approval } from './approval.ts'
 import { cardFor, type CardKind } from './card-kinds.ts'
 
 export type Section =
   | { readonly kind: 'text'; readonly key: string; readonly part: TextPart }
   | { readonly kind: 'reasoning'; readonly key: string; readonly part: TextPart }
   | { readonly kind: 'card'; readonly key: string; readonly card: CardKind; readonly part: ToolPart }
+  | { readonly kind: 'approval'; readonly key: string; readonly part: Approval }
   | { readonly kind: 'task'; readonly key: 'task'; readonly calls: readonly ToolPart[] }
 
 export function sectionsOf(parts: readonly MessagePart[], run: Run | undefined): Section[] {
@@ -15,7 +17,12 @@ export function sectionsOf(parts: readonly MessagePart[], run: Run | undefined):
   parts.forEach((part, i) => {
     if (part.type === 'text' || part.type === 'reasoning') {
       if ((part as TextPart).text !== '') sections.push({ kind: part.type as 'text', key: String(i), part: part as TextPart })
+    } else if (part.type === 'data-approval') {
+      const approval = approvalOf(part)
+      if (approval !== null) sections.push({ kind: 'approval', key: approval.id, part: approval })
     } else if (isTool(part)) {
+      const approval = approvalOf(part)
+      if (approval !== null) sections.push({ kind: 'approval', key: approval.id, part: approval })
       const card = cardFor(part)
       if (card?.alone !== true) {
         if (calls.length === 0) sections.push(task)

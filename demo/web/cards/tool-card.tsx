@@ -16,6 +16,7 @@ export interface ToolCardProps {
 }
 
 const BUSY: Readonly<Record<CardKind, string>> = {
+  location: 'Asking your browser where you are',
   order: 'Looking up the order',
   product: 'Looking up the product',
   'cart-line': 'Putting it into the cart',
@@ -42,6 +43,14 @@ export function ToolCard({ kind, part, run }: ToolCardProps): ReactNode {
 function Result({ kind, output }: { readonly kind: CardKind; readonly output: unknown }): ReactNode {
   if (typeof output !== 'object' || output === null) return null
   switch (kind) {
+    case 'location':
+      return (
+        <section className="card call-line" data-tone="good" data-card="location">
+          <Icon name="pin" />
+          <span>The browser said where it is</span>
+          <span className="state">done</span>
+        </section>
+      )
     case 'order': {
       const { order } = output as { order?: Order | null }
       return order ? <OrderCard order={order} /> : null

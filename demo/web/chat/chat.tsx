@@ -6,6 +6,7 @@ import { ConnectionPill } from './connection.tsx'
 import { useFollow } from './follow.ts'
 import { HolderBar } from './handover.tsx'
 import { TypingLine } from './people.tsx'
+import { QueueTray } from './queue-tray.tsx'
 import { Transcript } from './transcript.tsx'
 
 export interface ChatProps {
@@ -24,6 +25,7 @@ export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
       <div className="dock">
         <TypingLine />
         <HolderBar />
+        <QueueTray />
         <Composer placeholder={placeholder} onSent={follow.toEnd} />
       </div>
       <Announcer />

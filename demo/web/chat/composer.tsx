@@ -1,8 +1,9 @@
 /**
  * Where one writes. It never locks: not while an agent works, not while there is no network, not while the connection comes
- * back. Enter sends, Shift+Enter breaks the line, Escape stops what was asked from here.
+ * back. Enter sends, Shift+Enter breaks the line, Escape stops what was asked from here. While an agent works, what is sent
+ * waits for its turn, or (Ctrl+Enter) changes what the agent is at.
  */
-import { hasEnded, SessionError, type OpenSession, type Run } from 'polylogue'
+import { hasEnded, SessionError, type Lane, type OpenSession, type Run } from 'polylogue'
 import { useHolder, useMe, useRuns, useSession } from 'polylogue/react'
 import { useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
@@ -26,12 +27,14 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
   const typed = useTyping()
   const running = useRunning()
 
-  const send = (): void => {
+  const maySteer = me?.kind === 'user' && holder.state === 'agents' && running.all.length > 0
+
+  const send = (lane: Lane = 'queue'): void => {
     if (text.trim() === '') return
     try {
       // Who answers from the desk holds the session: agent and person must not talk at once.
       if (me?.kind === 'support' && !(holder.state === 'human' && holder.by === me.id)) handOver(session, 'take')
-      session.send(text)
+      session.send(text, lane === 'queue' ? {} : { lane })
     } catch (error) {
       // The text stays where it is.
       setProblem(error instanceof SessionError ? error.message : String(error))
@@ -49,7 +52,7 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
     if (event.nativeEvent.isComposing || event.keyCode === 229) return
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault()
-      send()
+      send(maySteer && (event.ctrlKey || event.metaKey) ? 'steer' : 'queue')
     } else if (event.key === 'Escape') stop(session, running.mine)
   }
 
@@ -64,6 +67,28 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
       {problem !== null && (
         <p className="problem" role="alert">
           {problem}
+        </p>
+      )}
+      {(maySteer || isMixed(running)) && (
+        <p className="choices">
+          {maySteer && (
+            <button
+              type="button"
+              className="button small steer"
+              title="Changes what is being worked on, at its next step (Ctrl+Enter)"
+              disabled={text.trim() === ''}
+              onClick={() => send('steer')}
+            >
+              <Icon name="steer" size={16} />
+              Steer
+            </button>
+          )}
+          {maySteer && <span className="muted">Sent now it waits its turn; Steer changes what is under way.</span>}
+          {isMixed(running) && (
+            <button type="button" className="button small stop-all" onClick={() => stop(session, running.all)}>
+              Stop all
+            </button>
+          )}
         </p>
       )}
       <div className="field">
@@ -82,7 +107,13 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
           onBlur={() => typed(false)}
         />
         <StopButton running={running} />
-        <button type="submit" className="round primary" aria-label="Send" disabled={text.trim() === ''}>
+        <button
+          type="submit"
+          className="round primary"
+          aria-label={maySteer ? 'Add to the queue' : 'Send'}
+          title={maySteer ? 'Is answered after what is being worked on' : undefined}
+          disabled={text.trim() === ''}
+        >
           <Icon name="send" />
         </button>
       </div>
@@ -108,28 +139,27 @@ function stop(session: OpenSession, runs: readonly Run[]): void {
   for (const run of runs) session.cancel({ run: run.id })
 }
 
-/** Stops mine, or everything when nothing that runs is mine; a second button stops the rest as well. */
-function StopButton({ running: { all, mine } }: { readonly running: Running }): ReactNode {
+/** Some of what runs is mine, and some is not. */
+function isMixed({ all, mine }: Running): boolean {
+  return mine.length > 0 && mine.length < all.length
+}
+
+/** Stops mine, or everything when nothing that runs is mine. */
+function StopButton({ running }: { readonly running: Running }): ReactNode {
   const session = useSession()
+  const { all, mine } = running
   if (all.length === 0) return null
-  const some = mine.length > 0 && mine.length < all.length
+  const some = isMixed(running)
   return (
-    <>
-      {some && (
-        <button type="button" className="button small stop-all" onClick={() => stop(session, all)}>
-          Stop all
-        </button>
-      )}
-      <button
-        type="button"
-        className="round stop"
-        aria-label={some ? 'Stop mine' : 'Stop'}
-        title={some ? 'Stop what I asked for' : 'Stop'}
-        onClick={() => stop(session, some ? mine : all)}
-      >
-        <Icon name="stop" />
-      </button>
-    </>
+    <button
+      type="button"
+      className="round stop"
+      aria-label={some ? 'Stop mine' : 'Stop'}
+      title={some ? 'Stop what I asked for' : 'Stop'}
+      onClick={() => stop(session, some ? mine : all)}
+    >
+      <Icon name="stop" />
+    </button>
   )
 }
 

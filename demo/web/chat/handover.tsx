@@ -43,6 +43,15 @@ export function HandoverLine({ action, author }: { readonly action: Action; read
   )
 }
 
+/** In the conversation, where the server gave it back to the agents because nobody of the desk had said anything for long. */
+export function IdleLine(): ReactNode {
+  return (
+    <p className="system-line" data-handover="idle">
+      Nobody at the desk was free just now · the assistant is here again
+    </p>
+  )
+}
+
 /** Above the composer, for as long as the agents are silent; at the desk also while they are not. */
 export function HolderBar(): ReactNode {
   const holder = useHolder()

@@ -3,6 +3,7 @@ import { textOf, type Message } from 'polylogue'
 import { useMe, useMessage, useSession } from 'polylogue/react'
 import { memo, type ReactNode } from 'react'
 import { DeliveryMark } from './connection.tsx'
+import { FateLine } from './fate-line.tsx'
 import { handoverOf, HandoverLine } from './handover.tsx'
 import { Markdown } from './markdown.tsx'
 import { Avatar, RoleBadge, useParticipant } from './people.tsx'
@@ -58,6 +59,7 @@ function PersonsMessage({ message, before }: { readonly message: Message; readon
       <footer>
         <Time at={at} />
         {mine && <DeliveryMark id={message.id} />}
+        {kind === 'user' && <FateLine message={message} />}
       </footer>
     </article>
   )

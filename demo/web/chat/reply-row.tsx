@@ -1,8 +1,9 @@
 /** What an agent answers: announced as soon as it was asked, then growing, then ended in one of four ways that it says. */
 import { hasEnded, textOf, type Message, type Run } from 'polylogue'
-import { useMe, useMessage, useRun, useSession } from 'polylogue/react'
+import { useMe, useMessage, useMessageIds, useRun, useRuns, useSession } from 'polylogue/react'
 import { memo, useMemo, type ReactNode } from 'react'
 import { sectionsOf, type Section } from '../cards/reply-parts.ts'
+import { ApprovalCard } from '../cards/approval-card.tsx'
 import { CancelButton, TaskCard } from '../cards/task-card.tsx'
 import { ToolCard } from '../cards/tool-card.tsx'
 import { Icon } from '../icons.tsx'
@@ -55,11 +56,30 @@ export const ReplyRow: (props: ReplyRowProps) => ReactNode = memo(function Reply
           <SectionView key={section.key} section={section} run={run} growing={growing && i === sections.length - 1} />
         ))}
         {growing && !isWriting(sections, run) && <Thinking run={run} name={author.name} />}
+        {run !== undefined && <SubReplies parent={run.id} />}
       </div>
       {run !== undefined && <Ending run={run} message={message} />}
     </article>
   )
 })
+
+/** What other agents do for this one, each with its own progress and Cancel. */
+function SubReplies({ parent }: { readonly parent: string }): ReactNode {
+  const session = useSession()
+  const ids = useMessageIds()
+  const children = useRuns().filter((run) => run.parent === parent)
+  if (children.length === 0) return null
+  return (
+    <ul className="sub-replies">
+      {children.map((run) => (
+        <li key={run.id}>
+          {run.title !== undefined && <p className="sub-title">{run.title}</p>}
+          <ReplyRow message={ids.find((id) => session.message(id)?.metadata.run === run.id) ?? ''} run={run.id} />
+        </li>
+      ))}
+    </ul>
+  )
+}
 
 function SectionView({
   section,
@@ -82,6 +102,8 @@ function SectionView({
       )
     case 'card':
       return <ToolCard kind={section.card} part={section.part} run={run} />
+    case 'approval':
+      return <ApprovalCard part={section.part} />
     case 'task':
       return run === undefined ? null : <TaskCard run={run} calls={section.calls} />
   }
@@ -95,11 +117,20 @@ function isWriting(sections: readonly Section[], run: Run): boolean {
   if (last === undefined) return false
   if (last.kind === 'text' || last.kind === 'reasoning') return last.part.state === 'streaming'
   if (last.kind === 'card') return last.part.state !== 'output-available'
+  if (last.kind === 'approval') return true
   return run.steps.some((step) => step.status === 'running')
 }
 
 function Thinking({ run, name }: { readonly run: Run; readonly name: string }): ReactNode {
   const absent = useLate(run.status === 'pending', ABSENT_MS)
+  if (run.status === 'suspended') {
+    return (
+      <p className="thinking" data-suspended>
+        <Icon name="pause" size={16} />
+        {`${run.waiting ?? 'Waiting'} · paused`}
+      </p>
+    )
+  }
   return (
     <p className="thinking">
       <span className="dots" aria-hidden="true">

@@ -1,12 +1,13 @@
 /** The conversation itself. */
 import { hasEnded } from 'polylogue'
-import { useMessageIds, useRuns, useSession } from 'polylogue/react'
+import { useHolder, useMessageIds, useRuns, useSession } from 'polylogue/react'
 import { useMemo, useState, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
 import type { Follow } from './follow.ts'
+import { IdleLine } from './handover.tsx'
 import { MessageRow } from './message-row.tsx'
 import { ReplyRow } from './reply-row.tsx'
-import { rowsOf } from './rows.ts'
+import { rowsOf, type Row } from './rows.ts'
 import { DayLine } from './time.tsx'
 
 export interface TranscriptProps {
@@ -21,6 +22,12 @@ export function Transcript({ follow: { viewport, content, following, toEnd }, em
   const runs = useRuns()
   const rows = useMemo(() => rowsOf(ids, (id) => session.message(id), runs), [session, ids, runs])
   const busy = runs.some((run) => !hasEnded(run.status))
+  const holder = useHolder()
+  const idleAt = holder.state === 'agents' && holder.reason === 'idle' ? (holder.at ?? null) : null
+  const atOf = (row: Row | undefined): number =>
+    (row?.message == null ? undefined : session.message(row.message)?.metadata.at) ?? Number.POSITIVE_INFINITY
+  // Before the first row that came after it; behind all where there is none.
+  const idleBefore = idleAt === null ? -1 : rows.findIndex((row) => row.message !== null && atOf(row) > idleAt)
   const unseen = useUnseen(rows.length, following)
   return (
     <div className="transcript">
@@ -33,6 +40,7 @@ export function Transcript({ follow: { viewport, content, following, toEnd }, em
             const beforeAt = before === null ? null : (session.message(before)?.metadata.at ?? null)
             return (
               <div className="row" key={row.key}>
+                {i === idleBefore && <IdleLine />}
                 {at !== undefined && (i === 0 || beforeAt !== null) && <DayLine at={at} before={beforeAt} />}
                 {row.run === null && row.message !== null ? (
                   <MessageRow id={row.message} before={before} />
@@ -42,6 +50,7 @@ export function Transcript({ follow: { viewport, content, following, toEnd }, em
               </div>
             )
           })}
+          {idleAt !== null && idleBefore === -1 && <IdleLine />}
         </div>
       </div>
       {!following && (

@@ -16,6 +16,7 @@ interface DeskEntry {
   readonly customers: readonly string[]
   readonly state: 'agents' | 'waiting' | 'human'
   readonly note: string
+  readonly since: number
   readonly at: number
   readonly messages: number
 }
@@ -101,7 +102,7 @@ function Entry({
   readonly on: boolean
   readonly onPick: () => void
 }): ReactNode {
-  const { customers, title, state, note, at } = entry
+  const { customers, title, state, note, since, at } = entry
   return (
     <li>
       <button
@@ -116,7 +117,9 @@ function Entry({
         <span className="muted">{timeOf(at)}</span>
         <span className="about">{state === 'waiting' && note !== '' ? `“${note}”` : title}</span>
         <span className="badge" data-holder={state}>
-          {state === 'human' ? `${STATES.human} ${note}` : STATES[state]}
+          {state === 'human'
+            ? `${STATES.human} ${note}`
+            : `${STATES[state]}${state === 'waiting' ? ` · since ${timeOf(since)}` : ''}`}
         </span>
       </button>
     </li>

@@ -10,6 +10,7 @@ import { SessionGate } from '../session-gate.tsx'
 import { whoAmI } from '../who.ts'
 import { CartEditsProvider } from './cart-edits.tsx'
 import { Cart, useCartCount } from './cart.tsx'
+import { useLocationTool } from './location.ts'
 import { Products } from './products.tsx'
 
 export function ShopPage({ session }: { readonly session: string }): ReactNode {
@@ -49,6 +50,7 @@ type View = 'chat' | 'shop' | 'cart'
 function Shop(): ReactNode {
   const session = useSession()
   const [view, setView] = useState<View>('chat')
+  useLocationTool()
   const ask = (name: string): void => {
     session.send(`Show me the ${name}`)
     setView('chat')
@@ -136,6 +138,7 @@ function ChatHeader({ views }: { readonly views: ReactNode }): ReactNode {
 const SUGGESTIONS = [
   'Where is my order 1042?',
   'Show me the XM headphones',
+  'Where’s the nearest store?',
   'Research noise-cancelling headphones under $300',
   'Buy the XM headphones and cancel my existing order',
 ]

@@ -1,0 +1,124 @@
+/** Above the composer: what waits for its turn, to be changed or taken back by whoever wrote it; and queues that wait for a word. */
+import { textOf, type Message } from 'polylogue'
+import { useMe, useMessageIds, usePaused, useRuns, useSession } from 'polylogue/react'
+import { useState, type ReactNode } from 'react'
+import { Icon } from '../icons.tsx'
+import { useParticipant } from './people.tsx'
+import { fateOf, isOpen, type Fate } from './queue.ts'
+
+/** So far back one looks for what still waits: a queue is short, a conversation is not. */
+const RECENT = 40
+
+export function QueueTray(): ReactNode {
+  const session = useSession()
+  const runs = useRuns()
+  const recent = useMessageIds().slice(-RECENT)
+  const rows = recent.flatMap((id) => {
+    const message = session.message(id)
+    const fate = message === undefined ? null : fateOf(message, runs)
+    return message !== undefined && fate !== null && isOpen(fate, message, runs) ? [{ message, fate }] : []
+  })
+  const paused = [...usePaused().keys()]
+  if (rows.length + paused.length === 0) return null
+  return (
+    <div className="queue-tray">
+      {paused.map((agent) => (
+        <PausedLine key={agent} agent={agent} />
+      ))}
+      {rows.length > 0 && (
+        <ol aria-label="Waiting">
+          {rows.map(({ message, fate }) => (
+            <QueueRow key={message.id} message={message} fate={fate} />
+          ))}
+        </ol>
+      )}
+    </div>
+  )
+}
+
+function PausedLine({ agent }: { readonly agent: string }): ReactNode {
+  const session = useSession()
+  const { name } = useParticipant(agent, 'agent')
+  return (
+    <p className="paused" data-agent={agent}>
+      <Icon name="pause" size={16} />
+      <span>{`What waits for ${name} is on hold.`}</span>
+      <button type="button" className="button small" onClick={() => session.resume(agent)}>
+        <Icon name="play" size={14} />
+        Go on
+      </button>
+    </p>
+  )
+}
+
+const LABELS: Readonly<Record<Fate['kind'], string>> = {
+  queued: 'Next',
+  steering: 'Being passed on',
+  asks: 'Written a while ago',
+  taken: '',
+  removed: '',
+}
+
+function QueueRow({ message, fate }: { readonly message: Message; readonly fate: Fate }): ReactNode {
+  const session = useSession()
+  const me = useMe()
+  const author = useParticipant(message.metadata.by, 'user')
+  const [draft, setDraft] = useState<string | null>(null)
+  const mine = message.metadata.by === me?.id
+  const text = textOf(message)
+  const save = (): void => {
+    if (draft !== null && draft.trim() !== '' && draft !== text) session.editQueued(message.id, draft)
+    setDraft(null)
+  }
+  return (
+    <li className="queued" data-fate={fate.kind} data-message={message.id}>
+      <span className="badge">{LABELS[fate.kind]}</span>
+      {draft === null ? (
+        <span className="what">
+          {!mine && <b>{`${author.name}: `}</b>}
+          {text}
+        </span>
+      ) : (
+        <input
+          className="what"
+          aria-label="Change the message"
+          value={draft}
+          ref={(field) => field?.focus()}
+          onChange={(event) => setDraft(event.target.value)}
+          onKeyDown={(event) => {
+            if (event.nativeEvent.isComposing) return
+            if (event.key === 'Enter') save()
+            else if (event.key === 'Escape') setDraft(null)
+          }}
+        />
+      )}
+      {mine && fate.kind === 'asks' && (
+        <button type="button" className="button small" onClick={() => session.confirm(message.id)}>
+          Send now
+        </button>
+      )}
+      {mine && fate.kind !== 'steering' && (
+        <button
+          type="button"
+          className="round small ghost"
+          aria-label={draft === null ? 'Edit' : 'Save'}
+          title={draft === null ? 'Edit' : 'Save'}
+          onClick={() => (draft === null ? setDraft(text) : save())}
+        >
+          <Icon name={draft === null ? 'edit' : 'check'} size={18} />
+        </button>
+      )}
+      {mine && (
+        <button
+          type="button"
+          className="round small ghost"
+          aria-label="Remove"
+          title="Take it back"
+          onClick={() => session.remove(message.id)}
+        >
+          <Icon name="close" size={18} />
+        </button>
+      )}
+    </li>
+  )
+}

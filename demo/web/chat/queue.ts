@@ -1,0 +1,46 @@
+/** What becomes of an input before an agent answers it, as people see it. */
+import { hasEnded, type Message, type Run } from 'polylogue'
+
+export type Fate =
+  /** It waits for its turn. */
+  | { readonly kind: 'queued'; readonly why: string }
+  /** It is on its way into a run. */
+  | { readonly kind: 'steering' }
+  /** A run has taken it, after so many steps. */
+  | { readonly kind: 'taken'; readonly step: number }
+  /** It was written so long ago that its author is asked first. */
+  | { readonly kind: 'asks' }
+  | { readonly kind: 'removed' }
+
+const WHY: Readonly<Record<string, string>> = {
+  'no-run': 'nothing was under way',
+  'run-ending': 'what was under way is being cancelled',
+  'run-ended': 'what was under way had ended',
+  human: 'a person answers now',
+}
+
+/** Null for one that just is answered, or asks nobody. */
+export function fateOf({ id, role, metadata }: Message, runs: readonly Run[]): Fate | null {
+  if (role !== 'user' || metadata.seq === undefined) return null
+  const { verdict } = metadata
+  if (verdict?.state === 'asks' || verdict?.state === 'removed' || verdict?.state === 'steering') return { kind: verdict.state }
+  if (verdict?.state === 'taken' && verdict.step !== undefined) return { kind: 'taken', step: verdict.step }
+  const why = verdict?.state === 'queued' ? `not taken: ${WHY[verdict.reason ?? ''] ?? verdict.reason ?? 'it came too late'}` : ''
+  const waits = runs.some((run) => run.input === id && run.parent === undefined && isBehind(run, runs))
+  return waits || why !== '' ? { kind: 'queued', why } : null
+}
+
+/** Nobody has begun a run, since its agent is at something else. */
+export function isBehind(run: Run, runs: readonly Run[]): boolean {
+  if (run.status !== 'pending') return false
+  return runs.some((other) => {
+    if (other === run || other.agent !== run.agent || other.parent !== undefined || hasEnded(other.status)) return false
+    return other.status !== 'pending' || other.at < run.at
+  })
+}
+
+/** Whether its author may still change it or take it back. */
+export function isOpen(fate: Fate | null, message: Message, runs: readonly Run[]): boolean {
+  if (fate === null || fate.kind === 'removed' || fate.kind === 'taken') return false
+  return fate.kind !== 'queued' || runs.some((run) => run.input === message.id && run.status === 'pending')
+}

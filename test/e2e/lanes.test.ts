@@ -1,0 +1,127 @@
+/** Saying more while an agent works, and stopping it before it does. */
+import { expect, test } from 'vitest'
+import { setStage } from './stage.ts'
+import { each, until, type Window } from './windows.ts'
+
+// Slow enough to say something in the middle of a step, also on a busy machine.
+const stage = setStage({ DEMO_TOOL_DELAY_MS: '2500' })
+
+async function two(): Promise<[Window, Window]> {
+  const link = await stage.newLink()
+  return await Promise.all([stage.join(link, 'Mia'), stage.join(link, 'Jonas')])
+}
+
+const running = async (window: Window, agent: string): Promise<string | undefined> =>
+  (await window.steps(agent)).find((step) => step.endsWith(': running'))
+
+const fates = (window: Window): Promise<(string | undefined)[]> =>
+  window.page.locator('.fate').evaluateAll((lines) => lines.map((line) => (line as HTMLElement).dataset['fate']))
+
+test('[D7] a change from the other window is taken by the run that is under way, which says so', async () => {
+  const [a, b] = await two()
+  await a.say('Book delivery for Tuesday')
+  await until(() => running(b, 'orders'), 'it works').toBe('Finding a slot: running')
+  await b.composer.fill('make it Wednesday')
+  await b.page.getByRole('button', { name: 'Steer' }).click()
+  await until(each([a, b], fates), 'taken, in both').toEqual([['taken'], ['taken']])
+  expect(await b.page.locator('.fate').innerText()).toMatch(/Change taken at step \d/)
+  await until(
+    each([a, b], (window) => window.status('orders')),
+    'to the end',
+  ).toEqual(['complete', 'complete'])
+  for (const window of [a, b]) {
+    expect(await window.page.locator('.reply').count(), 'one run').toBe(1)
+    expect(await window.reply('orders').innerText()).toMatch(/Wednesday instead of Tuesday/)
+  }
+})
+
+test('[D7] a change that comes too late is said to be, and is answered in its turn', async () => {
+  const [a, b] = await two()
+  await a.say('Show me the XM headphones')
+  await until(
+    each([a, b], (window) => window.page.locator('.reply').count()),
+    'it works',
+  ).toEqual([1, 1])
+  // Nothing is under way for certain: its sender has not seen yet that it has ended.
+  await until(() => a.status('orders'), 'done').toBe('complete')
+  await b.page.evaluate(() => {})
+  await b.context.setOffline(true)
+  await a.say('Book delivery for Tuesday')
+  await until(() => a.page.locator('.reply').count(), 'another').toBe(2)
+  await b.context.setOffline(false)
+  await until(() => running(b, 'orders'), 'he sees it').toBe('Finding a slot: running')
+  await b.composer.fill('And thank you')
+  await b.composer.press('Enter')
+  const queued = b.page.locator('.queued')
+  await until(() => queued.count(), 'waits in the tray').toBe(1)
+  await until(() => a.page.locator('.queued').count(), 'and in hers').toBe(1)
+  await queued.getByRole('button', { name: 'Edit' }).click()
+  await queued.getByRole('textbox').fill('And thank you both')
+  await queued.getByRole('textbox').press('Enter')
+  await until(() => a.page.locator('.queued .what').innerText(), 'changed').toBe('Jonas: And thank you both')
+  expect(await a.page.locator('.queued').getByRole('button').count(), 'it is his').toBe(0)
+  await until(() => a.page.locator('.reply').count(), 'answered in its turn').toBe(3)
+  await until(() => a.status('orders'), 'to the end').toBe('complete')
+  expect((await a.texts()).join('\n')).toContain('And thank you both')
+  expect(await b.page.locator('.queued').count()).toBe(0)
+})
+
+test('what waits can be taken back', async () => {
+  const [a, b] = await two()
+  await a.say('Book delivery for Tuesday')
+  await until(() => running(b, 'orders'), 'it works').toBe('Finding a slot: running')
+  await b.say('Show me the XM headphones')
+  await b.page.locator('.queued').getByRole('button', { name: 'Remove' }).click()
+  await until(each([a, b], fates), 'taken back').toEqual([['removed'], ['removed']])
+  await until(() => a.status('orders'), 'to the end').toBe('complete')
+  expect(await a.page.locator('.reply[data-status=complete]').count()).toBe(1)
+})
+
+test('[G7] what one agent has another one do is cancelled with it', async () => {
+  const [a, b] = await two()
+  await a.say('Research earbuds under $300 and check whether they are in stock')
+  const parent = (window: Window): ReturnType<Window['page']['locator']> =>
+    window.page.locator('.row > .reply[data-agent="research"]').last()
+  const child = (window: Window): ReturnType<Window['page']['locator']> => parent(window).locator('.reply[data-agent="orders"]')
+  await until(() => child(b).getAttribute('data-status'), 'the other one is at work').toBe('active')
+  await parent(b).getByRole('button', { name: 'Cancel' }).first().click()
+  for (const one of [parent, child]) {
+    await until(
+      each([a, b], (window) => one(window).getAttribute('data-status')),
+      'cancelled',
+    ).toEqual(['cancelled', 'cancelled'])
+  }
+})
+
+test('[D6] stopped before the agent’s process is up: it never calls the model, and the run ends cancelled', async () => {
+  const [a, b] = await two()
+  process.kill(stage.demo.agentPid('orders'), 'SIGKILL')
+  await until(() => stage.demo.log.some((line) => line.startsWith('[orders] ended')), 'gone').toBe(true)
+  await a.say('Tell me everything about headphones')
+  await until(
+    each([a, b], (window) => window.status('orders')),
+    'nobody has it',
+  ).toEqual(['pending', 'pending'])
+  const run = await a.reply('orders').getAttribute('data-run')
+  await b.page.getByRole('button', { name: 'Stop' }).click()
+  await until(
+    each([a, b], (window) => window.status('orders')),
+    'cancelled',
+  ).toEqual(['cancelled', 'cancelled'])
+  const before = stage.demo.log.filter((line) => line === '[orders] connection live').length
+  stage.demo.startAgent('orders')
+  await until(() => stage.demo.log.filter((line) => line === '[orders] connection live').length, 'up').toBe(before + 1)
+  // It does what comes after, so it would have done that as well.
+  await a.say('Show me the XM headphones')
+  await until(() => a.status('orders'), 'answered').toBe('complete')
+  expect(stage.demo.log.filter((line) => line.includes(`run ${run}:`))).toEqual([])
+  expect(await a.page.locator(`.reply[data-run="${run}"]`).getAttribute('data-status')).toBe('cancelled')
+})
+
+test('[D6] closing the window that asked does not cancel', async () => {
+  const [a, b] = await two()
+  await a.say('Research noise-cancelling headphones under $300')
+  await until(() => running(b, 'research'), 'it works').toBe('Searching the catalogue: running')
+  await a.context.close()
+  await until(() => b.status('research'), 'to the end').toBe('complete')
+})
