@@ -124,7 +124,8 @@ export function readLivePart(part: Y.Map<unknown>, text: string): MessagePart | 
     // An input that never became whole stays what it was, as text.
     ...(text === '' ? {} : state === 'output-error' ? { input: text } : { rawInput: text }),
     ...(output === undefined ? {} : { output }),
-    ...(errorText === undefined ? {} : { errorText }),
+    // Of a call that has failed and was then answered after all, the error is no more.
+    ...(errorText === undefined || state !== 'output-error' ? {} : { errorText }),
   } as MessagePart
 }
 

@@ -9,6 +9,7 @@
  */
 import { definedOnly, plainJson, textIn } from './json.ts'
 import { asRecord } from './layout.ts'
+import type { ToolState } from './message.ts'
 import type { LivePart, MessageWriter } from './part-writer.ts'
 import { readUsage, type Usage } from './streams/usage.ts'
 
@@ -210,7 +211,7 @@ export class UIStreamFold {
       case 'tool-input-available':
         this.#lay(tool, toolFields(chunk, 'callProviderMetadata'))
         this.#writer.set(tool.part, 'input', plainJson(chunk['input'] ?? null))
-        return this.#writer.set(tool.part, 'state', 'input-available')
+        return this.#await(tool, 'input-available')
       case 'tool-input-error':
         this.#lay(tool, toolFields(chunk, 'resultProviderMetadata'))
         if (chunk['input'] !== undefined) this.#writer.set(tool.part, 'input', plainJson(chunk['input']))
@@ -225,10 +226,16 @@ export class UIStreamFold {
     const fields = toolFields(chunk, 'resultProviderMetadata')
     this.#lay(tool, chunk['preliminary'] === true ? { ...fields, preliminary: true } : fields, more)
     if (chunk.type === 'tool-output-error') return this.#fail(tool, textIn(chunk['errorText']))
-    if (tool.state === 'failed') this.#writer.set(tool.part, 'errorText', undefined)
     tool.state = 'done'
     this.#writer.set(tool.part, 'output', plainJson(chunk['output'] ?? null))
     this.#writer.set(tool.part, 'state', 'output-available')
+  }
+
+  /** A call that waits for something. One that has its result waits for nothing any more, whatever comes late. */
+  #await(tool: ToolCall, state: ToolState): void {
+    if (tool.state === 'done') return
+    tool.state = 'open'
+    this.#writer.set(tool.part, 'state', state)
   }
 
   #fail(tool: ToolCall, errorText: string): void {
@@ -249,13 +256,13 @@ export class UIStreamFold {
       const tool = this.#tool(chunk)
       const asked = { id, descriptor: approvalDescriptor, inputSchemaInput, requestReason: reason, signature }
       this.#lay(tool, { approval: plainJson({ ...asked, ...(isAutomatic === true ? { isAutomatic } : {}) }) })
-      return this.#writer.set(tool.part, 'state', 'approval-requested')
+      return this.#await(tool, 'approval-requested')
     }
     const tool = [...this.#tools.values()].find(({ more }) => asRecord(more['approval'])?.['id'] === id)
     if (tool === undefined) return this.raw(chunk)
     const approval = plainJson({ ...asRecord(tool.more['approval']), approved: chunk['approved'] === true, reason })
     this.#lay(tool, { ...toolFields(chunk, 'callProviderMetadata'), approval })
-    this.#writer.set(tool.part, 'state', 'approval-responded')
+    this.#await(tool, 'approval-responded')
   }
 
   /** The tool call that a chunk is about; made where there is none. */
