@@ -146,7 +146,8 @@ function readWrittenPart(part: Y.Map<unknown>, text: string): MessagePart | unde
     // An input that never became whole stays what it was, as text.
     ...(text === '' ? {} : state === 'output-error' ? { input: text } : { rawInput: text }),
     ...(output === undefined ? {} : { output }),
-    ...(errorText === undefined ? {} : { errorText }),
+    // Of a call that has failed and was then answered after all, the error is no more.
+    ...(errorText === undefined || state !== 'output-error' ? {} : { errorText }),
   } as MessagePart
 }
 

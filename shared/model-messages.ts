@@ -66,7 +66,7 @@ function inTurns(messages: readonly Message[]): Message[] {
 // ---- others ---------------------------------------------------------------------------------------------------------
 
 function spokenIn(message: Message): string {
-  const texts = message.parts.filter(({ type }) => type === 'text').map((part) => textIn((part as { text?: unknown }).text))
+  const texts = message.parts.filter(({ type }) => type === 'text').map((part) => soundText((part as { text?: unknown }).text))
   return texts.filter((text) => text.trim() !== '').join('\n\n')
 }
 
@@ -84,10 +84,13 @@ function heardFrom(message: Message, speakers: Speakers): (TextContent | FileCon
 
 function fileContent(part: MessagePart): TextContent | FileContent {
   const { url, mediaType, filename } = part as { readonly [key: string]: unknown }
-  const name = textIn(filename)
+  const name = soundText(filename)
   const isReadable = typeof url === 'string' && /^(https?|data):/i.test(url) && URL.canParse(url)
   if (!isReadable || typeof mediaType !== 'string' || !/^[a-z]+(\/[\w.+-]+)?$/i.test(mediaType)) {
-    return { type: 'text', text: quoted(`(A file that cannot be read here: ${name || textIn(mediaType) || 'without a name'})`) }
+    return {
+      type: 'text',
+      text: quoted(`(A file that cannot be read here: ${name || soundText(mediaType) || 'without a name'})`),
+    }
   }
   return { type: 'file', mediaType, data: { type: 'url', url: new URL(url) }, ...(name === '' ? {} : { filename: name }) }
 }
@@ -121,10 +124,10 @@ function repeatStep(parts: readonly Part[], withItems: boolean, request: ModelRe
     const providerOptions = options === undefined ? {} : { providerOptions: options }
     const { type } = part
     if (type === 'text') {
-      request.speak({ type, text: textIn(part['text']), ...providerOptions })
+      request.speak({ type, text: soundText(part['text']), ...providerOptions })
     } else if (type === 'reasoning') {
       if (options !== undefined && isProven(options)) {
-        request.speak({ type, text: textIn(part['text']), providerOptions: options })
+        request.speak({ type, text: soundText(part['text']), providerOptions: options })
       }
     } else if (type === 'steering-message') {
       request.hear(steeringIn(part))
@@ -177,13 +180,13 @@ function outputOf(part: Part): ToolOutput {
 }
 
 function filled(value: unknown, otherwise: string): string {
-  const text = textIn(value).toWellFormed()
+  const text = soundText(value)
   return text.trim() === '' ? otherwise : text
 }
 
 function steeringIn(part: Part): TextContent[] {
   if (!Array.isArray(part['parts'])) return []
-  return part['parts'].map((said) => ({ type: 'text', text: quoted(textIn(asRecord(said)?.['text'])) }))
+  return part['parts'].map((said) => ({ type: 'text', text: quoted(soundText(asRecord(said)?.['text'])) }))
 }
 
 // ---- what only the provider understands -----------------------------------------------------------------------------
@@ -197,19 +200,23 @@ function isProven(options: ProviderOptions): boolean {
 
 /**
  * OpenAI gives its items ids and wants them back all or none: reasoning without the item that followed it, an item without its
- * reasoning, or an item of a response that never came to its end is refused. So they are kept only for a whole step with
- * reasoning that is sealed, of which everything is repeated; else reasoning is dropped and the rest goes without ids.
+ * reasoning, or an item of a response that never came to its end is refused. So they are kept only for a whole step whose
+ * reasoning is sealed and that is repeated whole and in its order; else its reasoning is dropped and the rest goes without ids.
  */
 function keepsItems(parts: readonly Part[]): boolean {
   const items = parts.filter((part) => itemOf(part) !== undefined)
-  const sealed = items.filter((part) => itemOf(part)?.['reasoningEncryptedContent'] !== undefined)
+  const isSealed = (part: Part): boolean => itemOf(part)?.['reasoningEncryptedContent'] !== undefined
   const repeated = parts.filter((part) => part['type'] === 'reasoning' || hasText(part) || isRepeatedCall(part))
+  const reasoning = parts.filter((part) => part['type'] === 'reasoning')
+  const calls = repeated.slice(repeated.findIndex(isCall))
   return (
-    sealed.length > 0 &&
-    parts.every((part) => part['type'] !== 'reasoning' || sealed.includes(part)) &&
+    reasoning.length > 0 &&
+    reasoning.every(isSealed) &&
     repeated.length === items.length &&
     repeated.every((part) => items.includes(part)) &&
-    items.at(-1)?.['type'] !== 'reasoning'
+    repeated.at(-1)?.['type'] !== 'reasoning' &&
+    // Results come directly after calls: what follows a call in a step would be torn from it.
+    (!repeated.some(isCall) || calls.every(isCall))
   )
 }
 
@@ -245,7 +252,12 @@ function optionsOf(part: Part, withItems: boolean): ProviderOptions | undefined 
   return options.length === 0 ? undefined : Object.fromEntries(options)
 }
 
-/** The value as JSON, without halves of surrogate pairs: providers refuse a request that has one anywhere. */
+/** A text without halves of surrogate pairs: providers refuse a request that has one anywhere. */
+function soundText(value: unknown): string {
+  return textIn(value).toWellFormed()
+}
+
+/** The same for any value, as JSON. */
 function sound(value: unknown): JsonValue {
   try {
     return wellFormed(plainJson(value) as JsonValue)
@@ -256,7 +268,7 @@ function sound(value: unknown): JsonValue {
 }
 
 function wellFormed(value: JsonValue): JsonValue {
-  if (typeof value === 'string') return value.toWellFormed()
+  if (typeof value === 'string') return soundText(value)
   if (Array.isArray(value)) return value.map(wellFormed)
   if (value === null || typeof value !== 'object') return value
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key.toWellFormed(), wellFormed(entry)]))

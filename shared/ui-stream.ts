@@ -10,6 +10,7 @@
 import type { Answer } from './calls.ts'
 import { definedOnly, plainJson, textIn } from './json.ts'
 import { asRecord } from './layout.ts'
+import type { ToolState } from './message.ts'
 import type { LivePart, MessageWriter } from './part-writer.ts'
 import { readUsage, type Usage } from './streams/usage.ts'
 
@@ -243,7 +244,7 @@ export class UIStreamFold {
         this.#lay(tool, toolFields(chunk, 'callProviderMetadata'))
         this.#writer.set(tool.part, 'input', plainJson(chunk['input'] ?? null))
         tool.waits = chunk['providerExecuted'] === true ? null : 'client'
-        return this.#writer.set(tool.part, 'state', 'input-available')
+        return this.#await(tool, 'input-available')
       case 'tool-input-error':
         this.#lay(tool, toolFields(chunk, 'resultProviderMetadata'))
         if (chunk['input'] !== undefined) this.#writer.set(tool.part, 'input', plainJson(chunk['input']))
@@ -258,10 +259,16 @@ export class UIStreamFold {
     const fields = toolFields(chunk, 'resultProviderMetadata')
     this.#lay(tool, chunk['preliminary'] === true ? { ...fields, preliminary: true } : fields, more)
     if (chunk.type === 'tool-output-error') return this.#fail(tool, textIn(chunk['errorText']))
-    if (tool.state === 'failed') this.#writer.set(tool.part, 'errorText', undefined)
     tool.state = 'done'
     this.#writer.set(tool.part, 'output', plainJson(chunk['output'] ?? null))
     this.#writer.set(tool.part, 'state', 'output-available')
+  }
+
+  /** A call that waits for something. One that has its result waits for nothing any more, whatever comes late. */
+  #await(tool: ToolCall, state: ToolState): void {
+    if (tool.state === 'done') return
+    tool.state = 'open'
+    this.#writer.set(tool.part, 'state', state)
   }
 
   #fail(tool: ToolCall, errorText: string): void {
@@ -283,14 +290,14 @@ export class UIStreamFold {
       const asked = { id, descriptor: approvalDescriptor, inputSchemaInput, requestReason: reason, signature }
       this.#lay(tool, { approval: plainJson({ ...asked, ...(isAutomatic === true ? { isAutomatic } : {}) }) })
       tool.waits = isAutomatic === true ? null : 'approval'
-      return this.#writer.set(tool.part, 'state', 'approval-requested')
+      return this.#await(tool, 'approval-requested')
     }
     const tool = [...this.#tools.values()].find(({ more }) => asRecord(more['approval'])?.['id'] === id)
     if (tool === undefined) return this.raw(chunk)
     const approval = plainJson({ ...asRecord(tool.more['approval']), approved: chunk['approved'] === true, reason })
     this.#lay(tool, { ...toolFields(chunk, 'callProviderMetadata'), approval })
     tool.waits = null
-    this.#writer.set(tool.part, 'state', 'approval-responded')
+    this.#await(tool, 'approval-responded')
   }
 
   /** The tool call that a chunk is about; made where there is none. */

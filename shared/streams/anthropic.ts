@@ -139,7 +139,7 @@ export class AnthropicTranslator implements Translator {
     citations: unknown = undefined,
   ): UIStreamChunk[] {
     const id = `${this.#messages}:${index}`
-    this.#blocks.set(index, { kind, id, meta, citations: Array.isArray(citations) ? citations : [] })
+    this.#blocks.set(index, { kind, id, meta, citations: Array.isArray(citations) ? [...(citations as unknown[])] : [] })
     const start = { type: `${kind}-start`, id, ...metadata(meta) }
     return text === '' ? [start] : [start, { type: `${kind}-delta`, id, delta: text }]
   }
