@@ -12,7 +12,7 @@ import { askKey, cancelKey, KEY, rootsOf, type Ask } from '../shared/layout.ts'
 import { MAX_MESSAGE_CHARS } from '../shared/limits.ts'
 import type { Lane, Message, MessageHead, OtherPart, TextPart } from '../shared/message.ts'
 import type { Participant } from '../shared/participant.ts'
-import { MessageWriter } from '../shared/part-writer.ts'
+import { newMessage } from '../shared/new-message.ts'
 import { hasEnded } from '../shared/run.ts'
 import { ViewBuilder, type SessionView, type Topic } from '../shared/view.ts'
 import type { ConnectionState } from './connection.ts'
@@ -263,9 +263,7 @@ export class Session {
 
   /** @internal Writes a message, in a transaction of its own. */
   post(head: MessageHead, parts: readonly OtherPart[]): void {
-    const writer = new MessageWriter(rootsOf(this.#doc).messages, head)
-    for (const part of parts) writer.add(part)
-    this.#doc.transact(() => writer.flush(), this)
+    this.#doc.transact(() => newMessage(rootsOf(this.#doc).messages, head).push([...parts]), this)
   }
 
   /**

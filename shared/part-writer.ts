@@ -7,6 +7,7 @@ import * as Y from 'yjs'
 import { arrayAt, KEY, type Entry } from './layout.ts'
 import { MAX_SEGMENT_CHARS } from './limits.ts'
 import type { MessageHead, OtherPart } from './message.ts'
+import { newMessage } from './new-message.ts'
 
 /** A part's values that may change after its head was written. */
 export type PartKey = 'state' | 'input' | 'output' | 'errorText' | 'more' | 'waits'
@@ -155,7 +156,7 @@ export class MessageWriter {
   /** Writes what is buffered. MUST be called inside a transaction, so that it travels as one update. */
   flush(): void {
     if (this.#writes.length === 0) return
-    const parts = (this.#parts ??= this.#create())
+    const parts = (this.#parts ??= newMessage(this.#messages, this.#head))
     for (const write of this.#writes) {
       switch (write.kind) {
         case 'whole':
@@ -185,14 +186,5 @@ export class MessageWriter {
       }
     }
     this.#writes = []
-  }
-
-  #create(): Y.Array<unknown> {
-    const map = new Y.Map<unknown>()
-    const parts = new Y.Array<unknown>()
-    map.set(KEY.head, this.#head)
-    map.set(KEY.parts, parts)
-    this.#messages.push([map])
-    return parts
   }
 }
