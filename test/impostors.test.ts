@@ -196,8 +196,9 @@ describe('another agent', () => {
     mallory.tell(control, { t: 'worker', worker: 'm1', slots: 0, leases: [{ run, generation: 1 }] })
     const renewing = setInterval(() => mallory.tell(control, { t: 'renew', leases: [{ run, generation: 1 }] }), 100)
     onTestFinished(() => clearInterval(renewing))
-    await until(() => mallory.told(control).some(({ t }) => t === 'lost'))
-    await until(() => ada.view.runs[0]?.status === 'interrupted')
+    await until(() => ada.view.runs[0]?.status !== 'active')
+    expect(ada.view.runs[0]?.status).toBe('interrupted')
+    expect(mallory.told(control)).toContainEqual({ t: 'lost', run, generation: 1 })
   })
 })
 
