@@ -5,7 +5,7 @@
 import * as Y from 'yjs'
 import { SessionError, type Report } from '../shared/errors.ts'
 import { asRecord, objectRoot, rootsOf } from '../shared/layout.ts'
-import { MAX_FIELD_CHARS, MAX_NAME_CHARS } from '../shared/limits.ts'
+import { MAX_FIELD_CHARS, MAX_NAME_CHARS, MAX_OBJECTS } from '../shared/limits.ts'
 import type { Json } from '../shared/message.ts'
 
 const NAME = /^[A-Za-z0-9_.:-]+$/
@@ -54,7 +54,7 @@ export class SharedObject {
 
   /**
    * Sets several fields in one step, for others and for undo; `undefined` deletes one. Throws `bad-argument` for a field
-   * without a name, or with one above MAX_FIELD_CHARS.
+   * without a name, or with one above MAX_FIELD_CHARS, and `too-big` for the first field of an object above MAX_OBJECTS.
    */
   update(fields: Readonly<Record<string, Json | undefined>>): void {
     this.#check()
@@ -100,6 +100,9 @@ export class SharedObject {
   #describe(): void {
     const { objects } = rootsOf(this.#doc)
     for (const descriptor of objects) if (asRecord(descriptor)?.['name'] === this.name) return
+    if (objects.length >= MAX_OBJECTS) {
+      throw new SessionError('too-big', `A session has at most ${MAX_OBJECTS} shared objects; '${this.name}' would be one more.`)
+    }
     objects.push([{ name: this.name, kind: 'map', writers: ['user', 'agent', 'support'] }])
   }
 

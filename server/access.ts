@@ -3,6 +3,7 @@
  */
 import { createRemoteJWKSet, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose'
 import { SessionError } from '../shared/errors.ts'
+import { MAX_ID_CHARS } from '../shared/limits.ts'
 import { readParticipant, type Participant, type ParticipantKind } from '../shared/participant.ts'
 import { agentOfControl } from '../shared/wire.ts'
 
@@ -71,11 +72,19 @@ function secretKey(secret: string): Uint8Array {
   return key
 }
 
+/**
+ * A participant's id is the key of a map in the document. One that no update may have as a key would make every replica that
+ * holds it be refused.
+ */
+function isId(id: string): boolean {
+  return id !== '__proto__' && id.length <= MAX_ID_CHARS
+}
+
 function readGrant(payload: JWTPayload): Grant | null {
   const { sub, kind, name, sessions, exp, iat = 0 } = payload
   const participant = readParticipant({ id: sub, kind, name: name ?? sub })
   // `server` is the server's own kind: no token may claim it.
-  if (participant === null || participant.kind === 'server') return null
+  if (participant === null || participant.kind === 'server' || !isId(participant.id)) return null
   if (!Array.isArray(sessions) || !sessions.every((session) => typeof session === 'string')) return null
   return { participant, sessions, expiresAt: exp === undefined ? Number.POSITIVE_INFINITY : exp * 1000, issuedAt: iat * 1000 }
 }
@@ -88,7 +97,7 @@ export function opens(grant: Grant, documentName: string): boolean {
 }
 
 export interface TokenClaims {
-  /** Participant id; an agent's is its agent name. */
+  /** Participant id, 1 to 256 characters; an agent's is its agent name. One person's, whatever the kind. */
   readonly id: string
   readonly kind: Exclude<ParticipantKind, 'server'>
   readonly name?: string
@@ -98,9 +107,18 @@ export interface TokenClaims {
   readonly expiresInS?: number
 }
 
-/** Mints a token with the shared secret. For your own backend, and for development. */
+/**
+ * Mints a token with the shared secret. For your own backend, and for development. Rejects with `bad-argument` for an id that
+ * no participant can have.
+ */
 export async function mintToken(secret: string, claims: TokenClaims): Promise<string> {
   const { id, kind, name = id, sessions, expiresInS = 3600 } = claims
+  if (id === '' || !isId(id)) {
+    throw new SessionError(
+      'bad-argument',
+      `A participant's id is 1 to ${MAX_ID_CHARS} characters and not __proto__; it is ${JSON.stringify(id.slice(0, 100))}.`,
+    )
+  }
   return await new SignJWT({ kind, name, sessions })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(id)

@@ -6,8 +6,17 @@
 /** Longest text of one message, in UTF-16 code units. Above it `send` throws; the composer keeps the text. */
 export const MAX_MESSAGE_CHARS = 200_000
 
+/** Longest id of a participant, in UTF-16 code units. */
+export const MAX_ID_CHARS = 256
+
 /** Longest name of a shared object, agent or flag target. */
 export const MAX_NAME_CHARS = 128
+
+/**
+ * Shared objects in one session, with two descriptors of one name counted as two. Each makes a root of the document, and Yjs
+ * looks for the name of a root among all of them whenever it writes the first entry of a key.
+ */
+export const MAX_OBJECTS = 512
 
 /** Longest name of a field of a shared object, in UTF-16 code units. */
 export const MAX_FIELD_CHARS = 256

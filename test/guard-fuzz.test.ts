@@ -11,8 +11,11 @@ import { emptyStats, FuzzSession } from './guard/fuzz.ts'
 const UPDATES = Number(process.env['FUZZ'] ?? 50_000)
 const FIRST_SEED = Number(process.env['SEED'] ?? 1)
 const PER_SESSION = 150
-/** Seeds that found a fault once. */
-const KEPT: readonly number[] = []
+/**
+ * Seeds that found a fault once. 364: a replica that had only looked at a shared object counted as another document. 5286: the
+ * log in another order left structs waiting in Yjs. (What a seed does changes with the keys of the layout.)
+ */
+const KEPT: readonly number[] = [364, 5286]
 
 test(
   `[X1] ${UPDATES} honest and hostile updates: the oracle agrees with the guard, nothing honest is refused (GRD-4, GRD-8)`,

@@ -3,10 +3,11 @@ import * as Y from 'yjs'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createAgent } from '../client/agent.ts'
 import { openSession, type OpenSession } from '../client/index.ts'
+import { Guard } from '../server/guard/guard.ts'
 import { memoryStore, type Store } from '../server/index.ts'
 import { KEY, rootsOf } from '../shared/layout.ts'
 import { MessageWriter } from '../shared/part-writer.ts'
-import { json, rawUpdate, type } from './guard/raw-update.ts'
+import { gc, json, rawUpdate, type } from './guard/raw-update.ts'
 import { serveHere } from './support/in-process.ts'
 import { RawClient, SYNC, TYPE } from './support/raw.ts'
 import { tokenFor } from './support/tokens.ts'
@@ -201,6 +202,39 @@ describe('what cannot be placed yet (GRD-5)', () => {
       expect(refusedWith(raw)).toBeNull()
     },
   )
+
+  test('is checked again when all that it lacked has come, and not before (GRD-9)', SLOW, async () => {
+    const server = await serveHere()
+    const [ada, bob] = [await open(server.url, 'ada'), await open(server.url, 'bob')]
+    const check = vi.spyOn(Guard.prototype, 'check')
+    onTestFinished(() => check.mockRestore())
+    const large = section(60, 0, [
+      ...Array.from({ length: 50_000 }, () => gc(1)),
+      { ...type(1), o: [50, 0] as const },
+      { ...json({ ...head, id: 'large', by: 'eve' }), parent: [60, 50_000] as const, key: 'head' },
+      { ...type(0), parent: [60, 50_000] as const, key: 'parts' },
+      { ...json(1), root: 'object:later', key: 'x' },
+      { ...json(2), root: 'object:latest', key: 'x' },
+    ])
+    const checks = (): number => check.mock.calls.filter(([update]) => update.byteLength === large.byteLength).length
+    const eve = await RawClient.join(server.url, 's', await tokenFor('eve'))
+    eve.sync('s', SYNC.update, large)
+    await until(() => checks() === 1, LONG)
+    for (let n = 0; n < 100; n++) {
+      ada.object('cart').set('n', n)
+      await ada.stored()
+    }
+    expect(checks()).toBe(1)
+    const raw = await RawClient.join(server.url, 's', await tokenFor('ada'))
+    raw.sync('s', SYNC.update, message(true))
+    await until(() => checks() === 2, LONG)
+    ada.object('later').set('y', 1)
+    await ada.stored()
+    ada.object('latest').set('y', 1)
+    await until(() => bob.object('latest').get('x') === 2 && bob.message('large') !== undefined, LONG)
+    expect(checks()).toBe(3)
+    expect(refusedWith(eve)).toBeNull()
+  })
 
   test('above the limits it is refused', SLOW, async () => {
     const server = await serveHere()

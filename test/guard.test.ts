@@ -7,7 +7,7 @@ import { compile } from '../server/guard/place.ts'
 import { ViewBuilder } from '../shared/view.ts'
 import { ada, bot, eve, other, stage, type Stage } from './guard/attacks.ts'
 import { contentOf } from './guard/oracle.ts'
-import { json, rawUpdate, type } from './guard/raw-update.ts'
+import { gc, json, rawUpdate, type, type Id, type RawStruct } from './guard/raw-update.ts'
 import { Peer, sender, World } from './guard/world.ts'
 
 const head = (id: string, by = 'eve'): unknown => ({ id, role: 'user', by, kind: 'user', at: 1 })
@@ -136,6 +136,92 @@ describe('honest traffic that looks odd (GRD-8)', () => {
     expect(next.refused).toEqual([])
     expect(other.participant.id).toBe('other')
     expect(bot.worker).toBe('w1')
+  })
+})
+
+describe('who is who (GRD-2)', () => {
+  test('the id of this copy of the document is nobody else’s, also before the server has written under it', () => {
+    const here = stage()
+    here.world.doc.clientID = 4_711
+    const flag = { ...json({ by: 'eve', at: 1 }), root: ROOT.control, key: 'cancel:x' }
+    const update = rawUpdate([{ client: 4_711, clock: 0, structs: [flag] }])
+    expect(here.world.receive(update, eve)).toMatchObject({ ok: false, code: 'foreign-client' })
+  })
+
+  test('a hand-over that has lost against another one is not decided with the rights of who sent it (RUN-7)', () => {
+    const world = new World([])
+    const [eves, sams] = [new Peer(world, eve, 9), new Peer(world, sender('sam', 'support'), 1)]
+    sams.online = false
+    eves.set(eves.roots.control, KEY.handover, { action: 'take', by: 'eve', at: 1 })
+    sams.set(sams.roots.control, KEY.handover, { action: 'return', by: 'sam', at: 1 })
+    expect(sams.reconnect()).toMatchObject({ ok: true })
+    expect(world.roots.control.get(KEY.handover)).toMatchObject({ by: 'eve' })
+    expect(world.roots.ledger.get(KEY.holder)).toBeUndefined()
+  })
+})
+
+/** Time of the processor that none of these may take. Each took half a minute or more before it was bounded. */
+const MOST_MS = 10_000
+
+describe('what one update may cost (GRD-9)', () => {
+  const judged = (here: Stage, update: Uint8Array, from = eve): unknown => {
+    const before = process.cpuUsage()
+    const verdict = here.world.guard.check(update, from)
+    expect(process.cpuUsage(before).user / 1_000).toBeLessThan(MOST_MS)
+    return verdict
+  }
+
+  test('delete ranges over as many structs', () => {
+    const count = 60_000
+    const structs = Array.from({ length: 2 * count }, () => gc(1))
+    const ranges = Array.from({ length: count }, (_, n) => [2 * n, 1] as const)
+    expect(judged(stage(), rawUpdate([{ client: 5, clock: 0, structs }], [[5, ranges]]))).toMatchObject({ ok: true })
+  })
+
+  test('two clients whose structs follow each other, while all other clients of their participant wait for the last', () => {
+    const here = stage()
+    const [clients, each] = [2_000, 20_000]
+    for (let n = 0; n < clients; n++) here.world.bindings.bind(6_000 + n, 'eve')
+    const [one, two]: RawStruct[][] = [[], []]
+    for (let n = 0; n < each; n++) {
+      one?.push({ ...json(n), ...(n === 0 ? { root: 'object:cart', key: 'x' } : { o: [6_001, n - 1] as Id }) })
+      two?.push({ ...json(n), o: [6_000, n] })
+    }
+    const rest = Array.from({ length: clients - 2 }, (_, n) => ({
+      client: 6_002 + n,
+      clock: 0,
+      structs: [{ ...json(n), o: (n === 0 ? [6_001, each - 1] : [6_001 + n, 0]) as Id }],
+    }))
+    const update = rawUpdate([
+      { client: 6_000, clock: 0, structs: one ?? [] },
+      { client: 6_001, clock: 0, structs: two ?? [] },
+      ...rest,
+    ])
+    expect(judged(here, update)).toMatchObject({ ok: true })
+  })
+
+  test('messages of one run among thousands', () => {
+    const here = stage()
+    const runs = Array.from({ length: 6_000 }, (_, n) => {
+      const run = new Y.Map<unknown>([
+        [KEY.head, { id: `q${n}.bot`, agent: 'bot', input: `q${n}`, attempt: 1, at: 1 }],
+        [KEY.status, 'active'],
+        [KEY.lease, { worker: 'w1', generation: 1 }],
+      ])
+      return run
+    })
+    here.world.doc.transact(() => here.world.roots.tasks.push(runs))
+    const last = here.world.roots.messages.get(here.world.roots.messages.length - 1)._item as Y.Item
+    const structs = Array.from({ length: 10_000 }, (_, n): RawStruct[] => [
+      { ...type(1), o: n === 0 ? [last.id.client, last.id.clock] : [5, 3 * (n - 1)] },
+      {
+        ...json({ id: `r${n}`, role: 'assistant', by: 'bot', kind: 'agent', at: 1, run: 'q5999.bot' }),
+        parent: [5, 3 * n],
+        key: KEY.head,
+      },
+      { ...type(0), parent: [5, 3 * n], key: KEY.parts },
+    ])
+    expect(judged(here, rawUpdate([{ client: 5, clock: 0, structs: structs.flat() }]), bot)).toMatchObject({ ok: true })
   })
 })
 

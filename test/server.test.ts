@@ -1,6 +1,6 @@
 /** What a server lets in and what it does with what it should not get. */
 import * as encoding from 'lib0/encoding'
-import { SignJWT } from 'jose'
+import { SignJWT, type JWTPayload } from 'jose'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import * as Y from 'yjs'
 import { createAgent } from '../client/agent.ts'
@@ -23,6 +23,10 @@ function unsigned(claims: object): string {
 
 const claims = { id: 'eve', kind: 'user', sessions: ['*'] } as const
 
+function signed(subject: string, payload: JWTPayload): Promise<string> {
+  return new SignJWT(payload).setProtectedHeader({ alg: 'HS256' }).setSubject(subject).sign(Buffer.from(SECRET))
+}
+
 /** Tokens that do not open the session `private`, and the reason that is given. */
 const REFUSED_TOKENS: Record<string, [make: () => string | Promise<string>, reason: string]> = {
   'no token': [() => '', 'bad-token'],
@@ -32,9 +36,10 @@ const REFUSED_TOKENS: Record<string, [make: () => string | Promise<string>, reas
   'a token without a signature': [() => unsigned({ sub: 'eve', kind: 'user', name: 'Eve', sessions: ['*'] }), 'bad-token'],
   'a token of kind server': [() => mintToken(SECRET, { ...claims, kind: 'server' as 'user' }), 'bad-token'],
   'a token of unknown kind': [() => mintToken(SECRET, { ...claims, kind: 'root' as 'user' }), 'bad-token'],
-  'a token without a list of sessions': [
-    () =>
-      new SignJWT({ kind: 'user', name: 'Eve' }).setProtectedHeader({ alg: 'HS256' }).setSubject('eve').sign(Buffer.from(SECRET)),
+  'a token without a list of sessions': [() => signed('eve', { kind: 'user', name: 'Eve' }), 'bad-token'],
+  'a token of a participant whose id is no key': [() => signed('__proto__', { kind: 'user', sessions: ['*'] }), 'bad-token'],
+  'a token of a participant whose id is too long': [
+    () => signed('e'.repeat(257), { kind: 'user', sessions: ['*'] }),
     'bad-token',
   ],
   'a token for other sessions': [() => tokenFor('eve', 'user', ['privat', 'private2', 'p', 'q*']), 'forbidden'],
@@ -42,6 +47,13 @@ const REFUSED_TOKENS: Record<string, [make: () => string | Promise<string>, reas
 }
 
 describe('access', () => {
+  test.each(['', '__proto__', 'e'.repeat(257)])(
+    'a token is not minted for the id %j, which no participant can have',
+    async (id) => {
+      await expect(mintToken(SECRET, { id, kind: 'user', sessions: ['*'] })).rejects.toMatchObject({ code: 'bad-argument' })
+    },
+  )
+
   test.each(Object.entries(REFUSED_TOKENS))(
     '[X4] %s gets no byte of the session, and a reason (ACC-1)',
     async (_title, [make, reason]) => {

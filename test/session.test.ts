@@ -4,7 +4,7 @@ import * as Y from 'yjs'
 import { openSession, SessionError, textOf, type OpenSession } from '../client/index.ts'
 import type { AgentRun } from '../client/agent.ts'
 import { memoryStore, type Store } from '../server/index.ts'
-import { MAX_MESSAGE_CHARS } from '../shared/limits.ts'
+import { MAX_MESSAGE_CHARS, MAX_OBJECTS } from '../shared/limits.ts'
 import { Gate, startAgent, type StartedAgent } from './support/agent.ts'
 import { ChaosProxy } from './support/chaos-proxy.ts'
 import { openClient, openLive, texts } from './support/clients.ts'
@@ -200,6 +200,10 @@ describe('a message', () => {
     expect(codeOf(() => a.object('no spaces'))).toBe('bad-argument')
     expect(codeOf(() => openSession({ url, id: '../x', token: '' }))).toBe('bad-argument')
     expect(texts(a)).toEqual([])
+    for (let n = 0; n < MAX_OBJECTS; n++) a.object(`o${n}`).set('n', n)
+    expect(codeOf(() => a.object('one-more').set('n', 1))).toBe('too-big')
+    expect(codeOf(() => a.object('o1').set('n', 2))).toBe('written')
+    await a.stored()
     expect(codeOf(() => a.send('"'.repeat(MAX_MESSAGE_CHARS)))).toBe('written')
     const viewer = await openLive({ url, id: 's', as: 'eve', kind: 'viewer' })
     await until(() => texts(viewer).length === 1)

@@ -6,11 +6,6 @@ export const MAX_STRUCTS = 200_000
 export const MAX_DELETE_RANGES = 500_000
 /** Clients that one update may bring. Each costs every later transaction of the session. */
 export const MAX_NEW_CLIENTS = 16
-/**
- * Descriptors in one session. Each may make a root of the document, and Yjs looks for the name of a root among all of them
- * whenever it writes the first entry of a key.
- */
-export const MAX_DESCRIPTORS = 512
 /** Client ids that one participant may have in a session: one per page load that is present in it. */
 export const MAX_CLIENTS_PER_PARTICIPANT = 2_048
 /** Clocks stay below this, so that every sum of them is exact. */

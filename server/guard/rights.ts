@@ -7,12 +7,12 @@
  * 3. `writers`: noted here and judged when all of the update is known, since the descriptor may come with it.
  */
 import { asRecord, KEY, ROOT } from '../../shared/layout.ts'
+import { MAX_OBJECTS } from '../../shared/limits.ts'
 import type { Participant } from '../../shared/participant.ts'
 import { readDescriptor, type Descriptor } from '../../shared/policy.ts'
 import { hasEnded, type RunStatus } from '../../shared/run.ts'
 import type { ReadonlyBindings } from './bindings.ts'
 import { valueAt } from './containers.ts'
-import { MAX_DESCRIPTORS } from './limits.ts'
 import type { Lookup } from './lookup.ts'
 import type { Words } from './place.ts'
 import { refuse } from './refusal.ts'
@@ -70,7 +70,7 @@ export class Rights {
     const descriptor = readDescriptor(value)
     if (descriptor === undefined) return
     this.#described += 1
-    if (this.#lookup.descriptors + this.#described > MAX_DESCRIPTORS) refuse('too-big', path)
+    if (this.#lookup.descriptors + this.#described > MAX_OBJECTS) refuse('too-big', path)
     const known = this.#descriptorOf(descriptor.name)
     if (known === undefined) this.#descriptors.set(descriptor.name, descriptor)
     else if (!isSame(known, descriptor)) refuse('forbidden', path)

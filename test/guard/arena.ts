@@ -2,7 +2,6 @@
  * The stage of the attacks on a real server, over real sockets: its session in a store, its runs under leases of that store,
  * and others who watch while somebody attacks.
  */
-import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { WebSocket } from 'ws'
 import { openSession, type OpenSession } from '../../client/index.ts'

@@ -744,6 +744,104 @@ const EDITS: readonly Attack[] = [
   ['a viewer sends holes', vic, (s) => structs(s, [gc(5)]), 'read-only'],
 ]
 
+/** By those who have read the guard. */
+const CRAFTED: readonly Attack[] = [
+  ...[Number.NaN, Number.POSITIVE_INFINITY, -1e300].flatMap((at): Attack[] => [
+    [`a message of the time ${at}, which no date can hold`, eve, post(headOf(eve, 'f', { at })), 'bad-value'],
+    [
+      `a cancel of the time ${at}`,
+      eve,
+      (s) => edit(s, (_d, { control }) => control.set('cancel:m1', { by: 'eve', at })),
+      'bad-value',
+    ],
+    [
+      `a hand-over of the time ${at}`,
+      eve,
+      (s) => edit(s, (_d, { control }) => control.set(KEY.handover, { action: 'request', by: 'eve', at })),
+      'bad-value',
+    ],
+  ]),
+  ['two heads in one struct, mine and then hers', eve, (s) => structs(s, twoHeads(s, headOf(ada, 'f'))), 'bad-shape'],
+  [
+    'two heads of my own, both taken away, and hers',
+    eve,
+    (s) => {
+      const hers = { ...json(headOf(ada, 'f')), o: [FRESH, 2] } as const
+      return rawUpdate([{ client: FRESH, clock: 0, structs: twoHeads(s, headOf(eve, 'g'), [hers]) }], [[FRESH, [[1, 2]]]])
+    },
+    'forbidden',
+  ],
+  [
+    'a message in the place of a flag',
+    eve,
+    (s) => {
+      s.ada.set(s.ada.roots.control, 'cancel:x', flag('ada'))
+      return structs(s, [{ ...type(1), o: entry(s.world.roots.control as never, 'cancel:x') }])
+    },
+    'bad-shape',
+  ],
+  [
+    "another's message of another session, sent again in this one",
+    eve,
+    () => sentElsewhere((peer) => peer.post('there', 'said there')),
+    'bad-value',
+  ],
+  [
+    "another's edit of another session, sent again in this one by a viewer",
+    vic,
+    () => sentElsewhere((peer) => peer.object('cart', { n: 99 })),
+    'read-only',
+  ],
+  [
+    'a run that is named by a message only after its parts',
+    bot,
+    (s) => {
+      const [first, head, parts] = behind(s, message(headOf(bot, 'f', { run: 'm1.bot' }))) as [RawStruct, RawStruct, RawStruct]
+      return structs(s, [first, { ...parts, parent: [FRESH, 0] }, head])
+    },
+    'forbidden',
+  ],
+  [
+    'a message under a run that its sender has made up in the same update',
+    bot,
+    (s) =>
+      edit(s, (_d, { messages, tasks }) => {
+        const run = new Y.Map<unknown>()
+        run.set(KEY.head, { id: 'mine.bot', agent: 'bot', input: 'm3', attempt: 1, at: 1 })
+        run.set(KEY.status, 'active')
+        run.set(KEY.lease, { worker: 'w1', generation: 1 })
+        tasks.push([run])
+        write(messages, headOf(bot, 'f', { run: 'mine.bot' }))
+      }),
+    'forbidden',
+  ],
+  [
+    'the end of the run and one part more, by two workers of one agent in one update',
+    zombie,
+    (s) =>
+      edit(s, (_d, { messages, tasks }) => {
+        partsOf(entryOf(messages, 'm2')).push([{ type: 'step-start' }])
+        entryOf(tasks, 'm1.bot').set(KEY.status, 'complete')
+      }),
+    'forbidden',
+  ],
+]
+
+/** A message of mine whose head is followed by another one in the same struct, with what comes behind the two. */
+function twoHeads(s: Stage, second: Head, rest: readonly RawStruct[] = []): RawStruct[] {
+  const [first] = behind(s, message(headOf(eve, 'f'))) as [RawStruct]
+  const heads = { ...json(headOf(eve, 'f'), second), parent: [FRESH, 0], key: KEY.head } as const
+  return [first, heads, ...rest, { ...type(0), parent: [FRESH, 0], key: KEY.parts }]
+}
+
+/** What a user has sent in another session. */
+function sentElsewhere(write: (peer: Peer) => void): Uint8Array {
+  const peer = new Peer(new World(), ada, 5_005)
+  const before = Y.encodeStateVector(peer.doc)
+  write(peer)
+  return Y.encodeStateAsUpdate(peer.doc, before)
+}
+
 /** Structs that no honest replica makes. */
 const STRUCTURES: readonly Attack[] = [
   [
@@ -1147,6 +1245,27 @@ const BOMBS: readonly Attack[] = [
     'malformed',
   ],
   ['a scan bomb: each struct has to pass all others', ada, scanBomb, 'too-complex'],
+  [
+    'every second of a hundred thousand parts taken away, each cut out of one struct',
+    bot,
+    (s) => {
+      const parts = partsOf(s.world.message('m2'))
+      const many = json(...Array.from({ length: 100_000 }, () => ({ type: 'x' })))
+      s.bot.send(structs(s, [{ ...many, o: lastOf(parts) }], 900))
+      return rawUpdate([], [[900, Array.from({ length: 50_000 }, (_, n) => [2 * n, 1] as const)]])
+    },
+    'too-complex',
+  ],
+  ['513 shared objects', eve, (s) => edit(s, (_d, { objects }) => objects.push(manyObjects(513))), 'too-big'],
+  [
+    'one shared object too many in all',
+    eve,
+    (s) => {
+      s.ada.doc.transact(() => s.ada.roots.objects.push(manyObjects(510)))
+      return edit(s, (_d, { objects }) => objects.push([{ name: 'one-more', kind: 'map', writers: ['user'] }]))
+    },
+    'too-big',
+  ],
   [
     'delete ranges that overlap',
     ada,
@@ -1617,6 +1736,8 @@ const CALLS: readonly Attack[] = [
   ["another's answer taken away", eve, flagged('control', 'answer:x', (map) => map.delete('answer:x')), 'forbidden'],
   ['an answer by a viewer', vic, (s) => edit(s, (_d, { control }) => control.set('answer:x', flag('vic'))), 'read-only'],
 ]
+const manyObjects = (count: number): unknown[] =>
+  Array.from({ length: count }, (_, n) => ({ name: `o${n}`, kind: 'map', writers: ['user'] }))
 
 /** Entries of one key by many clients, each of which says that it has seen none of the others'. */
 function scanBomb(): Uint8Array {
@@ -1635,6 +1756,7 @@ export const ATTACKS: Readonly<Record<string, readonly Attack[]>> = {
   'under another name [X1]': FORGERIES,
   "another's content, and what is not for users [X1, X2, X3]": EDITS,
   'inputs, queues and what steers a run [X1, X2, X3]': LANES,
+  'by those who have read the guard [X1, X2, X3]': CRAFTED,
   'structs that no replica makes': STRUCTURES,
   'every key of every map [X1, X2]': [...KEYS, ...MORE],
   'calls that wait, and their answers [X1, X2]': CALLS,

@@ -598,6 +598,9 @@ export class FuzzSession {
           ;[log[at], log[with_]] = [log[with_] as Uint8Array, log[at] as Uint8Array]
         }
       for (const update of log) Y.applyUpdate(doc, update)
+      // Yjs may leave something waiting in such an order though all of it has come, until the next update: it looks again only
+      // when a client that it noted has got further, and notes some too early (seed 5286).
+      if (doc.store.pendingStructs !== null) for (const update of log) Y.applyUpdate(doc, update)
       if (contentOf(doc) !== want) this.#fail(`the log ${order} gives another document`)
     }
   }
