@@ -25,7 +25,7 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
       AccessOptions Batch Job Limits LogEntry NewJob Rate RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredSession
-      TokenClaims`,
+      TokenClaims WakeTarget WakeTargets`,
   },
 }
 
