@@ -67,6 +67,10 @@ export class Dispatcher {
   /** Jobs that wait for a worker, oldest first. */
   readonly #open = new Map<string, NewJob>()
   readonly #assigning = new Set<string>()
+  /** Jobs that some worker has, by run: while it does, its agent gets no other one of that session. */
+  readonly #leased = new Map<string, NewJob>()
+  /** Jobs that were passed over while they were being assigned: what has changed since may let the store grant them. */
+  readonly #passedOver = new Set<string>()
   #sweeper: NodeJS.Timeout | null = null
   #sweeping = false
   /** Since the last sweep the store could not take down that a worker lives, or give a job to one. */
@@ -84,7 +88,8 @@ export class Dispatcher {
     await store.extendAll(leaseMs)
     for (const job of await store.jobs()) {
       this.#jobs.set(job.run, job)
-      if (job.state === 'open') this.#open.set(job.run, job)
+      const jobs = job.state === 'open' ? this.#open : this.#leased
+      jobs.set(job.run, job)
     }
     this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_MS)
   }
@@ -118,6 +123,8 @@ export class Dispatcher {
   ended(run: string): void {
     this.#jobs.delete(run)
     this.#open.delete(run)
+    this.#leased.delete(run)
+    this.#passedOver.delete(run)
     for (const worker of this.#workers.values()) {
       worker.runs.delete(run)
       worker.link.forget(run)
@@ -191,16 +198,56 @@ export class Dispatcher {
 
   #assign(agent: string): void {
     let isWaiting = false
-    for (const job of this.#open.values()) {
-      if (job.agent !== agent || this.#assigning.has(job.run)) continue
-      const worker = this.#freeWorker(job)
-      if (worker !== null) void this.#give(job, worker)
+    for (const jobs of this.#assignable(agent)) {
+      const worker = this.#freeWorker(jobs[0])
+      if (worker !== null) void this.#giveFirst(jobs, worker)
       else {
         isWaiting = true
         if (!this.#hasRoom(agent)) break
       }
     }
     if (isWaiting) this.#options.onWaiting?.(agent)
+  }
+
+  /**
+   * Open jobs of an agent of which one can be given, each list in the order in which the store may grant them: a session's, or
+   * one that waits for no other.
+   */
+  #assignable(agent: string): Iterable<[NewJob, ...NewJob[]]> {
+    const busy = new Set<string>()
+    for (const job of this.#leased.values()) if (job.agent === agent && job.parent === undefined) busy.add(job.session)
+    const groups = new Map<string, [NewJob, ...NewJob[]]>()
+    for (const job of this.#open.values()) {
+      if (job.agent !== agent || (job.parent === undefined && busy.has(job.session))) continue
+      if (this.#assigning.has(job.run)) {
+        this.#passedOver.add(job.run)
+        continue
+      }
+      const key = job.parent === undefined ? `session ${job.session}` : `run ${job.run}`
+      const group = groups.get(key)
+      if (group === undefined) groups.set(key, [job])
+      else if (job.urgent === true) group.unshift(job)
+      else group.push(job)
+    }
+    return groups.values()
+  }
+
+  /** Gives one of some jobs, the first that the store grants. */
+  async #giveFirst(jobs: readonly NewJob[], worker: Worker): Promise<void> {
+    for (const { run } of jobs) {
+      this.#assigning.add(run)
+      this.#passedOver.delete(run)
+    }
+    let isGiven = false
+    for (const job of jobs) {
+      isGiven ||= this.#open.has(job.run) && (await this.#give(job, worker))
+      this.#assigning.delete(job.run)
+    }
+    if (isGiven) return
+    // Only these again: a pass over all would pass over others that are being assigned, and they over these, without end.
+    const missed = jobs.filter(({ run }) => this.#passedOver.has(run) && this.#open.has(run))
+    const next = missed[0] === undefined ? null : this.#freeWorker(missed[0])
+    if (next !== null) await this.#giveFirst(missed, next)
   }
 
   /** The worker with most room of those that may have a job. */
@@ -218,27 +265,27 @@ export class Dispatcher {
     return false
   }
 
-  async #give(job: NewJob, worker: Worker): Promise<void> {
+  /** False when the store does not grant it. */
+  async #give(job: NewJob, worker: Worker): Promise<boolean> {
     const { store, leaseMs, grant, report } = this.#options
-    this.#assigning.add(job.run)
     worker.runs.add(job.run)
     try {
       const claimed = await store.claim(job.run, worker.id, leaseMs)
-      // Null: the agent is still busy in that session (the job stays open until that run ends), or another node has it.
+      // Null: it is held, the agent is busy in that session (the job stays open until that run ends), or it is not there.
       if (claimed === null) {
         worker.runs.delete(job.run)
-        return
+        return false
       }
-      this.#open.delete(job.run)
+      // It may have ended meanwhile.
+      if (this.#open.delete(job.run)) this.#leased.set(job.run, job)
       await grant(claimed, worker.terms)
       this.#tell(claimed, worker)
     } catch (error) {
       worker.runs.delete(job.run)
       this.#storeFailed = true
       report(error, { stage: 'assign', run: job.run })
-    } finally {
-      this.#assigning.delete(job.run)
     }
+    return true
   }
 
   /** Tells a worker again what it was given but does not know of: the word went with its connection, or with a server. */
@@ -303,6 +350,7 @@ export class Dispatcher {
     for (const worker of this.#workers.values()) if (worker.id === job.worker && !isReleased) worker.isSilent = true
     if ((await lapse(job, isReleased)) || !(await store.reopen(job.run, job.generation))) return
     for (const worker of this.#workers.values()) worker.runs.delete(job.run)
+    this.#leased.delete(job.run)
     this.added(job)
   }
 }

@@ -50,6 +50,7 @@ test.for([
   { store: 'memory', inMemory: true },
 ])(
   '[G2] of two processes of one agent exactly one does each of 1,000 inputs, with the store in $store (RUN-3)',
+  { timeout: 240_000 },
   async ({ inMemory }) => {
     const server = await ServerProcess.start({ inMemory })
     const agents = await Promise.all([1, 2].map(() => startAgentProcess({ url: server.url, name: 'assistant' })))
