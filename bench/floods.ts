@@ -85,7 +85,14 @@ if (isMain(import.meta.url)) {
   })
   try {
     const attacks = values.attacks.split(',') as AttackName[]
-    printRows(await benchFloods({ rounds: Number(values.rounds), seconds: Number(values.seconds), attacks, profileFolder: values.profile }))
+    printRows(
+      await benchFloods({
+        rounds: Number(values.rounds),
+        seconds: Number(values.seconds),
+        attacks,
+        profileFolder: values.profile,
+      }),
+    )
   } finally {
     await endAll()
   }

@@ -74,11 +74,7 @@ export async function endSystem({ server, agent, viewer }: Running): Promise<voi
 let rounds = 0
 
 /** Opens fresh sessions, streams into all of them, and gives what was measured from before the first write to the last sight. */
-export async function measure(
-  running: Running,
-  { sessions, tokensPerSecond, seconds }: Load,
-  beside?: Beside,
-): Promise<Sample> {
+export async function measure(running: Running, { sessions, tokensPerSecond, seconds }: Load, beside?: Beside): Promise<Sample> {
   const { agent, viewer } = running
   await openSessions(running, sessions)
   const tokens = Math.round(tokensPerSecond * seconds)
