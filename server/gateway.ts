@@ -35,12 +35,13 @@ export function acceptPlain(sessions: Sessions, socket: JoinedSocket, url: URL, 
   const name = url.pathname.slice(GATEWAY_PATH.length)
   if (!SESSION_NAME.test(name)) {
     socket.close(FINAL_CODE, 'bad-session-name')
-    return { handleMessage: () => {}, handleClose: () => {} }
+    return { handleBytes: () => {}, handleMessage: () => {}, handleClose: () => {} }
   }
   const address = encoding.encode((encoder) => encoding.writeVarString(encoder, name))
   const client = sessions.accept(translated(socket, address.byteLength), request)
   client.handleMessage(authentication(name, url.searchParams.get('token') ?? ''))
   return {
+    handleBytes: (bytes) => client.handleBytes(bytes),
     handleMessage: (data) => {
       if (!PLAIN.has(data[0] ?? -1)) {
         socket.close(FINAL_CODE, 'malformed')
@@ -68,6 +69,15 @@ function translated(socket: JoinedSocket, addressBytes: number): JoinedSocket {
     get bufferedAmount() {
       return socket.bufferedAmount
     },
+    get isGivenUp() {
+      return socket.isGivenUp
+    },
+    get isBehind() {
+      return socket.isBehind
+    },
+    whenRead: (task) => socket.whenRead(task),
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
     send(data) {
       const body = (data as Uint8Array).subarray(addressBytes)
       const [type = -1] = body

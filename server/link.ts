@@ -9,6 +9,7 @@ import * as Y from 'yjs'
 import { CLOSE_REASONS, type CloseReason, type Report } from '../shared/errors.ts'
 import type { Participant } from '../shared/participant.ts'
 import { encodeMessage, readClientMessage, type ClientMessage, type ServerMessage } from '../shared/wire.ts'
+import type { Answers } from './answers.ts'
 import type { WorkerLink } from './dispatch.ts'
 import { ackFrame, FRAME, presenceFrame, statelessFrame, SYNC, syncFrame } from './frames.ts'
 import { applyPresence, readPresence, type PresenceState } from './presence.ts'
@@ -42,6 +43,8 @@ export type SocketWorkers = Map<string, SocketWorker>
 export interface LinkOptions {
   readonly connection: Connection
   readonly workers: SocketWorkers
+  /** Of its socket. */
+  readonly answers: Answers
   readonly participant: Participant
   /** Null for a control document, which holds no content. */
   readonly room: Room | null
@@ -75,7 +78,7 @@ export class Link implements Member, WorkerLink {
   #isOpen = false
   /** The client has closed the connection while it was being put together. */
   #isLeft = false
-  /** An answer to a question for the state waits to be sent. */
+  /** A question for the state waits to be answered. */
   #answering = false
   /** The newest presence message of those that came too fast. */
   #latePresence: Uint8Array | null = null
@@ -226,7 +229,7 @@ export class Link implements Member, WorkerLink {
   #sync(sub: number, bytes: Uint8Array): void {
     switch (sub) {
       case SYNC.step1:
-        return this.#sendState(bytes)
+        return this.#answerState(bytes)
       case SYNC.step2:
       case SYNC.update:
         return this.#update(bytes)
@@ -235,20 +238,27 @@ export class Link implements Member, WorkerLink {
     }
   }
 
-  /** Answers with what the reader lacks, and asks for what the server lacks. Encoded now, sent when it is stored. */
-  #sendState(stateVector: Uint8Array): void {
+  /** Answers with what the reader lacks, and asks for what the server lacks, when the reader has read what it was sent before. */
+  #answerState(stateVector: Uint8Array): void {
     const reason = this.#options.meter.state()
     if (reason !== null) return this.refuse(reason)
-    // What waits to be sent has all that this answer would have; what is newer follows it.
+    // The answer that is still to be sent has all that this one would have; what is newer follows it.
     if (this.#answering) return
+    this.#answering = true
+    this.#options.answers.add((done) => this.#sendState(stateVector, done))
+  }
+
+  /** Encoded now, sent when it is stored. */
+  #sendState(stateVector: Uint8Array, done: () => void): void {
+    if (this.#closed) return done()
     const state = syncFrame(this.address, SYNC.step2, Y.encodeStateAsUpdate(this.#document, stateVector))
     const ask = syncFrame(this.address, SYNC.step1, Y.encodeStateVector(this.#document))
-    this.#answering = true
     this.#after(() => {
       this.#answering = false
       this.send(state)
       this.send(ask)
       this.#ready = true
+      done()
     })
   }
 

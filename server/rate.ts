@@ -23,6 +23,12 @@ export class Bucket {
     return true
   }
 
+  /** Takes `amount`, also what is not there: then nothing is until that has come back. */
+  spend(amount: number): void {
+    this.#refill()
+    this.#left -= amount
+  }
+
   /** Milliseconds until `amount` is there; 0 when it is. */
   waitMs(amount: number): number {
     this.#refill()

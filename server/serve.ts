@@ -19,7 +19,7 @@ import { acceptPlain, GATEWAY_PATH } from './gateway.ts'
 import type { RevokeTarget } from './grants.ts'
 import { IDLE_RETURN_MS } from './holding.ts'
 import { Sessions } from './sessions.ts'
-import { joinWrites } from './socket.ts'
+import { joinWrites, leave } from './socket.ts'
 import type { Store } from './store.ts'
 import { Waker, type WakeTargets } from './wake.ts'
 
@@ -197,14 +197,19 @@ function upgrade({ sessions, sockets, report, origins }: Endpoint, request: Inco
   sockets.handleUpgrade(request, socket, head, (ws) => {
     const joined = joinWrites(ws, socket as Socket)
     const client = isPlain ? acceptPlain(sessions, joined, url, asked) : sessions.accept(joined, asked)
+    // Before `ws` sees them, which then calls for the frames that these bytes complete.
+    socket.prependListener('data', (chunk: Buffer) => client.handleBytes(chunk.byteLength))
     ws.on('message', (data, isBinary) => {
       // Text frames are not part of the protocol; `ws` gives each binary message as one Buffer.
       if (isBinary) client.handleMessage(data as Uint8Array)
       else ws.close(1003, 'malformed')
     })
     ws.on('close', (code, reason) => client.handleClose({ code, reason: reason.toString() }))
-    // Oversize and malformed frames end here; `ws` closes the socket with the fitting code (1009, 1002, 1007) by itself.
-    ws.on('error', (error) => report(error, { stage: 'socket' }))
+    ws.on('error', (error) => {
+      report(error, { stage: 'socket' })
+      // Oversize and malformed frames end here; `ws` closes the socket with the fitting code (1009, 1002, 1007) by itself.
+      leave(ws, socket as Socket)
+    })
   })
 }
 
@@ -212,6 +217,8 @@ const unanswered = new WeakSet<WebSocket>()
 
 function pingAll(sockets: WebSocketServer): void {
   for (const ws of sockets.clients) {
+    // A socket that is not read at the moment may have answered.
+    if (ws.isPaused) continue
     if (unanswered.has(ws)) {
       ws.terminate()
       continue

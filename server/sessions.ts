@@ -15,6 +15,7 @@ import type { CloseReason, Report } from '../shared/errors.ts'
 import { SESSION_NAME, type Limits } from '../shared/limits.ts'
 import { agentOfControl, type LapseTerms } from '../shared/wire.ts'
 import type { Access, Grant } from './access.ts'
+import { Answers } from './answers.ts'
 import type { MayApprove } from './calls.ts'
 import type { MayCancel } from './cancels.ts'
 import { Clerk, type Route } from './clerk.ts'
@@ -30,6 +31,7 @@ import { Room } from './room.ts'
 import { metered, type AcceptedSocket, type JoinedSocket } from './socket.ts'
 import { DamagedSession, type Job, type NewJob, type Store } from './store.ts'
 import { Traffic, type SocketMeter } from './traffic.ts'
+import { Inbox, Turns } from './turns.ts'
 import type { Waker } from './wake.ts'
 
 export interface SessionsOptions {
@@ -52,9 +54,20 @@ export interface SessionsOptions {
 
 /** Close code of a socket that begins with frames that do not decode. */
 const MALFORMED_CODE = 4400
+/** What it takes to open a session on a connection, in milliseconds, most of it in steps that cannot be measured. */
+const OPEN_MS = 0.5
 
 interface Context {
   grant: Grant
+}
+
+/** What all connections of one socket share. */
+interface SocketState {
+  readonly meter: SocketMeter
+  readonly answers: Answers
+  readonly workers: SocketWorkers
+  /** To be called for each frame that belongs to a connection. */
+  readonly onFrame: () => void
 }
 
 interface Loaded {
@@ -72,6 +85,7 @@ export class Sessions {
   readonly #compactor: Compactor
   readonly #grants: Grants
   readonly #traffic: Traffic
+  readonly #turns = new Turns(() => performance.now())
   readonly #meters = new WeakMap<Request, SocketMeter>()
   readonly #rooms = new Map<string, Loaded>()
   readonly #loaded = new Map<string, Stored>()
@@ -119,7 +133,9 @@ export class Sessions {
   accept(socket: JoinedSocket, request: Request): AcceptedSocket {
     const meter = this.#traffic.open(socket)
     this.#meters.set(request, meter)
-    const client = this.#host.handleConnection(metered(socket, meter), request)
+    const inbox = new Inbox(this.#turns, () => meter.payer, socket)
+    const answers = new Answers(socket)
+    const client = this.#host.handleConnection(metered(socket, meter, inbox), request)
     const host = client as unknown as HostSocket
     const create = must(host, 'createConnection').bind(client)
     const queue = must(host, 'handleQueueingMessage').bind(client)
@@ -130,23 +146,31 @@ export class Sessions {
     const workers: SocketWorkers = new Map()
     host.createConnection = (...args) => {
       const connection = create(...args)
-      this.#adopt(connection, meter, workers, () => (linked += 1))
+      this.#adopt(connection, { meter, answers, workers, onFrame: () => (linked += 1) })
       return connection
     }
+    const handle = (data: Uint8Array): void => {
+      // What was on its way when the socket was given up: nothing of it will be acknowledged, so it comes again.
+      if (socket.isGivenUp) return
+      // Before anybody is let in, since the host prints a stack for each frame that does not decode.
+      if (!meter.isOpen && !isReadable(data)) return socket.close(MALFORMED_CODE, 'malformed' satisfies CloseReason)
+      const before = linked
+      client.handleMessage(data)
+      // Frames that no link has counted belong to no connection.
+      if (linked === before) meter.stray(data.byteLength)
+    }
     return {
+      handleBytes: (bytes) => meter.arriving(bytes),
       handleMessage: (data) => {
-        // What was on its way when the socket was given up: nothing of it will be acknowledged, so it comes again.
-        if (socket.readyState !== WebSocket.OPEN) return
-        // Before anybody is let in, since the host prints a stack for each frame that does not decode.
-        if (!meter.isOpen && !isReadable(data)) return socket.close(MALFORMED_CODE, 'malformed' satisfies CloseReason)
-        const before = linked
-        client.handleMessage(data)
-        // Frames that no link has counted belong to no connection.
-        if (linked === before) meter.stray(data.byteLength)
+        meter.arrived()
+        inbox.add(() => handle(data))
       },
+      // What came before the end is handled first.
       handleClose: (event) => {
-        meter.closed()
-        client.handleClose(event)
+        inbox.add(() => {
+          meter.closed()
+          client.handleClose(event)
+        })
       },
     }
   }
@@ -203,7 +227,9 @@ export class Sessions {
         if (this.#closing) throw refusal('going-away')
         const grant = await this.#grants.check(token, documentName)
         if (typeof grant === 'string') throw refusal(grant)
-        this.#meters.get(request)?.authenticated()
+        const meter = this.#meters.get(request)
+        meter?.authenticated(grant.participant)
+        if (meter !== undefined) await this.#turns.pass(meter.payer, OPEN_MS)
         connectionConfig.readOnly = grant.participant.kind === 'viewer'
         return { grant }
       },
@@ -302,13 +328,14 @@ export class Sessions {
 
   // ---- connections --------------------------------------------------------------------------------------------------
 
-  #adopt(connection: Connection, socket: SocketMeter, workers: SocketWorkers, onFrame: () => void): void {
+  #adopt(connection: Connection, { meter: socket, answers, workers, onFrame }: SocketState): void {
     const { grant } = connection.context as Context
     const { name } = connection.document
     const { meter, objection } = socket.connect(grant.participant, name)
     const link = new Link({
       connection,
       workers,
+      answers,
       participant: grant.participant,
       room: this.#rooms.get(name)?.room ?? null,
       meter,

@@ -8,21 +8,32 @@
 import type { Socket } from 'node:net'
 import type { WebSocketLike } from '@hocuspocus/server'
 import { WebSocket } from 'ws'
+import type { Outlet } from './answers.ts'
 import type { SocketMeter } from './traffic.ts'
+import type { Flow, Inbox } from './turns.ts'
 
-export interface JoinedSocket extends WebSocketLike {
+export interface JoinedSocket extends WebSocketLike, Flow, Outlet {
   /** Bytes that wait to be read by the other side. */
   readonly bufferedAmount: number
+  /** It was closed from this side. */
+  readonly isGivenUp: boolean
 }
 
 /** What the frames of one socket are given to. */
 export interface AcceptedSocket {
+  /** So many bytes have come of a frame that may not be whole yet; called before `handleMessage`. */
+  handleBytes(bytes: number): void
   handleMessage(data: Uint8Array): void
   handleClose(event?: { code: number; reason: string }): void
 }
 
 /** A larger body is not copied behind its head. */
 const MAX_COPIED_BYTES = 16 * 1024
+
+/** A socket that is being closed is gone after this time, whether the other side answers or not. */
+const LEAVE_MS = 5_000
+/** So much of what the other side still sends is read, for its answer to the close. */
+const LEAVE_BYTES = 256 * 1024
 
 /** The frame that was made last, and of what. */
 let last: { readonly body: Uint8Array; readonly frame: Uint8Array } | null = null
@@ -61,6 +72,16 @@ function flushAll(): void {
 export function joinWrites(ws: WebSocket, stream: Socket): JoinedSocket {
   let waiting: Uint8Array[] = []
   let waitingBytes = 0
+  let isGivenUp = false
+  let read: (() => void) | null = null
+  const isBehind = (): boolean => ws.bufferedAmount + waitingBytes >= stream.writableHighWaterMark
+  const tellRead = (): void => {
+    if (read === null || isBehind()) return
+    const task = read
+    read = null
+    task()
+  }
+  stream.on('drain', tellRead)
   const flush = (): void => {
     const frames = waiting
     waiting = []
@@ -69,6 +90,8 @@ export function joinWrites(ws: WebSocket, stream: Socket): JoinedSocket {
     if (frames.length > 1) stream.cork()
     for (const frame of frames) stream.write(frame)
     if (frames.length > 1) stream.uncork()
+    // The stream tells of what it had to keep, and only of that.
+    tellRead()
   }
   return {
     get readyState() {
@@ -77,6 +100,17 @@ export function joinWrites(ws: WebSocket, stream: Socket): JoinedSocket {
     get bufferedAmount() {
       return ws.bufferedAmount + waitingBytes
     },
+    get isGivenUp() {
+      return isGivenUp
+    },
+    get isBehind() {
+      return isBehind()
+    },
+    whenRead(task) {
+      read = task
+    },
+    pause: () => ws.pause(),
+    resume: () => ws.resume(),
     send(data) {
       if (ws.readyState !== WebSocket.OPEN) return
       if (waiting.length === 0 && unflushed.push(flush) === 1) process.nextTick(flushAll)
@@ -86,19 +120,35 @@ export function joinWrites(ws: WebSocket, stream: Socket): JoinedSocket {
       }
     },
     close(code, reason) {
+      isGivenUp = true
       flush()
       ws.close(code, reason)
-      // A peer that does not answer the close would keep the socket, and what is queued in it, for ever.
-      setTimeout(() => ws.terminate(), 5_000).unref()
+      leave(ws, stream)
     },
   }
 }
 
-/** The socket as the host writes to it: what is not read piles up to a limit, whoever sends it. */
-export function metered(socket: JoinedSocket, meter: SocketMeter): WebSocketLike {
+/**
+ * Sees to it that a socket which is being closed goes. A peer that does not answer would keep it, and what is queued in it, for
+ * ever; one that goes on sending would have all of that read and kept for nothing.
+ */
+export function leave(ws: WebSocket, stream: Socket): void {
+  let leftBytes = LEAVE_BYTES
+  stream.on('data', (chunk: Buffer) => {
+    leftBytes -= chunk.byteLength
+    if (leftBytes < 0) stream.pause()
+  })
+  setTimeout(() => ws.terminate(), LEAVE_MS).unref()
+}
+
+/**
+ * The socket as the host sees it: what is not read piles up to a limit, whoever sends it, and it is open as long as something
+ * waits that came before the other side closed it.
+ */
+export function metered(socket: JoinedSocket, meter: SocketMeter, inbox: Inbox): WebSocketLike {
   return {
     get readyState() {
-      return socket.readyState
+      return inbox.isEmpty || socket.isGivenUp ? socket.readyState : WebSocket.OPEN
     },
     send(data) {
       if (meter.mayQueue((data as Uint8Array).byteLength)) socket.send(data)

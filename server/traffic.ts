@@ -6,9 +6,15 @@ import type { CloseReason } from '../shared/errors.ts'
 import type { Limits } from '../shared/limits.ts'
 import type { Participant } from '../shared/participant.ts'
 import { Bucket } from './rate.ts'
+import { Payer } from './turns.ts'
 
 /** A frame from here on may alone be more than a socket should have unread: the state of a large session. */
 const LARGE_FRAME_BYTES = 1024 * 1024
+/** What one participant, or all who have shown no token yet, may take of one turn of the event loop, in milliseconds. */
+const PERSON_SLICE_MS = 1
+/** An agent's worker has many sessions on one socket, and all that it streams is in its slice. */
+const AGENT_SLICE_MS = 5
+const STRANGERS_SLICE_MS = 2
 /** How long an account outlives its last socket, if it is not whole again: closing and coming back wins nothing. */
 const FORGET_MS = 60_000
 
@@ -23,17 +29,32 @@ class Account {
   readonly sockets: Set<SocketMeter> = new Set()
   readonly frames: Bucket
   readonly bytes: Bucket
+  readonly payer: Payer
 
   constructor(limits: Limits, kind: Participant['kind'], now: () => number) {
-    this.frames = new Bucket(kind === 'agent' ? limits.agentFrames : limits.personFrames, now)
-    this.bytes = new Bucket(kind === 'agent' ? limits.agentBytes : limits.personBytes, now)
+    const isAgent = kind === 'agent'
+    this.frames = new Bucket(isAgent ? limits.agentFrames : limits.personFrames, now)
+    this.bytes = new Bucket(isAgent ? limits.agentBytes : limits.personBytes, now)
+    this.payer = isAgent ? new Payer(AGENT_SLICE_MS, null) : new Payer(PERSON_SLICE_MS, new Bucket(limits.personTimeMs, now))
+  }
+
+  get isRested(): boolean {
+    return this.frames.full && this.bytes.full && this.payer.isRested
   }
 
   get unreadBytes(): number {
-    let bytes = 0
-    for (const socket of this.sockets) bytes += socket.unreadBytes
-    return bytes
+    return sumOf(this.sockets, 'unreadBytes')
   }
+
+  get unfinishedBytes(): number {
+    return sumOf(this.sockets, 'unfinishedBytes')
+  }
+}
+
+function sumOf(sockets: Iterable<SocketMeter>, what: 'unreadBytes' | 'unfinishedBytes' | 'strangeBytes'): number {
+  let sum = 0
+  for (const socket of sockets) sum += socket[what]
+  return sum
 }
 
 export class Traffic {
@@ -42,6 +63,8 @@ export class Traffic {
   readonly #accounts = new Map<string, Account>()
   /** Sockets that have not shown a token yet, oldest first. */
   readonly #strangers = new Map<SocketMeter, NodeJS.Timeout>()
+  /** All of them share what there is for them. */
+  readonly strangersPayer: Payer = new Payer(STRANGERS_SLICE_MS, null)
 
   /** @param now milliseconds of a clock that never goes back. */
   constructor(limits: Limits, now: () => number) {
@@ -67,6 +90,13 @@ export class Traffic {
     this.#strangers.delete(meter)
   }
 
+  /** Ends the stranger that has sent most when all of them together have sent too much. */
+  boundStrangers(): void {
+    const strangers = [...this.#strangers.keys()]
+    if (sumOf(strangers, 'strangeBytes') <= this.limits.allUnauthenticatedBytes) return
+    strangers.reduce((most, meter) => (meter.strangeBytes > most.strangeBytes ? meter : most)).end(4429, 'too-many')
+  }
+
   account({ id, kind }: Participant): Account {
     let account = this.#accounts.get(`${kind}:${id}`)
     if (account === undefined) this.#accounts.set(`${kind}:${id}`, (account = new Account(this.limits, kind, this.now)))
@@ -78,7 +108,7 @@ export class Traffic {
     const key = `${kind}:${id}`
     const account = this.#accounts.get(key)
     if (account === undefined || account.sockets.size > 0) return
-    if (account.frames.full && account.bytes.full) this.#accounts.delete(key)
+    if (account.isRested) this.#accounts.delete(key)
     else setTimeout(() => this.settle({ id, kind, name: id }), FORGET_MS).unref()
   }
 }
@@ -93,7 +123,11 @@ export class SocketMeter {
   #open = 0
   /** What may still come before a valid token; `Infinity` once there was one. */
   #bytesLeft: number
+  /** What has come since the last whole frame. */
+  #unfinishedBytes = 0
+  #payer: Payer
   #ended = false
+  #isClosed = false
   /** What may be unread besides the limit: the rest of a large frame. */
   #allowance = 0
 
@@ -102,10 +136,27 @@ export class SocketMeter {
     this.#socket = socket
     this.#strays = new Bucket(traffic.limits.strayFrames, traffic.now)
     this.#bytesLeft = traffic.limits.unauthenticatedBytes
+    this.#payer = traffic.strangersPayer
   }
 
   get unreadBytes(): number {
     return this.#socket.bufferedAmount
+  }
+
+  /** Less than a chunk of what is there, at times: a frame that is whole and the beginning of the next may come in one piece. */
+  get unfinishedBytes(): number {
+    return this.#unfinishedBytes
+  }
+
+  /** What it has sent before its first valid token. */
+  get strangeBytes(): number {
+    const { unauthenticatedBytes } = this.#traffic.limits
+    return this.#bytesLeft === Number.POSITIVE_INFINITY ? 0 : unauthenticatedBytes - this.#bytesLeft + this.#unfinishedBytes
+  }
+
+  /** On whose account its frames are handled: the first participant's who has shown a token on it. */
+  get payer(): Payer {
+    return this.#payer
   }
 
   /** It has a connection to some document. */
@@ -114,17 +165,28 @@ export class SocketMeter {
   }
 
   /** A token of the socket was valid. */
-  authenticated(): void {
+  authenticated(participant: Participant): void {
     this.#bytesLeft = Number.POSITIVE_INFINITY
     this.#traffic.acquainted(this)
+    this.#belongsTo(participant)
+  }
+
+  #belongsTo(participant: Participant): Account {
+    const account = this.#traffic.account(participant)
+    if (this.#isClosed) {
+      this.#traffic.settle(participant)
+      return account
+    }
+    account.sockets.add(this)
+    if (this.#participants.size === 0) this.#payer = account.payer
+    this.#participants.set(`${participant.kind}:${participant.id}`, participant)
+    return account
   }
 
   /** A new connection to a document, with why it may not be; it counts until it is closed in any case. */
   connect(participant: Participant, documentName: string): { meter: ConnectionMeter; objection: CloseReason | null } {
     const { limits } = this.#traffic
-    const account = this.#traffic.account(participant)
-    account.sockets.add(this)
-    this.#participants.set(participant.id, participant)
+    const account = this.#belongsTo(participant)
     this.#open += 1
     const toSession = (this.#connections.get(documentName) ?? 0) + 1
     this.#connections.set(documentName, toSession)
@@ -141,11 +203,31 @@ export class SocketMeter {
     return { meter: new ConnectionMeter(this.#traffic, account, release), objection: tooMany ? 'too-many' : null }
   }
 
+  /** Counts what comes of a frame that may not be whole yet, before it is kept. */
+  arriving(bytes: number): void {
+    this.#unfinishedBytes += bytes
+    if (this.#bytesLeft !== Number.POSITIVE_INFINITY) {
+      if (this.#unfinishedBytes > this.#bytesLeft) this.end(4429, 'too-big')
+      else this.#traffic.boundStrangers()
+      return
+    }
+    if (this.#unfinishedBytes <= LARGE_FRAME_BYTES) return
+    const { participantUnfinishedBytes } = this.#traffic.limits
+    const isTooMuch = this.#accounts().some((account) => account.unfinishedBytes > participantUnfinishedBytes)
+    if (isTooMuch) this.end(4429, 'too-fast')
+  }
+
+  /** A frame is whole. */
+  arrived(): void {
+    this.#unfinishedBytes = 0
+  }
+
   /** Counts a frame that belongs to no connection; ends the socket when there are too many. */
   stray(bytes: number): void {
     this.#bytesLeft -= bytes
     if (this.#bytesLeft < 0) this.end(4429, 'too-big')
     else if (!this.#strays.take(1)) this.end(4429, 'too-fast')
+    else if (!this.#accounts().every((account) => account.bytes.take(bytes))) this.end(4429, 'too-fast')
   }
 
   /** Whether `bytes` may be put behind what is unread already; ends the socket when not. */
@@ -173,6 +255,8 @@ export class SocketMeter {
   /** The socket is closed. */
   closed(): void {
     this.#ended = true
+    this.#isClosed = true
+    this.#unfinishedBytes = 0
     this.#traffic.acquainted(this)
     for (const participant of this.#participants.values()) {
       this.#traffic.account(participant).sockets.delete(this)
@@ -182,7 +266,11 @@ export class SocketMeter {
   }
 
   #unreadOfParticipants(): number {
-    return Math.max(0, ...[...this.#participants.values()].map((participant) => this.#traffic.account(participant).unreadBytes))
+    return Math.max(0, ...this.#accounts().map(({ unreadBytes }) => unreadBytes))
+  }
+
+  #accounts(): Account[] {
+    return [...this.#participants.values()].map((participant) => this.#traffic.account(participant))
   }
 }
 

@@ -88,6 +88,11 @@ export interface Limits {
   readonly personFrames: Rate
   /** Bytes of one person over all sockets. */
   readonly personBytes: Rate
+  /**
+   * Milliseconds of the server's thread that the frames of one person take over all sockets; what is above waits. A small
+   * frame takes a twentieth of one, 8 MB of offline work some hundreds.
+   */
+  readonly personTimeMs: Rate
   /** Frames of one agent over all its workers: 200 sessions that stream at once are 10,000 a second. */
   readonly agentFrames: Rate
   /** Bytes of one agent over all its workers. */
@@ -104,6 +109,8 @@ export interface Limits {
   readonly unreadBytes: number
   /** Bytes that may wait to be read by all sockets of one participant. */
   readonly participantUnreadBytes: number
+  /** Bytes of frames that have begun to come on all sockets of one participant: a few of the largest at once. */
+  readonly participantUnfinishedBytes: number
   /** Frames of one socket that may wait while its tokens are checked and its sessions are loaded. */
   readonly waitingFrames: number
   /** Bytes of the same. */
@@ -112,6 +119,8 @@ export interface Limits {
   readonly unauthenticatedSockets: number
   /** Bytes that one socket may send before its first token is found valid. */
   readonly unauthenticatedBytes: number
+  /** Bytes that all such sockets together may have sent; more closes the one that has sent most. */
+  readonly allUnauthenticatedBytes: number
   /** Time for a new socket to show a token, in milliseconds. */
   readonly authenticateMs: number
   /** How long a connection stands on an expired token while its client is asked for a fresh one, in milliseconds. */
@@ -131,6 +140,7 @@ export const LIMITS: Limits = {
   connectionBytes: { perSecond: 2 * 1024 * 1024, burst: 32 * 1024 * 1024 },
   personFrames: { perSecond: 1_000, burst: 8_000 },
   personBytes: { perSecond: 4 * 1024 * 1024, burst: 64 * 1024 * 1024 },
+  personTimeMs: { perSecond: 500, burst: 2_000 },
   agentFrames: { perSecond: 10_000, burst: 40_000 },
   agentBytes: { perSecond: 32 * 1024 * 1024, burst: 128 * 1024 * 1024 },
   presence: { perSecond: 30, burst: 60 },
@@ -139,10 +149,12 @@ export const LIMITS: Limits = {
   statelessBytes: 256 * 1024,
   unreadBytes: 16 * 1024 * 1024,
   participantUnreadBytes: 128 * 1024 * 1024,
+  participantUnfinishedBytes: 32 * 1024 * 1024,
   waitingFrames: 8_000,
   waitingBytes: 1024 * 1024,
   unauthenticatedSockets: 256,
   unauthenticatedBytes: 256 * 1024,
+  allUnauthenticatedBytes: 16 * 1024 * 1024,
   authenticateMs: 15_000,
   tokenGraceMs: 10_000,
   blobBytes: 16 * 1024 * 1024,

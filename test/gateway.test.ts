@@ -116,7 +116,7 @@ describe('a stock y-websocket client', () => {
 
   test('[Y1] comes back by itself when the server goes and returns, and when it was too fast (GW-1)', async () => {
     const file = join(temporaryFolder(), 'sessions.db')
-    const limits = { connectionFrames: { perSecond: 100, burst: 60 } }
+    const limits = { connectionFrames: { perSecond: 5, burst: 60 } }
     const first = await serveHere({ store: sqliteStore({ file }), limits, route: () => [] })
     const bob = openPlain(first.url, 's', await tokenFor('bob'))
     await until(() => bob.provider.synced)

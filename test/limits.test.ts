@@ -2,7 +2,8 @@
 import * as encoding from 'lib0/encoding'
 import { describe, expect, test } from 'vitest'
 import * as Y from 'yjs'
-import { LIMITS } from '../shared/limits.ts'
+import { LIMITS, MAX_FRAME_BYTES } from '../shared/limits.ts'
+import type { RunningServer } from '../server/index.ts'
 import { Bucket } from '../server/rate.ts'
 import { Traffic, type ConnectionMeter } from '../server/traffic.ts'
 import type { Participant } from '../shared/participant.ts'
@@ -53,7 +54,7 @@ describe('honest work', () => {
   function meters(kind: Participant['kind'], count: number): ConnectionMeter[] {
     now = 0
     const socket = new Traffic(LIMITS, () => now).open({ bufferedAmount: 0, close: () => {} })
-    socket.authenticated()
+    socket.authenticated({ id: 'x', kind, name: 'x' })
     return Array.from({ length: count }, (_, n) => socket.connect({ id: 'x', kind, name: 'x' }, `s${n}`).meter)
   }
 
@@ -102,6 +103,12 @@ describe('honest work', () => {
   })
 })
 
+/** How many connections the server says that it has. */
+async function connections({ port }: RunningServer): Promise<number> {
+  const response = await fetch(`http://127.0.0.1:${port}/health`)
+  return ((await response.json()) as { connections: number }).connections
+}
+
 describe('too much', () => {
   const push = (client: RawClient, session: string, n: number): void => {
     client.sync(
@@ -115,7 +122,7 @@ describe('too much', () => {
   }
 
   test('[X6] too many frames end that connection with a reason, and the client heals (LIM-2)', async () => {
-    const server = await serveHere({ limits: { connectionFrames: { perSecond: 50, burst: 100 } } })
+    const server = await serveHere({ limits: { connectionFrames: { perSecond: 5, burst: 100 } } })
     const ada = await openLive({ url: server.url, id: 's' })
     const other = await openLive({ url: server.url, id: 'other', as: 'bob' })
     for (let n = 0; n < 300; n++) ada.object('x').set('n', n)
@@ -265,8 +272,8 @@ describe('too much', () => {
       const ada = await openLive({ url: server.url, id: 's' })
       const slow = await RawClient.join(server.url, 's', await tokenFor('eve'))
       slow.socket.pause()
-      // More than what the system itself keeps for a reader, on both sides.
-      for (let n = 0; n < 40; n++) {
+      // More than what the system itself keeps for a reader, on both sides; at last it is given up.
+      for (let n = 0; n < 40 && (await connections(server)) === 2; n++) {
         ada.object('x').set('k', `${n}`.repeat(500_000))
         await ada.stored()
       }
@@ -278,6 +285,18 @@ describe('too much', () => {
       expect(ada.status.connection).toBe('live')
     },
   )
+
+  test('[X6] frames that are never whole may not have much of them here, on all sockets of a participant (LIM-2)', async () => {
+    const server = await serveHere({ limits: { participantUnfinishedBytes: 5 * 1024 * 1024 } })
+    const [ada, bob] = await Promise.all(['ada', 'bob'].map((as) => tokenFor(as)))
+    const sockets = await Promise.all([ada, ada, bob].map((token) => RawClient.join(server.url, 's', token as string)))
+    for (const socket of sockets) socket.begin(MAX_FRAME_BYTES, 3 * 1024 * 1024)
+    const [first, second, other] = sockets as [RawClient, RawClient, RawClient]
+    await until(() => first.closed ?? second.closed)
+    expect([first.closed, second.closed]).toContainEqual({ code: 4429, reason: 'too-fast' })
+    expect([first.closed, second.closed]).toContain(null)
+    expect(other.closed).toBeNull()
+  })
 
   test('a slow reader gets a state that is larger than what may be unread (LIM-5)', async () => {
     const server = await serveHere({ limits: { unreadBytes: 100_000 } })
@@ -340,6 +359,26 @@ describe('strangers', () => {
     await until(() => bob.status.connection === 'live')
     ada.send('hello')
     await until(() => texts(bob).includes('hello'))
+  })
+
+  test('[X6] what comes before the token is limited also while its frame is not whole, and over all (LIM-6)', async () => {
+    const each = await serveHere({ limits: { unauthenticatedBytes: 100_000 } })
+    const all = await serveHere({ limits: { allUnauthenticatedBytes: 100_000 } })
+    const [large, modest, more, most] = await Promise.all([
+      RawClient.open(each.url),
+      RawClient.open(all.url),
+      RawClient.open(all.url),
+      RawClient.open(all.url),
+    ])
+    large.begin(MAX_FRAME_BYTES, 150_000)
+    modest.begin(MAX_FRAME_BYTES, 1_000)
+    more.begin(MAX_FRAME_BYTES, 40_000)
+    most.begin(MAX_FRAME_BYTES, 90_000)
+    await until(() => large.closed !== null && most.closed !== null)
+    expect(large.closed).toEqual({ code: 4429, reason: 'too-big' })
+    // Who has sent most has to go.
+    expect(most.closed).toEqual({ code: 4429, reason: 'too-many' })
+    expect([modest.closed, more.closed]).toEqual([null, null])
   })
 
   test('[X6] frames that belong to no connection are limited in number, and what waits in size (LIM-6)', async () => {

@@ -1,4 +1,5 @@
 /** A client that speaks the wire by hand: it sends what no honest client would, and sees every byte that it is sent. */
+import type { Socket } from 'node:net'
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { onTestFinished } from 'vitest'
@@ -100,6 +101,17 @@ export class RawClient {
       encoding.writeVarString(states, json)
       encoding.writeVarUint8Array(encoder, encoding.toUint8Array(states))
     })
+  }
+
+  /** Sends the beginning of a message of `size` bytes, which is never finished: its head, and `sent` bytes of it. */
+  begin(size: number, sent: number): void {
+    const head = Buffer.alloc(14)
+    // Final and binary; masked, with the length in the next eight bytes and a mask of zeros.
+    head.writeUInt16BE(0x82ff)
+    head.writeBigUInt64BE(BigInt(size), 2)
+    const stream = (this.socket as unknown as { _socket: Socket })._socket
+    stream.write(head)
+    stream.write(Buffer.alloc(sent))
   }
 
   frame(session: string, type: number, body: (encoder: encoding.Encoder) => void): void {

@@ -1,0 +1,183 @@
+/**
+ * Who may hold the event loop, and for how long. Frames are handled one after the other on one thread, so that somebody who
+ * sends thousands of them at once, or few that are dear, would hold up everybody else:
+ *
+ * 1. In one turn of the loop, everybody who sends (a payer) gets a slice of time. What comes after it is used up waits for the
+ *    next turn. Then the others are served first: their frames find their own slice untouched.
+ * 2. Besides, a payer may have so much time per second and no more. What comes after it is used up waits for longer.
+ * 3. While anything of a socket waits, the socket is not read, so that what waits does not pile up. Nothing is ever dropped or
+ *    handled out of its order; honest clients notice nothing but, when they send very much at once, that it takes longer.
+ *
+ * A slice is no deadline: a frame that was begun is done to its end, and what it took beyond counts.
+ */
+import { Bucket } from './rate.ts'
+
+/** Whoever pays with his time for the work that he causes: a participant, or all sockets together that have none yet. */
+export class Payer {
+  readonly #sliceMs: number
+  readonly #time: Bucket | null
+  #turn = -1
+  #spentMs = 0
+
+  /**
+   * @param sliceMs how long it may hold one turn of the event loop.
+   * @param time how many milliseconds it may take per second; null when that is not limited.
+   */
+  constructor(sliceMs: number, time: Bucket | null) {
+    this.#sliceMs = sliceMs
+    this.#time = time
+  }
+
+  /** It has used nothing of late. */
+  get isRested(): boolean {
+    return this.#time === null || this.#time.full
+  }
+
+  /** Milliseconds until it may go on in some turn; 0 when it may, if not in this one. */
+  get waitMs(): number {
+    return this.#time?.waitMs(0) ?? 0
+  }
+
+  mayWork(turn: number): boolean {
+    return (turn !== this.#turn || this.#spentMs < this.#sliceMs) && this.waitMs === 0
+  }
+
+  spend(turn: number, ms: number): void {
+    if (turn !== this.#turn) this.#spentMs = 0
+    this.#turn = turn
+    this.#spentMs += ms
+    this.#time?.spend(ms)
+  }
+}
+
+/** Stops and starts what brings tasks. */
+export interface Flow {
+  pause(): void
+  resume(): void
+}
+
+/** Tasks of one socket, in their order. */
+export class Inbox {
+  readonly #turns: Turns
+  readonly #payer: () => Payer
+  readonly #flow: Flow
+  #tasks: (() => void)[] = []
+  #next = 0
+
+  constructor(turns: Turns, payer: () => Payer, flow: Flow) {
+    this.#turns = turns
+    this.#payer = payer
+    this.#flow = flow
+  }
+
+  get isEmpty(): boolean {
+    return this.#next === this.#tasks.length
+  }
+
+  /** Who pays for what comes next. */
+  get payer(): Payer {
+    return this.#payer()
+  }
+
+  /** Runs a task, now or when it is its turn. */
+  add(task: () => void): void {
+    if (this.isEmpty && this.#turns.mayWork(this.payer)) {
+      this.#turns.work(this.payer, task)
+      return
+    }
+    this.#tasks.push(task)
+    if (this.#tasks.length > 1) return
+    this.#flow.pause()
+    this.#turns.await(this)
+  }
+
+  /** Runs what it may in this turn; gives false when that is nothing. */
+  serve(): boolean {
+    let hasServed = false
+    while (!this.isEmpty && this.#turns.mayWork(this.payer)) {
+      const task = this.#tasks[this.#next++] as () => void
+      hasServed = true
+      this.#turns.work(this.payer, task)
+    }
+    if (this.isEmpty && hasServed) {
+      this.#tasks = []
+      this.#next = 0
+      this.#flow.resume()
+    }
+    return hasServed
+  }
+}
+
+export class Turns {
+  readonly #now: () => number
+  readonly #passes = new WeakMap<Payer, Inbox>()
+  /** Inboxes that are not empty; who was served last is the last. */
+  readonly #waiting = new Set<Inbox>()
+  #turn = 0
+  #isCounting = false
+  #timer: NodeJS.Timeout | undefined
+
+  /** @param now milliseconds of a clock that never goes back. */
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  mayWork(payer: Payer): boolean {
+    return payer.mayWork(this.#turn)
+  }
+
+  /** Does a piece of work on somebody's account. */
+  work(payer: Payer, task: () => void): void {
+    const began = this.#now()
+    try {
+      task()
+    } finally {
+      payer.spend(this.#turn, this.#now() - began)
+      this.#count()
+    }
+  }
+
+  /** To be called by an inbox that has something that cannot be done at once. */
+  await(inbox: Inbox): void {
+    this.#waiting.add(inbox)
+    this.#count()
+  }
+
+  /** Resolves when it is the payer's turn, for work that cannot be measured, which is taken to last `ms`. */
+  pass(payer: Payer, ms: number): Promise<void> {
+    let inbox = this.#passes.get(payer)
+    if (inbox === undefined) {
+      inbox = new Inbox(this, () => payer, { pause: () => {}, resume: () => {} })
+      this.#passes.set(payer, inbox)
+    }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    inbox.add(() => {
+      payer.spend(this.#turn, ms)
+      resolve()
+    })
+    return promise
+  }
+
+  /** The next turn begins behind all that the sockets have brought in this one. */
+  #count(): void {
+    if (this.#isCounting) return
+    this.#isCounting = true
+    setImmediate(this.#begin)
+  }
+
+  readonly #begin = (): void => {
+    this.#isCounting = false
+    this.#turn += 1
+    if (this.#waiting.size === 0) return
+    for (const inbox of [...this.#waiting]) {
+      if (!inbox.serve()) continue
+      this.#waiting.delete(inbox)
+      if (!inbox.isEmpty) this.#waiting.add(inbox)
+    }
+    clearTimeout(this.#timer)
+    if (this.#waiting.size === 0) return
+    const waitMs = Math.min(...[...this.#waiting].map(({ payer }) => payer.waitMs))
+    if (waitMs === 0) this.#count()
+    else this.#timer = setTimeout(this.#begin, waitMs).unref()
+  }
+}
