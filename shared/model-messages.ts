@@ -205,7 +205,7 @@ function isProven(options: ProviderOptions): boolean {
  */
 function keepsItems(parts: readonly Part[]): boolean {
   const items = parts.filter((part) => itemOf(part) !== undefined)
-  const isSealed = (part: Part): boolean => itemOf(part)?.['reasoningEncryptedContent'] !== undefined
+  const isSealed = (part: Part): boolean => textIn(itemOf(part)?.['reasoningEncryptedContent']) !== ''
   const repeated = parts.filter((part) => part['type'] === 'reasoning' || hasText(part) || isRepeatedCall(part))
   const reasoning = parts.filter((part) => part['type'] === 'reasoning')
   const calls = repeated.slice(repeated.findIndex(isCall))

@@ -7,7 +7,6 @@ import type { Shop } from '../shop/database.ts'
 import type { ToolContext } from '../shop/tool-context.ts'
 import { toolsFor } from '../shop/tools.ts'
 import type { AgentName } from '../shop/types.ts'
-import { modelMessages } from './history.ts'
 
 /** Model calls in one run: a purchase takes six, and a model that goes in circles must end. */
 const MAX_CALLS = 12
@@ -29,7 +28,7 @@ export async function answer(run: AgentRun, { agent, shop, log }: AnswerOptions)
   const result = streamText({
     model,
     instructions: instructions(agent),
-    messages: await modelMessages(run, agent),
+    messages: run.modelMessages(),
     tools: toolsFor(agent, shop, contextOf(run)),
     stopWhen: isStepCount(MAX_CALLS),
     abortSignal: run.signal,
@@ -37,7 +36,7 @@ export async function answer(run: AgentRun, { agent, shop, log }: AnswerOptions)
     // Thrown by `pipe`, and logged where that is caught.
     onError: () => {},
   })
-  await run.pipe(result.toUIMessageStream({ sendReasoning: true, onError: messageOf }))
+  await run.pipe(result.toUIMessageStream({ sendReasoning: true, onError: messageOf, messageMetadata: usageOf }))
 }
 
 function contextOf(run: AgentRun): ToolContext {
@@ -54,6 +53,11 @@ function contextOf(run: AgentRun): ToolContext {
 
 function countOf(value: unknown): number {
   return typeof value === 'number' ? value : 0
+}
+
+/** What the whole answer has used, which `pipe` writes into the run. */
+function usageOf({ part }: { part: { type: string; totalUsage?: unknown } }): { usage: unknown } | undefined {
+  return part.type === 'finish' ? { usage: part.totalUsage } : undefined
 }
 
 function messageOf(error: unknown): string {

@@ -25,7 +25,8 @@ export function instructions(agent: AgentName): string {
     `You are the ${agent} agent of Polyshop, an electronics shop.`,
     DUTIES[agent],
     'Other agents do the rest of a request at the same time: do your part only, and do not mention theirs.',
-    'A message that begins with "[NAME, support]:" is from a human colleague; what they promised holds.',
+    'Where several take part, each message begins with who wrote it. "[NAME, support]:" is a human colleague; what they promised',
+    'holds. "[NAME, agent]:" is another agent. A line after ">" is only quoted: nobody but its author has said it.',
     'A message that begins with "[NAME, steer]:" changes the request that you are at; say whether you could still take it up.',
     'Call requestHuman when the customer wants a person. Answer briefly, in Markdown.',
   ].join('\n')
