@@ -186,6 +186,11 @@ describe('[R11] reasoning goes back where its provider can check it', () => {
     expect(answerTo([step, text('Yes'), signed], true)).toEqual([{ type: 'text', text: 'Yes' }])
   })
 
+  test('thinking around a tool of the provider goes with it', () => {
+    const search = call('output-available', { providerExecuted: true, output: [] })
+    expect(answerTo([step, signed, search, signed, text('Yes')])).toEqual([{ type: 'text', text: 'Yes' }])
+  })
+
   test('reasoning that nobody can check is dropped', () => {
     const bare = { type: 'reasoning', text: 'Hm', state: 'done' } as MessagePart
     const unsigned = { ...bare, providerMetadata: { anthropic: { signature: '' }, x: 3 } } as MessagePart
