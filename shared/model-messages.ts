@@ -101,18 +101,23 @@ type Part = Readonly<Record<string, unknown>>
 
 function repeat(message: Message, complete: boolean, request: ModelRequest): void {
   const steps = stepsIn(message)
+  const last = steps.findLastIndex(([first]) => first?.['type'] !== STEERING)
   steps.forEach((parts, index) => {
-    const cut = !complete && index === steps.length - 1
+    const cut = !complete && index === last
     repeatStep(parts, !cut && keepsItems(parts), request)
   })
   request.endTurn()
 }
+
+/** What a user said while the agent worked: it stands between two steps. */
+const STEERING = 'steering-message'
 
 /** The parts of a message, by the model call that they come from. */
 function stepsIn(message: Message): readonly (readonly Part[])[] {
   const steps: Part[][] = [[]]
   for (const part of message.parts) {
     if (part.type === 'step-start') steps.push([])
+    else if (part.type === STEERING) steps.push([part as Part], [])
     else steps.at(-1)?.push(part as Part)
   }
   return steps.filter((parts) => parts.length > 0)
@@ -126,10 +131,10 @@ function repeatStep(parts: readonly Part[], withItems: boolean, request: ModelRe
     if (type === 'text') {
       request.speak({ type, text: soundText(part['text']), ...providerOptions })
     } else if (type === 'reasoning') {
-      if (options !== undefined && isProven(options)) {
+      if (options !== undefined && isProven(options) && !isTorn(parts)) {
         request.speak({ type, text: soundText(part['text']), providerOptions: options })
       }
-    } else if (type === 'steering-message') {
+    } else if (type === STEERING) {
       request.hear(steeringIn(part))
     } else if (isClientCall(part)) {
       const input = inputOf(part)
@@ -137,6 +142,11 @@ function repeatStep(parts: readonly Part[], withItems: boolean, request: ModelRe
       if (input !== undefined) request.call({ ...call, input }, outputOf(part))
     }
   }
+}
+
+/** Something between is left out: reasoning would stand in another place than where it was signed. */
+function isTorn(parts: readonly Part[]): boolean {
+  return parts.some((part) => isCall(part) && !isClientCall(part))
 }
 
 /** A call of a tool that the provider itself has run is its own affair: no other provider would take it back. */
@@ -205,11 +215,12 @@ function isProven(options: ProviderOptions): boolean {
  */
 function keepsItems(parts: readonly Part[]): boolean {
   const items = parts.filter((part) => itemOf(part) !== undefined)
-  const isSealed = (part: Part): boolean => itemOf(part)?.['reasoningEncryptedContent'] !== undefined
+  const isSealed = (part: Part): boolean => textIn(itemOf(part)?.['reasoningEncryptedContent']) !== ''
   const repeated = parts.filter((part) => part['type'] === 'reasoning' || hasText(part) || isRepeatedCall(part))
   const reasoning = parts.filter((part) => part['type'] === 'reasoning')
   const calls = repeated.slice(repeated.findIndex(isCall))
   return (
+    !isTorn(parts) &&
     reasoning.length > 0 &&
     reasoning.every(isSealed) &&
     repeated.length === items.length &&

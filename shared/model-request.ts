@@ -69,7 +69,7 @@ export class ModelRequest {
   hear(content: readonly (TextContent | FileContent)[]): void {
     const news = content.filter((part) => part.type !== 'text' || part.text.trim() !== '')
     if (news.length === 0) return
-    this.#settle()
+    this.endTurn()
     const last = this.#messages.at(-1)
     if (last?.role === 'user') last.content.push(...news)
     else this.#messages.push({ role: 'user', content: [...news] })

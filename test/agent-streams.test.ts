@@ -63,7 +63,7 @@ describe('[G11] piped into a run, the message is what the fold says, and the run
     expect(given.reported.filter(({ stage }) => stage !== 'run')).toEqual([])
   })
 
-  test('usage of several streams is added up, also of one that was cut', async () => {
+  test('usage of several streams is added up, also of one that was cut (STR-5)', async () => {
     const gate = new Gate()
     const given = await start(async (run) => {
       await run.pipe(streamOf(VOCABULARIES['OpenAI chat']?.['plain'] ?? []))

@@ -131,13 +131,7 @@ export class AnthropicTranslator implements Translator {
     }
   }
 
-  #openText(
-    kind: 'text' | 'reasoning',
-    index: number,
-    text: string,
-    meta: Fields,
-    citations: unknown = undefined,
-  ): UIStreamChunk[] {
+  #openText(kind: 'text' | 'reasoning', index: number, text: string, meta: Fields, citations?: unknown): UIStreamChunk[] {
     const id = `${this.#messages}:${index}`
     this.#blocks.set(index, { kind, id, meta, citations: Array.isArray(citations) ? [...(citations as unknown[])] : [] })
     const start = { type: `${kind}-start`, id, ...metadata(meta) }

@@ -190,7 +190,7 @@ export class OpenAIChatTranslator implements Translator {
 
   /** The call that a fragment belongs to: by index; some servers give none, or one index to several whole calls. */
   #callOf(fragment: Fields, name: string, place: number | string): Call {
-    const key = String(fragment['index'] ?? place)
+    const key = String(typeof fragment['index'] === 'number' ? fragment['index'] : place)
     const id = textIn(fragment['id'])
     const known = this.#calls.get(key)
     if (known !== undefined && (id === '' || id === known.id || name === '')) return known
@@ -234,7 +234,7 @@ export class OpenAIChatTranslator implements Translator {
     for (const [place, value] of (Array.isArray(delta['tool_calls']) ? delta['tool_calls'] : []).entries()) {
       const fragment = asRecord(value)
       const said = asRecord(fragment?.['function']) ?? asRecord(fragment?.['custom'])
-      const key = String(fragment?.['index'] ?? place)
+      const key = String(typeof fragment?.['index'] === 'number' ? fragment['index'] : place)
       const { name = '', arguments: input = '' } = candidate.toolCalls.get(key) ?? {}
       const more = textIn(said?.['arguments'] ?? said?.['input'])
       candidate.toolCalls.set(key, { name: name || textIn(said?.['name']), arguments: input + more })

@@ -8,7 +8,7 @@ import { chunksOf } from '../support/replay.ts'
 import { faultsOfParts, FIXTURES, requestAfter, splitDeltas, VOCABULARIES } from './support.ts'
 
 describe('[G11] any prefix of any stream', () => {
-  test.for(FIXTURES)('%s: folds to a valid message, open and closed', async ([, events]) => {
+  test.for(FIXTURES)('%s: folds to a valid message, open and closed (STR-2)', async ([, events]) => {
     for (let n = 0; n <= events.length; n++) {
       const prefix = events.slice(0, n)
       const open = foldEvents(prefix, { flushEvery: 0 })
@@ -22,7 +22,7 @@ describe('[G11] any prefix of any stream', () => {
     }
   })
 
-  test.for(FIXTURES)('[R11] %s: projects to a request that every provider accepts, open and closed', ([, events]) => {
+  test.for(FIXTURES)('[R11] %s: projects to a request that every provider accepts, open and closed (REQ-1)', ([, events]) => {
     for (let n = 0; n <= events.length; n++) {
       const prefix = events.slice(0, n)
       const close = 'The run ended: cancelled.'
@@ -33,7 +33,7 @@ describe('[G11] any prefix of any stream', () => {
     }
   })
 
-  test.for(FIXTURES)('[R10] %s: every text that came is in the next request', ([, events]) => {
+  test.for(FIXTURES)('[R10] %s: every text that came is in the next request (REQ-2)', ([, events]) => {
     for (let n = 0; n <= events.length; n++) {
       const folded = foldEvents(events.slice(0, n), { close: 'cut', flushEvery: 0 })
       const texts = folded.parts.flatMap((part) => (part.type === 'text' ? [String(part['text'])] : []))
@@ -51,7 +51,7 @@ describe('[G11] one stream, told otherwise, is the same message', () => {
     for (const flushEvery of [0, 2, 3, 7]) expect(foldEvents(events, { flushEvery, close: 'cut' })).toEqual(whole)
   })
 
-  test.for(FIXTURES)('%s: wherever its deltas are cut', ([, events]) => {
+  test.for(FIXTURES)('%s: wherever its deltas are cut (STR-3)', ([, events]) => {
     const whole = foldEvents(events, { close: 'cut' })
     fc.assert(
       fc.property(fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 1, maxLength: 8 }), (cuts) => {
@@ -73,7 +73,7 @@ describe('[G11] one stream, told otherwise, is the same message', () => {
     }
   })
 
-  test('events that were sent twice change nothing, where they have numbers', () => {
+  test('events that were sent twice change nothing, where they have numbers (STR-3)', () => {
     for (const [name, events] of Object.entries(VOCABULARIES['OpenAI Responses'] ?? {})) {
       const whole = foldEvents(events, { close: 'cut' })
       const twice = events.flatMap((event, at) => [event, ...events.slice(lastCreated(events, at), at + 1).filter(isNumbered)])
