@@ -242,6 +242,7 @@ describe('the protocol is pinned: a change of it needs a new version number, and
             "name": "Orders",
           },
         ],
+        "paused": Map {},
         "runs": [
           {
             "agent": "orders",

@@ -127,6 +127,7 @@ test('[G7] what one agent has another one do is cancelled with it', async () => 
       'cancelled',
     ).toEqual(['cancelled', 'cancelled'])
   }
+  expect((await a.steps('research')).filter((step) => step.endsWith(': running'))).toEqual([])
 })
 
 test('[D6] stopped before the agent’s process is up: it never calls the model, and the run ends cancelled', async () => {
@@ -160,4 +161,5 @@ test('[D6] closing the window that asked does not cancel', async () => {
   await until(() => running(b, 'research'), 'it works').toBe('Searching the catalogue: running')
   await a.context.close()
   await until(() => b.status('research'), 'to the end').toBe('complete')
+  expect((await b.steps('research')).at(-1)).toBe('Analysing reviews: done')
 })
