@@ -202,6 +202,29 @@ test('only whoever wrote the input answers for its client, and only a call that 
   await expect(ada.respond(call.toolCallId, 'again')).rejects.toMatchObject({ code: 'not-found' })
 })
 
+test('a run waits for several things at once, each with its own answer (TOOL-1, TOOL-2)', async () => {
+  const { url } = await serveHere()
+  const a = await openLive({ url, id: 's' })
+  a.tools({ where: () => 'Bonn' })
+  await startAgent({
+    url,
+    run: async (run) => {
+      const given = [run.callClient('name', {}), run.callClient('where', {}), run.approval({ title: 'Go on?', expiresInMs: 100 })]
+      run.write(JSON.stringify(await Promise.all(given)))
+      expect(run.status).toBe('active')
+    },
+  })
+  const id = a.send('Go')
+  const { toolCallId } = await waits(a, id)
+  const parts = () => a.view.messages.at(-1)?.parts as (ToolPart & { data?: { state?: string } })[] | undefined
+  await until(() => parts()?.[1]?.state === 'output-available' && parts()?.[2]?.data?.state === 'expired')
+  expect(a.run(`${id}.assistant`)).toMatchObject({ status: 'suspended' })
+  await a.respond(toolCallId, 'Ada')
+  await ends(a, id)
+  expect(replyTo(a, id, 'assistant')).toBe('["Ada","Bonn",false]')
+  expect(a.run(`${id}.assistant`)?.waiting).toBeUndefined()
+})
+
 test('a call that nobody does in time fails by the server’s clock (TOOL-3)', async () => {
   const { url } = await serveHere()
   const a = await openLive({ url, id: 's' })
