@@ -8,7 +8,7 @@
  * 4. A session whose stored pages are damaged is given up, so that the others' commits go on.
  */
 import type { Report } from '../shared/errors.ts'
-import { DamagedSession, type Batch, type ClientBinding, type Hold, type LogEntry, type NewJob, type Store } from './store.ts'
+import { DamagedSession, type ClientBinding, type Hold, type LogEntry, type NewJob, type Store } from './store.ts'
 
 /** First and longest pause between two tries of a failed commit. */
 const RETRY_FIRST_MS = 50
