@@ -1,5 +1,7 @@
 /**
  * The agent side: a worker that is given runs by the server and joins their sessions as a Yjs peer, all over one socket.
+ *
+ * More than 400 lines: the worker and the sessions that it joins share one socket and one life.
  */
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'

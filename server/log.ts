@@ -195,6 +195,7 @@ export class UpdateLog {
     for (const { update } of given) this.#unstoredBytes -= update.byteLength
     batch.entries = others(batch.entries)
     batch.jobs = others(batch.jobs)
+    // Holds stay: they name runs, and one whose job is not stored has no effect.
     batch.clients = others(batch.clients)
     this.#run(() => this.#onDamaged(session))
     return true

@@ -9,6 +9,8 @@
  *                          server has closed meanwhile, and must not be taken for the next one's.
  *   createConnection       gives each connection our own frame loop (`link.ts`) before its first frame.
  *   broadcastUpdate        nothing: the room broadcasts, when the update is stored.
+ *
+ * More than 400 lines: whatever the host is given or denied stands here, so that another version of it is checked against one file.
  */
 import { Hocuspocus, type Connection, type Document, type Extension } from '@hocuspocus/server'
 import type { CloseReason, Report } from '../shared/errors.ts'

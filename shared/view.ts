@@ -7,6 +7,8 @@
  * 2. What did not change keeps its identity.
  * 3. A listener that throws stops no other.
  * The list `view.messages` is made when it is read, so a reader of single messages never pays for the list.
+ *
+ * More than 400 lines: what is kept and the events that make it stale are one thing.
  */
 import * as Y from 'yjs'
 import { askedOf, cancelOf, readHolder, type Holder, type Pause } from './control.ts'

@@ -5,10 +5,13 @@ import { approvalOf } from '../demo/web/cards/approval.ts'
 import { callState, titleOf } from '../demo/web/cards/call-state.ts'
 import { sectionsOf } from '../demo/web/cards/reply-parts.ts'
 import { newCutter } from '../demo/web/chat/blocks.ts'
-import { fateOf, isOpen } from '../demo/web/chat/queue.ts'
+import { fateOf, isOpen, waitingIn } from '../demo/web/chat/queue.ts'
 import { rowsOf } from '../demo/web/chat/rows.ts'
 import { countIn, linesOf, MAX_COUNT } from '../demo/web/shop/cart-lines.ts'
-import type { Message, MessagePart, Run, ToolPart } from '../client/index.ts'
+import type { Message, MessagePart, Pause, Run, ToolPart } from '../client/index.ts'
+
+/** No queue is on hold. */
+const NOBODY: ReadonlyMap<string, Pause> = new Map()
 
 const TRICKY = [
   '- one\n- two\n\n  still two\n\n- three\n\nafter',
@@ -64,7 +67,7 @@ test('runs that a run asked for, and those of an input that was taken back, have
   const messages = new Map([message('q1'), message('r1', 'q1.research.orders#1'), removed].map((it) => [it.id, it]))
   const child = { ...run('q1.research.orders#1', 'q1'), parent: 'q1.research' }
   const runs = [run('q1.research', 'q1'), child, run('q2.orders', 'q2', 'cancelled')]
-  const rows = rowsOf([...messages.keys()], (id) => messages.get(id), runs)
+  const rows = rowsOf([...messages.keys()], (id) => messages.get(id), runs, waitingIn(runs, NOBODY))
   expect(rows.map(({ key }) => key)).toEqual(['q1', 'q1.research', 'q2'])
 })
 
@@ -76,20 +79,29 @@ describe('what has become of an input', () => {
   const busy = run('q1.orders', 'q1')
   const waits = { ...run('q2.orders', 'q2', 'pending'), at: 1 }
 
+  const fate = (it: Message, runs: readonly Run[]): ReturnType<typeof fateOf> => fateOf(it, runs, waitingIn(runs, NOBODY))
+
   test('it waits behind what its agent is at, and nothing is said of one that is answered', () => {
-    expect(fateOf(at('q1'), [busy, waits])).toBeNull()
-    expect(fateOf(at('q2'), [busy, waits])).toEqual({ kind: 'queued', why: '' })
-    expect(fateOf(at('q2'), [waits]), 'the agent is not there yet').toBeNull()
-    expect(fateOf(message('q2'), [busy, waits]), 'the server has not seen it').toBeNull()
-    expect(isOpen(fateOf(at('q2'), [busy, waits]), at('q2'), [busy, waits])).toBe(true)
+    expect(fate(at('q1'), [busy, waits])).toBeNull()
+    expect(fate(at('q2'), [busy, waits])).toEqual({ kind: 'queued', why: '' })
+    expect(fate(at('q2'), [waits]), 'the agent is not there yet').toBeNull()
+    expect(fate(message('q2'), [busy, waits]), 'the server has not seen it').toBeNull()
+    expect(isOpen(fate(at('q2'), [busy, waits]), at('q2'), [busy, waits])).toBe(true)
+  })
+
+  test('it waits for somebody’s word where what was before it was stopped', () => {
+    const stopped: Run = { ...busy, status: 'cancelled' }
+    const paused = new Map([['orders', { at: 1, reason: 'cancelled' as const, run: busy.id, held: [waits.id] }]])
+    expect(fateOf(at('q2'), [stopped, waits], waitingIn([stopped, waits], paused))).toEqual({ kind: 'queued', why: '' })
+    expect(fate(at('q2'), [stopped, waits])).toBeNull()
   })
 
   test('what the server decided is said in words', () => {
-    expect(fateOf(at('q2', { state: 'steering', at: 1, run: 'q1.orders' }), [busy])).toEqual({ kind: 'steering' })
-    expect(fateOf(at('q2', { state: 'taken', at: 1, run: 'q1.orders', step: 2 }), [busy])).toEqual({ kind: 'taken', step: 2 })
-    expect(fateOf(at('q2', { state: 'taken', at: 1, reason: 'late' }), [busy])).toBeNull()
-    expect(fateOf(at('q2', { state: 'asks', at: 1, reason: 'stale' }), [])).toEqual({ kind: 'asks' })
-    const late = fateOf(at('q2', { state: 'queued', at: 1, reason: 'run-ended' }), [{ ...waits, status: 'active' }])
+    expect(fate(at('q2', { state: 'steering', at: 1, run: 'q1.orders' }), [busy])).toEqual({ kind: 'steering' })
+    expect(fate(at('q2', { state: 'taken', at: 1, run: 'q1.orders', step: 2 }), [busy])).toEqual({ kind: 'taken', step: 2 })
+    expect(fate(at('q2', { state: 'taken', at: 1, reason: 'late' }), [busy])).toBeNull()
+    expect(fate(at('q2', { state: 'asks', at: 1, reason: 'stale' }), [])).toEqual({ kind: 'asks' })
+    const late = fate(at('q2', { state: 'queued', at: 1, reason: 'run-ended' }), [{ ...waits, status: 'active' }])
     expect(late).toEqual({ kind: 'queued', why: 'not taken: what was under way had ended' })
     expect(isOpen(late, at('q2'), [{ ...waits, status: 'active' }])).toBe(false)
   })
@@ -124,7 +136,8 @@ describe('approvals', () => {
 test('a run without a reply stands behind its input, and its reply takes its place under the same key', () => {
   const messages = new Map([message('q1'), message('q2')].map((it) => [it.id, it]))
   const runs = [run('q1.orders', 'q1'), run('q1.returns', 'q1'), run('q2.orders', 'q2')]
-  const rows = (): string[] => rowsOf([...messages.keys()], (id) => messages.get(id), runs).map(({ key }) => key)
+  const rows = (): string[] =>
+    rowsOf([...messages.keys()], (id) => messages.get(id), runs, waitingIn(runs, NOBODY)).map(({ key }) => key)
   expect(rows()).toEqual(['q1', 'q1.orders', 'q1.returns', 'q2', 'q2.orders'])
   messages.set('r1', message('r1', 'q1.returns'))
   expect(rows()).toEqual(['q1', 'q1.orders', 'q2', 'q2.orders', 'q1.returns'])

@@ -35,38 +35,44 @@ test('[D7] a change from the other window is taken by the run that is under way,
   }
 })
 
-test('[D7] a change that comes too late is said to be, and is answered in its turn', async () => {
+test('[D7] a change that comes when nothing is under way any more is said to be too late, and is answered in its turn', async () => {
   const [a, b] = await two()
   await a.say('Show me the XM headphones')
-  await until(
-    each([a, b], (window) => window.page.locator('.reply').count()),
-    'it works',
-  ).toEqual([1, 1])
-  // Nothing is under way for certain: its sender has not seen yet that it has ended.
-  await until(() => a.status('orders'), 'done').toBe('complete')
-  await b.page.evaluate(() => {})
+  await until(() => b.status('orders'), 'it works, as he sees it').toBe('active')
   await b.context.setOffline(true)
-  await a.say('Book delivery for Tuesday')
-  await until(() => a.page.locator('.reply').count(), 'another').toBe(2)
+  await b.composer.fill('make it the Halden Quiet 7')
+  await b.page.getByRole('button', { name: 'Steer' }).click()
+  await until(() => a.status('orders'), 'done meanwhile').toBe('complete')
   await b.context.setOffline(false)
-  await until(() => running(b, 'orders'), 'he sees it').toBe('Finding a slot: running')
-  await b.composer.fill('And thank you')
-  await b.composer.press('Enter')
+  await until(each([a, b], fates), 'not taken').toEqual([['queued'], ['queued']])
+  expect(await b.page.locator('.fate').innerText()).toContain('not taken: nothing was under way')
+  await until(
+    each([a, b], (window) => window.page.locator('.reply[data-status=complete]').count()),
+    'answered in its turn',
+  ).toEqual([2, 2])
+})
+
+test('[G8] what waits for its turn is seen by all and changed by its author', async () => {
+  const [a, b] = await two()
+  await a.say('Book delivery for Tuesday')
+  await until(() => running(b, 'orders'), 'it works').toBe('Finding a slot: running')
+  await b.say('And thank you')
   const queued = b.page.locator('.queued')
-  await until(() => queued.count(), 'waits in the tray').toBe(1)
-  await until(() => a.page.locator('.queued').count(), 'and in hers').toBe(1)
+  await until(
+    each([a, b], (window) => window.page.locator('.queued').count()),
+    'it waits',
+  ).toEqual([1, 1])
   await queued.getByRole('button', { name: 'Edit' }).click()
   await queued.getByRole('textbox').fill('And thank you both')
   await queued.getByRole('textbox').press('Enter')
   await until(() => a.page.locator('.queued .what').innerText(), 'changed').toBe('Jonas: And thank you both')
   expect(await a.page.locator('.queued').getByRole('button').count(), 'it is his').toBe(0)
-  await until(() => a.page.locator('.reply').count(), 'answered in its turn').toBe(3)
-  await until(() => a.status('orders'), 'to the end').toBe('complete')
-  expect((await a.texts()).join('\n')).toContain('And thank you both')
-  expect(await b.page.locator('.queued').count()).toBe(0)
+  await until(() => a.page.locator('.reply[data-status=complete]').count(), 'answered in its turn').toBe(2)
+  expect(await a.reply('orders').innerText()).toContain('And thank you both')
+  expect(await queued.count()).toBe(0)
 })
 
-test('what waits can be taken back', async () => {
+test('[G8] what waits can be taken back', async () => {
   const [a, b] = await two()
   await a.say('Book delivery for Tuesday')
   await until(() => running(b, 'orders'), 'it works').toBe('Finding a slot: running')
@@ -75,6 +81,36 @@ test('what waits can be taken back', async () => {
   await until(each([a, b], fates), 'taken back').toEqual([['removed'], ['removed']])
   await until(() => a.status('orders'), 'to the end').toBe('complete')
   expect(await a.page.locator('.reply[data-status=complete]').count()).toBe(1)
+})
+
+test('[G8] stopped, an agent takes up what waits only when somebody says so', async () => {
+  const [a, b] = await two()
+  await a.say('Book delivery for Tuesday')
+  await until(() => running(b, 'orders'), 'it works').toBe('Finding a slot: running')
+  await b.say('Show me the XM headphones')
+  await until(() => a.page.locator('.queued').count(), 'it waits').toBe(1)
+  await a.page.getByRole('button', { name: 'Stop', exact: true }).click()
+  const paused = (window: Window): Promise<number> => window.page.locator('.paused').count()
+  await until(each([a, b], paused), 'on hold').toEqual([1, 1])
+  expect(await a.status('orders')).toBe('cancelled')
+  await b.page.getByRole('button', { name: 'Go on' }).click()
+  await until(() => a.status('orders'), 'answered').toBe('complete')
+  expect(await each([a, b], paused)()).toEqual([0, 0])
+})
+
+test('[H1] taken over in the middle of a run, which is shown paused, and goes on when it is handed back', async () => {
+  const link = await stage.newLink()
+  const [a, desk] = await Promise.all([stage.join(link, 'Mia'), stage.desk(link)])
+  await a.say('Book delivery for Tuesday')
+  await until(() => running(desk, 'orders'), 'she sees it').toBe('Finding a slot: running')
+  await desk.page.getByRole('button', { name: 'Take over' }).click()
+  await until(() => a.status('orders'), 'paused').toBe('suspended')
+  await desk.say('One moment, I look at it myself.')
+  await until(async () => (await a.texts()).at(-1), 'her words').toContain('One moment')
+  expect(await a.status('orders')).toBe('suspended')
+  await desk.page.getByRole('button', { name: 'Hand back' }).click()
+  await until(() => a.status('orders'), 'to the end').toBe('complete')
+  expect(await a.reply('orders').innerText()).toContain('Booked')
 })
 
 test('[G7] what one agent has another one do is cancelled with it', async () => {
@@ -91,6 +127,7 @@ test('[G7] what one agent has another one do is cancelled with it', async () => 
       'cancelled',
     ).toEqual(['cancelled', 'cancelled'])
   }
+  expect((await a.steps('research')).filter((step) => step.endsWith(': running'))).toEqual([])
 })
 
 test('[D6] stopped before the agent’s process is up: it never calls the model, and the run ends cancelled', async () => {
@@ -124,4 +161,5 @@ test('[D6] closing the window that asked does not cancel', async () => {
   await until(() => running(b, 'research'), 'it works').toBe('Searching the catalogue: running')
   await a.context.close()
   await until(() => b.status('research'), 'to the end').toBe('complete')
+  expect((await b.steps('research')).at(-1)).toBe('Analysing reviews: done')
 })

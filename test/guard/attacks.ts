@@ -1589,6 +1589,40 @@ const steers = (from: Sender, what: string, code: RefusalCode, entry: () => unkn
 ]
 
 /** What is asked about inputs and queues, what the server answers, and what steers a run. */
+const asks = (from: Sender, what: string, code: RefusalCode, entry: unknown, run = 'm1.bot'): Attack => [
+  `another agent asked by ${what}`,
+  from,
+  (s) => edit(s, (_d, { tasks }) => (entryOf(tasks, run).get(KEY.spawned) as Y.Array<unknown>).push([entry])),
+  code,
+]
+
+/** Asks for runs of other agents, as another one than the worker that has the run; or not as one does it. */
+const SPAWNS: readonly Attack[] = [
+  asks(ada, 'a user', 'forbidden', { id: 'm1.bot.other#1', agent: 'other' }),
+  asks(sam, 'support', 'forbidden', { id: 'm1.bot.other#1', agent: 'other' }),
+  asks(vic, 'a viewer', 'read-only', { id: 'm1.bot.other#1', agent: 'other' }),
+  asks(other, 'another agent', 'forbidden', { id: 'm1.bot.other#1', agent: 'other' }),
+  asks(bot, 'nobody in particular: no agent', 'bad-value', { id: 'm1.bot.other#1' }),
+  asks(bot, 'nobody in particular: no id', 'bad-value', { agent: 'other' }),
+  asks(bot, 'nobody in particular: no record', 'bad-value', 'other'),
+  [
+    'what a run has asked others, deleted',
+    bot,
+    (s) => edit(s, (_d, { tasks }) => entryOf(tasks, 'm1.bot').delete(KEY.spawned)),
+    'forbidden',
+  ],
+  [
+    'one of what a run has asked others, deleted',
+    bot,
+    (s) => {
+      const spawned = s.world.run('m1.bot').get(KEY.spawned) as Y.Array<unknown>
+      s.world.doc.transact(() => spawned.push([{ id: 'm1.bot.other#1', agent: 'other' }]))
+      return edit(s, (_d, { tasks }) => (entryOf(tasks, 'm1.bot').get(KEY.spawned) as Y.Array<unknown>).delete(0))
+    },
+    'forbidden',
+  ],
+]
+
 const LANES: readonly Attack[] = [
   ...['edit:m1', 'remove:m1', 'confirm:m1', 'resume:bot'].flatMap((key): Attack[] => [
     [`${key} in somebody else's name`, eve, (s) => edit(s, (_d, { control }) => control.set(key, flag('ada'))), 'bad-value'],

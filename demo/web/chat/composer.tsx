@@ -8,6 +8,7 @@ import { useHolder, useMe, useRuns, useSession } from 'polylogue/react'
 import { useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
 import { handOver } from './handover.tsx'
+import { useWaiting } from './queue.ts'
 
 /** Without a key press for this long, one is not typing any more. */
 const TYPING_MS = 4_000
@@ -122,6 +123,7 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
 }
 
 interface Running {
+  /** Under way, or about to be. */
   readonly all: readonly Run[]
   /** Those that I asked for. */
   readonly mine: readonly Run[]
@@ -130,7 +132,10 @@ interface Running {
 function useRunning(): Running {
   const session = useSession()
   const me = useMe()
-  const all = useRuns().filter((run) => !hasEnded(run.status))
+  const runs = useRuns()
+  const waiting = useWaiting()
+  // What waits its turn is on hold when what is before it is stopped; what others do for a run ends with it.
+  const all = runs.filter((run) => !hasEnded(run.status) && run.parent === undefined && !waiting.has(run.id))
   return { all, mine: all.filter((run) => session.message(run.input)?.metadata.by === me?.id) }
 }
 

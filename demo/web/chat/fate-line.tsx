@@ -3,7 +3,7 @@ import type { Message } from 'polylogue'
 import { useRuns } from 'polylogue/react'
 import type { ReactNode } from 'react'
 import { Icon, type IconName } from '../icons.tsx'
-import { fateOf, type Fate } from './queue.ts'
+import { fateOf, useWaiting, type Fate } from './queue.ts'
 
 const ICONS: Readonly<Record<Fate['kind'], IconName>> = {
   queued: 'clock',
@@ -29,7 +29,7 @@ function wordsOf(fate: Fate): string {
 }
 
 export function FateLine({ message }: { readonly message: Message }): ReactNode {
-  const fate = fateOf(message, useRuns())
+  const fate = fateOf(message, useRuns(), useWaiting())
   if (fate === null) return null
   return (
     <span className="fate" data-fate={fate.kind}>

@@ -4,7 +4,7 @@ import { useMe, useMessageIds, usePaused, useRuns, useSession } from 'polylogue/
 import { useState, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
 import { useParticipant } from './people.tsx'
-import { fateOf, isOpen, type Fate } from './queue.ts'
+import { fateOf, isOpen, useWaiting, type Fate } from './queue.ts'
 
 /** So far back one looks for what still waits: a queue is short, a conversation is not. */
 const RECENT = 40
@@ -12,10 +12,11 @@ const RECENT = 40
 export function QueueTray(): ReactNode {
   const session = useSession()
   const runs = useRuns()
+  const waiting = useWaiting()
   const recent = useMessageIds().slice(-RECENT)
   const rows = recent.flatMap((id) => {
     const message = session.message(id)
-    const fate = message === undefined ? null : fateOf(message, runs)
+    const fate = message === undefined ? null : fateOf(message, runs, waiting)
     return message !== undefined && fate !== null && isOpen(fate, message, runs) ? [{ message, fate }] : []
   })
   const paused = [...usePaused().keys()]

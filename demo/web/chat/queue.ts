@@ -1,5 +1,7 @@
 /** What becomes of an input before an agent answers it, as people see it. */
-import { hasEnded, type Message, type Run } from 'polylogue'
+import { hasEnded, type Message, type Pause, type Run } from 'polylogue'
+import { usePaused, useRuns } from 'polylogue/react'
+import { useMemo } from 'react'
 
 export type Fate =
   /** It waits for its turn. */
@@ -19,20 +21,33 @@ const WHY: Readonly<Record<string, string>> = {
   human: 'a person answers now',
 }
 
+/** Ids of the runs that wait: for what their agent is at, or, where that was stopped, for somebody to say "go on". */
+export function waitingIn(runs: readonly Run[], paused: ReadonlyMap<string, Pause>): ReadonlySet<string> {
+  const held = new Set([...paused.values()].flatMap((pause) => pause.held))
+  const waits = (run: Run): boolean => run.status === 'pending' && (held.has(run.id) || isBehind(run, runs))
+  return new Set(runs.filter(waits).map((run) => run.id))
+}
+
+export function useWaiting(): ReadonlySet<string> {
+  const runs = useRuns()
+  const paused = usePaused()
+  return useMemo(() => waitingIn(runs, paused), [runs, paused])
+}
+
 /** Null for one that just is answered, or asks nobody. */
-export function fateOf({ id, role, metadata }: Message, runs: readonly Run[]): Fate | null {
+export function fateOf({ id, role, metadata }: Message, runs: readonly Run[], waiting: ReadonlySet<string>): Fate | null {
   if (role !== 'user' || metadata.seq === undefined) return null
   const { verdict } = metadata
   if (verdict?.state === 'asks' || verdict?.state === 'removed' || verdict?.state === 'steering') return { kind: verdict.state }
   if (verdict?.state === 'taken' && verdict.step !== undefined) return { kind: 'taken', step: verdict.step }
   const why = verdict?.state === 'queued' ? `not taken: ${WHY[verdict.reason ?? ''] ?? verdict.reason ?? 'it came too late'}` : ''
-  const waits = runs.some((run) => run.input === id && run.parent === undefined && isBehind(run, runs))
+  const waits = runs.some((run) => run.input === id && waiting.has(run.id))
   return waits || why !== '' ? { kind: 'queued', why } : null
 }
 
 /** Nobody has begun a run, since its agent is at something else. */
-export function isBehind(run: Run, runs: readonly Run[]): boolean {
-  if (run.status !== 'pending') return false
+function isBehind(run: Run, runs: readonly Run[]): boolean {
+  if (run.parent !== undefined) return false
   return runs.some((other) => {
     if (other === run || other.agent !== run.agent || other.parent !== undefined || hasEnded(other.status)) return false
     return other.status !== 'pending' || other.at < run.at

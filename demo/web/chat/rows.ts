@@ -3,7 +3,6 @@
  * that another run asked for are shown within that one. Runs that wait for their turn are not shown: the input says so; nor are those of inputs that were taken back.
  */
 import type { Message, Run } from 'polylogue'
-import { isBehind } from './queue.ts'
 
 export interface Row {
   /** Of a reply its run's id, so that the reply takes the place of the line that announced it. */
@@ -12,7 +11,12 @@ export interface Row {
   readonly run: string | null
 }
 
-export function rowsOf(ids: readonly string[], message: (id: string) => Message | undefined, runs: readonly Run[]): Row[] {
+export function rowsOf(
+  ids: readonly string[],
+  message: (id: string) => Message | undefined,
+  runs: readonly Run[],
+  waitingRuns: ReadonlySet<string>,
+): Row[] {
   const children = new Set(runs.filter((run) => run.parent !== undefined).map((run) => run.id))
   const replied = new Set<string>()
   for (const id of ids) {
@@ -24,7 +28,7 @@ export function rowsOf(ids: readonly string[], message: (id: string) => Message 
       (run) =>
         !replied.has(run.id) &&
         run.parent === undefined &&
-        !isBehind(run, runs) &&
+        !waitingRuns.has(run.id) &&
         !(run.status === 'cancelled' && message(run.input)?.metadata.verdict?.state === 'removed'),
     ),
     (run) => run.input,

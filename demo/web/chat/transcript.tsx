@@ -7,6 +7,7 @@ import type { Follow } from './follow.ts'
 import { IdleLine } from './handover.tsx'
 import { MessageRow } from './message-row.tsx'
 import { ReplyRow } from './reply-row.tsx'
+import { useWaiting } from './queue.ts'
 import { rowsOf, type Row } from './rows.ts'
 import { DayLine } from './time.tsx'
 
@@ -20,7 +21,8 @@ export function Transcript({ follow: { viewport, content, following, toEnd }, em
   const session = useSession()
   const ids = useMessageIds()
   const runs = useRuns()
-  const rows = useMemo(() => rowsOf(ids, (id) => session.message(id), runs), [session, ids, runs])
+  const waiting = useWaiting()
+  const rows = useMemo(() => rowsOf(ids, (id) => session.message(id), runs, waiting), [session, ids, runs, waiting])
   const busy = runs.some((run) => !hasEnded(run.status))
   const holder = useHolder()
   const idleAt = holder.state === 'agents' && holder.reason === 'idle' ? (holder.at ?? null) : null
