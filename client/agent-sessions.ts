@@ -16,6 +16,8 @@ export interface Joined {
   readonly session: Session
   readonly doc: Y.Doc
   readonly live: Promise<void>
+  /** Rejects when the server refuses it: then nothing more comes or goes. */
+  readonly refused: Promise<never>
   readonly stored: () => Promise<void>
   readonly close: () => void
   /** It was refused, or there was no token for it: the next run opens it anew. */
@@ -120,7 +122,17 @@ export class AgentSessions {
       doc.destroy()
     }
     const stored = (): Promise<void> => Promise.race([refused.promise, writes.whenStored()])
-    const joined: Joined = { session, doc, live: ready, stored, close, failed: false, users: 1, linger: undefined }
+    const joined: Joined = {
+      session,
+      doc,
+      live: ready,
+      refused: refused.promise,
+      stored,
+      close,
+      failed: false,
+      users: 1,
+      linger: undefined,
+    }
     // Whoever waits for it reports it.
     ready.catch(() => (joined.failed = true))
     return joined
