@@ -18,6 +18,8 @@ export interface Joined {
   readonly doc: Y.Doc
   readonly blobs: Blobs
   readonly live: Promise<void>
+  /** Rejects when the server refuses it: then nothing more comes or goes. */
+  readonly refused: Promise<never>
   readonly stored: () => Promise<void>
   readonly close: () => void
   /** It was refused, or there was no token for it: the next run opens it anew. */
@@ -126,7 +128,18 @@ export class AgentSessions {
     }
     const stored = (): Promise<void> => Promise.race([refused.promise, writes.whenStored()])
     const blobs = new Blobs({ url, session: id, token })
-    const joined: Joined = { session, doc, blobs, live: ready, stored, close, failed: false, users: 1, linger: undefined }
+    const joined: Joined = {
+      session,
+      doc,
+      blobs,
+      live: ready,
+      refused: refused.promise,
+      stored,
+      close,
+      failed: false,
+      users: 1,
+      linger: undefined,
+    }
     // Whoever waits for it reports it.
     ready.catch(() => (joined.failed = true))
     return joined

@@ -216,20 +216,40 @@ class Worker implements Agent {
     this.#tell()
     try {
       if (generation > 1 && !(await this.#takeOver(id, before, held))) return
-      const joined = this.#sessions.join(sessionId)
-      held.joined = joined
-      try {
-        await this.#do(joined, id, held)
-        await joined.stored()
-      } finally {
-        this.#sessions.leave(joined)
-      }
+      await this.#settle(sessionId)
+      // A replica that is refused for what another run has written there, before this one has begun: a fresh one will do.
+      if (!(await this.#in(sessionId, id, held))) await this.#in(sessionId, id, held)
     } catch (error) {
       if (!this.#closed) this.#report(error, { stage: 'run', run: id })
     } finally {
       if (this.#held.get(id) === held) this.#held.delete(id)
       this.#tell()
     }
+  }
+
+  /** Does a run in its session. False when that was refused before the run had begun, though it had been let in. */
+  async #in(session: string, id: string, held: Held): Promise<boolean> {
+    const joined = this.#sessions.join(session)
+    held.joined = joined
+    let isLive = false
+    try {
+      await joined.live
+      isLive = true
+      await this.#do(joined, id, held)
+      await joined.stored()
+      return true
+    } catch (error) {
+      if (joined.failed && isLive && held.run === null) return false
+      throw error
+    } finally {
+      this.#sessions.leave(joined)
+    }
+  }
+
+  /** What was written in a session under leases that are lost reaches its end first, stored or refused with its replica. */
+  async #settle(session: string): Promise<void> {
+    const lost = [...this.#held.values()].filter(({ joined, lost }) => lost && joined?.session.id === session)
+    for (const { joined } of lost) await joined?.stored().catch(() => {})
   }
 
   /**
@@ -251,9 +271,8 @@ class Worker implements Agent {
   }
 
   async #do(joined: Joined, id: string, held: Held): Promise<void> {
-    await joined.live
-    const found = await this.#appear(joined, id, held.generation)
-    if (found === null || held.lost || this.#closed) return
+    const found = await Promise.race([this.#appear(joined, id, held.generation), joined.refused])
+    if (found === null || joined.failed || held.lost || this.#closed) return
     const run = new AgentRun({
       session: joined.session,
       doc: joined.doc,

@@ -38,7 +38,7 @@ interface Worker {
   readonly slots: number
   readonly terms: LapseTerms
   readonly runs: Set<string>
-  /** It has let a lease lapse and not been heard of since: it may be stuck, and would keep what it is given. */
+  /** It has let a lease lapse and not been heard of since: it may be stuck, and would keep what it is given. Or it is new. */
   isSilent: boolean
 }
 
@@ -143,11 +143,14 @@ export class Dispatcher {
     const terms = { ...(onLapse === undefined ? {} : { onLapse }), ...(maxAttempts === undefined ? {} : { maxAttempts }) }
     // The worker's former connection may not have been found dead yet; nothing must be given to it.
     for (const [old, worker] of this.#workers) if (worker.id === id && worker.agent === agent) this.#workers.delete(old)
-    const worker: Worker = { id, agent, link, slots, terms, runs: new Set(), isSilent: false }
+    const worker: Worker = { id, agent, link, slots, terms, runs: new Set(), isSilent: true }
     this.#workers.set(link, worker)
-    await this.renew(link, leases)
-    await this.#remind(worker, leases)
-    this.#assign(agent)
+    try {
+      await this.#renewAll(link, leases)
+      await this.#remind(worker, leases)
+    } finally {
+      this.#heard(worker)
+    }
   }
 
   leave(link: WorkerLink): void {
@@ -171,12 +174,20 @@ export class Dispatcher {
   }
 
   async renew(link: WorkerLink, leases: readonly LeaseRef[]): Promise<void> {
+    await this.#renewAll(link, leases)
+    const worker = this.#workers.get(link)
+    if (worker?.isSilent === true) this.#heard(worker)
+  }
+
+  /** It lives, and knows what it has lost: it may be given something. */
+  #heard(worker: Worker): void {
+    worker.isSilent = false
+    this.#assign(worker.agent)
+  }
+
+  async #renewAll(link: WorkerLink, leases: readonly LeaseRef[]): Promise<void> {
     const worker = this.#workers.get(link)
     const { store, leaseMs, report } = this.#options
-    if (worker?.isSilent === true) {
-      worker.isSilent = false
-      this.#assign(worker.agent)
-    }
     for (const { run, generation } of leases) {
       try {
         await this.#makeUp()

@@ -1789,6 +1789,7 @@ function scanBomb(): Uint8Array {
 export const ATTACKS: Readonly<Record<string, readonly Attack[]>> = {
   'under another name [X1]': FORGERIES,
   "another's content, and what is not for users [X1, X2, X3]": EDITS,
+  'runs that are asked for [X2]': SPAWNS,
   'inputs, queues and what steers a run [X1, X2, X3]': LANES,
   'by those who have read the guard [X1, X2, X3]': CRAFTED,
   'structs that no replica makes': STRUCTURES,

@@ -201,10 +201,14 @@ test('[G5] an agent is cut off for three minutes, with a lease of ten seconds: i
   await until(() => runOf(user, input)?.status === 'interrupted')
   const count = tokensIn(user, input, 'assistant')
   const seen = runOf(user, input)
-  proxy.up()
-  await until(() => agent.messages.some(({ t, aborted }) => t === 'end' && aborted !== undefined), { timeoutMs: 30_000 })
+  // What waits for it is given to it the moment it returns, while what it wrote is still on its way.
   const next = user.send('tokens=2')
-  await until(() => runOf(user, next)?.status === 'complete', { timeoutMs: 30_000 })
+  await until(() => runOf(user, next)?.status === 'pending')
+  proxy.up()
+  await until(() => runOf(user, next)?.status === 'complete', {
+    timeoutMs: 30_000,
+    what: () => `the next run to be complete: ${JSON.stringify(runOf(user, next))}`,
+  })
   expect(runOf(user, input)).toEqual(seen)
   expect(tokensIn(user, input, 'assistant')).toBe(count)
 })
