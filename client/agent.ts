@@ -313,6 +313,7 @@ class Worker implements Agent {
       // Nobody looks at it while a text streams: the run's end waits for a mark of its own.
       markEveryMs: 1_000,
     })
+    session.setStatus({ onServer: true })
     const live = Promise.withResolvers<void>()
     const refused = Promise.withResolvers<never>()
     refused.promise.catch(() => {})

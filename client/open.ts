@@ -162,6 +162,7 @@ class BrowserSession extends Session implements OpenSession {
     const offline = this.#options.offline ?? typeof indexedDB !== 'undefined'
     if (offline) await (this.#opening = this.#openReplica(me))
     if (this.closed) return
+    this.setStatus({ onServer: this.#storedWrites.stored })
     this.identify(me)
     this.#socket = new Socket(this.#options.url)
     this.#connection = this.#connect(this.#socket, me, this.#replica)

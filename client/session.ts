@@ -26,7 +26,7 @@ export interface SessionStatus {
   readonly reason: CloseReason | null
   /** Everything written here is on this device; false too where the device gives no storage. */
   readonly onDevice: boolean
-  /** Everything written here is stored at the server. */
+  /** Everything written here is stored at the server; false until `ready`, since earlier pages may have left something. */
   readonly onServer: boolean
   /** The server is there but cannot store at the moment. */
   readonly stalled: boolean
@@ -71,7 +71,7 @@ export class Session {
   readonly #subscriptions = new Set<{ readonly topic: Topic; readonly listener: () => void; off: () => void }>()
   readonly #objects: SharedObjects
   readonly #statusListeners = new Set<() => void>()
-  #status: SessionStatus = { connection: 'offline', reason: null, onDevice: false, onServer: true, stalled: false }
+  #status: SessionStatus = { connection: 'offline', reason: null, onDevice: false, onServer: false, stalled: false }
   #me: Participant | null = null
   #closed = false
 

@@ -5,9 +5,10 @@
  * 2. `after(task)` runs a task when all that was appended before it is stored, and in order. Every acknowledgement, every
  *    broadcast and every answer to a reader goes through it; there is no other way out.
  * 3. A commit that fails is tried again, the same batch first, for as long as it takes. Meanwhile nothing is released.
+ * 4. A session whose stored pages are damaged is given up, so that the others' commits go on.
  */
 import type { Report } from '../shared/errors.ts'
-import type { Batch, ClientBinding, Hold, LogEntry, NewJob, Store } from './store.ts'
+import { DamagedSession, type Batch, type ClientBinding, type Hold, type LogEntry, type NewJob, type Store } from './store.ts'
 
 /** First and longest pause between two tries of a failed commit. */
 const RETRY_FIRST_MS = 50
@@ -18,6 +19,11 @@ export interface UpdateLogOptions {
   readonly report: Report
   /** Told when commits begin to fail and when they succeed again. */
   readonly onStall: (stalled: boolean) => void
+  /**
+   * Told that a session cannot be written to: what it has appended will never be stored. MUST close all that waits for that,
+   * for it is released with the rest.
+   */
+  readonly onDamaged: (session: string) => void
 }
 
 interface Group {
@@ -35,6 +41,7 @@ export class UpdateLog {
   readonly #store: Store
   readonly #report: Report
   readonly #onStall: (stalled: boolean) => void
+  readonly #onDamaged: (session: string) => void
   /** Gathers what comes while `#committing` is under way. */
   #gathering: Group = emptyGroup()
   #committing: Group | null = null
@@ -49,6 +56,7 @@ export class UpdateLog {
     this.#store = options.store
     this.#report = options.report
     this.#onStall = options.onStall
+    this.#onDamaged = options.onDamaged
   }
 
   /** True while commits fail. */
@@ -157,13 +165,17 @@ export class UpdateLog {
   }
 
   /** Never rejects: it tries until the batch is stored; false when the log was stopped before that. */
-  async #persist(batch: Batch): Promise<boolean> {
+  async #persist(batch: Group): Promise<boolean> {
     for (let pauseMs = RETRY_FIRST_MS; !this.#stopped; pauseMs = Math.min(pauseMs * 2, RETRY_LONGEST_MS)) {
       try {
         await this.#store.append(batch)
         if (this.#stalled) this.#setStalled(false)
         return true
       } catch (error) {
+        if (error instanceof DamagedSession && this.#giveUp(batch, error.session)) {
+          this.#report(error, { stage: 'commit', session: error.session })
+          continue
+        }
         if (!this.#stalled) {
           this.#report(error, { stage: 'commit' })
           this.#setStalled(true)
@@ -172,6 +184,21 @@ export class UpdateLog {
       }
     }
     return false
+  }
+
+  /** Takes out of a batch what is of a damaged session; false when nothing is. */
+  #giveUp(batch: Group, session: string): boolean {
+    const others = <T extends { readonly session: string }>(entries: T[]): T[] =>
+      entries.filter((entry) => entry.session !== session)
+    const given = batch.entries.filter((entry) => entry.session === session)
+    if (given.length === 0) return false
+    for (const { update } of given) this.#unstoredBytes -= update.byteLength
+    batch.entries = others(batch.entries)
+    batch.jobs = others(batch.jobs)
+    batch.holds = others(batch.holds)
+    batch.clients = others(batch.clients)
+    this.#run(() => this.#onDamaged(session))
+    return true
   }
 
   #pause(ms: number): Promise<void> {

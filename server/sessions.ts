@@ -66,6 +66,8 @@ export class Sessions {
   readonly #loaded = new Map<string, Stored>()
   /** How many are about to use a document, by name. */
   readonly #holds = new Map<string, number>()
+  /** Loaded sessions that can no longer be written to: nobody may join what is not stored. */
+  readonly #damaged = new Set<string>()
   #closing = false
 
   constructor(options: SessionsOptions) {
@@ -73,7 +75,7 @@ export class Sessions {
     const { store, report, access, limits, now } = options
     this.#grants = new Grants({ access, report, graceMs: limits.tokenGraceMs, now })
     this.#traffic = new Traffic(limits, () => performance.now())
-    this.#log = new UpdateLog({ store, report, onStall: this.#onStall })
+    this.#log = new UpdateLog({ store, report, onStall: this.#onStall, onDamaged: this.#onDamaged })
     this.#compactor = new Compactor({ store, report, onCompacted: (session, bytes) => this.#onCompacted(session, bytes) })
     this.#dispatcher = new Dispatcher({
       store,
@@ -207,6 +209,7 @@ export class Sessions {
         if (entry === undefined || !entry.room.document.isDestroyed) return
         entry.room.destroy()
         this.#rooms.delete(documentName)
+        this.#damaged.delete(documentName)
         this.#compactIfDue(documentName, entry.size, true)
       },
     }
@@ -262,6 +265,13 @@ export class Sessions {
     for (const { room } of this.#rooms.values()) room.tell({ t: 'stalled', stalled })
   }
 
+  /** Nothing that its members are told after this leaves the server. Who comes next is refused by the load. */
+  readonly #onDamaged = (session: string): void => {
+    const room = this.#rooms.get(session)?.room
+    this.#damaged.add(session)
+    for (const member of [...(room?.members ?? [])]) member.refuse('damaged')
+  }
+
   // ---- connections --------------------------------------------------------------------------------------------------
 
   #adopt(connection: Connection, socket: SocketMeter, workers: SocketWorkers, onFrame: () => void): void {
@@ -285,6 +295,7 @@ export class Sessions {
       },
     })
     if (this.#closing) link.refuse('going-away')
+    else if (this.#damaged.has(name)) link.refuse('damaged')
     else if (objection !== null) link.refuse(objection)
     else {
       this.#grants.hold(link, grant)

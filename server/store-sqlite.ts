@@ -69,10 +69,14 @@ class SqliteStore implements Store {
     const { addUpdate, addJob, hold, endJob, bindClient } = this.#sql
     this.#transaction('immediate', () => {
       for (const { session, update } of batch.entries) {
-        const known = this.#session(session)
-        const seq = known.lastSeq + 1
-        addUpdate.run(known.id, seq, sumOf(update, seq), update)
-        known.lastSeq = seq
+        try {
+          const known = this.#session(session)
+          const seq = known.lastSeq + 1
+          addUpdate.run(known.id, seq, sumOf(update, seq), update)
+          known.lastSeq = seq
+        } catch (error) {
+          throw isCorrupt(error) ? pagesOf(session) : error
+        }
       }
       for (const { run, session, agent, input, parent, urgent } of batch.jobs) {
         addJob.run(run, session, agent, input, parent ?? null, urgent === true ? 1 : 0)
@@ -100,8 +104,7 @@ class SqliteStore implements Store {
         rows = readUpdates.all(id, snapshotRow?.['seq'] ?? 0) as unknown as typeof rows
       })
     } catch (error) {
-      if (isCorrupt(error)) throw new DamagedSession(session, 'SQLite finds its pages corrupt')
-      throw error
+      throw isCorrupt(error) ? pagesOf(session) : error
     }
     const { snapshot, snapshotSeq } = await openSnapshot(session, snapshotRow)
     let lastSeq = snapshotSeq
@@ -296,6 +299,10 @@ function prepareStatements(db: DatabaseSync) {
     reopen: db.prepare(`
       update jobs set worker = null, expires_at = 0 where run = ? and generation = ? and worker is not null`),
   } satisfies Record<string, StatementSync>
+}
+
+function pagesOf(session: string): DamagedSession {
+  return new DamagedSession(session, 'SQLite finds its pages corrupt')
 }
 
 /** Checksum of a row. It starts at `seq`, so that a row in the place of another one is found as well. */

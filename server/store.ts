@@ -81,7 +81,7 @@ export interface StoredSession {
 
 /**
  * Thrown by `read` when the stored bytes of one session are not what was written: a checksum that differs, or a gap in the
- * sequence. The store MUST leave the rows as they are, so that they can be examined and exported.
+ * sequence; and by `append` when they cannot be written to for that reason. The store MUST leave the rows as they are, so that they can be examined and exported.
  */
 export class DamagedSession extends Error {
   readonly session: string
@@ -95,7 +95,8 @@ export class DamagedSession extends Error {
 export interface Store {
   /**
    * Writes a batch. When the promise resolves, all of the batch survives a crash of the process and (with the default
-   * settings) of the machine. When it rejects, none of the batch is there, and the same batch may be tried again.
+   * settings) of the machine. When it rejects, none of the batch is there, and the same batch may be tried again: after a
+   * `DamagedSession` without what is of that session.
    * MUST number the updates of a session 1, 2, 3 … without a gap, in the order given. MUST NOT be called again before
    * the call before has settled (the log sees to that).
    */

@@ -16,7 +16,11 @@ describe('with no server', () => {
     await until(() => before.delivery(ids[1] ?? '') === 'device')
     await before.close()
 
-    const after = await net.open(device)
+    const earlier = device.opened.length
+    const opening = net.open(device)
+    const early = await until(() => device.opened[earlier])
+    expect(early.status.onServer, 'before it is ready').toBe(false)
+    const after = await opening
     expect(texts(after)).toEqual(['first', 'second'])
     expect(after.status).toMatchObject({ onDevice: true, onServer: false })
     expect(ids.map((id) => after.delivery(id))).toEqual(['device', 'device'])

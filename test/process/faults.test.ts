@@ -1,6 +1,6 @@
 /** The medium fails under a running server: no space, no lock, damaged rows. */
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, mkdirSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
@@ -201,3 +201,38 @@ test.each(Object.entries(DAMAGE))(
     expect(rows.all(session)).toEqual(before)
   },
 )
+
+test('[K3] pages that break under a session in use: it is refused as damaged, the others’ writes go on (LOG-4)', async () => {
+  const server = await ServerProcess.start()
+  // In this order, so that the last page of the table holds rows of the second session only.
+  const good = await openLive({ url: server.url, id: 'good' })
+  good.send('hello', { to: [] })
+  await good.stored()
+  const bad = await openLive({ url: server.url, id: 'bad' })
+  for (let n = 0; n < 60; n++) {
+    bad.send(`needle ${'x'.repeat(300)}`, { to: [] })
+    await bad.stored()
+  }
+  const db = new DatabaseSync(server.file)
+  onTestFinished(() => db.close())
+  db.exec('pragma wal_checkpoint(truncate)')
+  const content = readFileSync(server.file)
+  const page = Math.floor(content.lastIndexOf('needle') / 4096)
+  expect(page).toBeGreaterThan(0)
+  content.fill(0xff, page * 4096, (page + 1) * 4096)
+  writeFileSync(server.file, content)
+  // What the server has cached counts no more once another connection has written.
+  db.exec('create table other (n integer)')
+
+  const lost = bad.send('into a broken page', { to: [] })
+  await until(() => bad.status.connection === 'refused')
+  expect(bad.status.reason).toBe('damaged')
+  expect(bad.delivery(lost)).not.toBe('sent')
+  expect(texts(bad).at(-1)).toBe('into a broken page')
+  const kept = good.send('as ever', { to: [] })
+  await until(() => good.delivery(kept) === 'sent')
+  expect((await server.health()).status).toBe('ok')
+  const again = await openClient({ url: server.url, id: 'bad', as: 'bob' })
+  await until(() => again.status.connection === 'refused')
+  expect([again.status.reason, texts(again)]).toEqual(['damaged', []])
+})
