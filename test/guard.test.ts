@@ -9,6 +9,8 @@ import { ada, bot, eve, other, stage, type Stage } from './guard/attacks.ts'
 import { contentOf } from './guard/oracle.ts'
 import { gc, json, rawUpdate, type, type Id, type RawStruct } from './guard/raw-update.ts'
 import { Peer, sender, World } from './guard/world.ts'
+import { Random } from './guard/fuzz.ts'
+import type { Sender } from '../server/guard/guard.ts'
 
 const head = (id: string, by = 'eve'): unknown => ({ id, role: 'user', by, kind: 'user', at: 1 })
 const clockOf = ({ world }: Stage, client: number): number => Y.getState(world.doc.store, client)
@@ -138,6 +140,74 @@ describe('honest traffic that looks odd (GRD-8)', () => {
     expect(bot.worker).toBe('w1')
   })
 })
+
+describe('what waits (GRD-5)', () => {
+  test('is due as soon as it would be taken, whatever the order in which the rest comes', () => {
+    let waited = 0
+    for (let seed = 1; seed <= 8; seed++) {
+      const random = new Random(seed)
+      const sent = chatter(random)
+      for (let at = sent.length - 1; at > 0; at--) {
+        const other = random.below(at + 1)
+        ;[sent[at], sent[other]] = [sent[other] as Sent, sent[at] as Sent]
+      }
+      const world = new World([])
+      const waiting = new Set<Sent & { isDue: () => boolean; checks: number }>()
+      for (const { update, from } of sent) {
+        const verdict = world.receive(update, from)
+        if (!verdict.ok) {
+          expect(verdict).toMatchObject({ code: 'missing' })
+          waiting.add({ update, from, isDue: verdict.isDue ?? fail, checks: 1 })
+          waited += 1
+        }
+        for (let moved = verdict.ok; moved;) {
+          moved = false
+          for (const held of waiting) {
+            if (!held.isDue()) {
+              expect(world.guard.check(held.update, held.from)).toMatchObject({ ok: false, code: 'missing' })
+              continue
+            }
+            const again = world.receive(held.update, held.from)
+            held.checks += 1
+            if (again.ok) moved = waiting.delete(held)
+            else held.isDue = again.isDue ?? fail
+          }
+        }
+      }
+      expect([...waiting]).toEqual([])
+    }
+    expect(waited).toBeGreaterThan(100)
+  })
+})
+
+interface Sent {
+  readonly update: Uint8Array
+  readonly from: Sender
+}
+
+const fail = (): never => {
+  throw new Error('An update that waits must say for what.')
+}
+
+/** What two people, each with two tabs that hear of each other late, send while they write and edit. */
+function chatter(random: Random): Sent[] {
+  const world = new World([])
+  const sent: Sent[] = []
+  const peers = [ada, ada, eve, eve].map((from, n) => {
+    const peer = new Peer(world, from, random.below(2) * 1_000 + n + 1)
+    peer.doc.on('update', (update: Uint8Array, origin: unknown) => origin !== peer && sent.push({ update, from }))
+    return peer
+  })
+  for (let n = 0; n < 60; n++) {
+    const peer = random.pick(peers)
+    if (random.is(0.5)) peer.pull()
+    if (random.is(0.4)) peer.post(`m${n}`, 'x')
+    else if (random.is(0.8))
+      peer.object(random.pick(['cart', 'form']), { [random.pick(['a', 'b'])]: random.is(0.2) ? undefined : n })
+    else peer.set(peer.roots.control, `cancel:${random.below(3)}`, { by: peer.sender.participant.id, at: n })
+  }
+  return sent
+}
 
 describe('who is who (GRD-2)', () => {
   test('the id of this copy of the document is nobody else’s, also before the server has written under it', () => {

@@ -233,8 +233,8 @@ export class Check {
 
   /** The struct that holds a unit, if it comes later in the update. */
   #unplaced(struct: Struct, client: number, clock: number): Struct | null {
-    if (client < 0) return null
-    if (client === struct.client) return clock < struct.clock ? null : refuse('bad-reference', 'cycle')
+    // A later one of its own client is found not to be placed where it is looked for.
+    if (client < 0 || client === struct.client) return null
     const pending = this.#pendingOf(client)
     if (pending === undefined) return clock < Y.getState(this.#doc.store, client) ? null : refuse('missing', 'reference')
     const { structs, placed } = pending
