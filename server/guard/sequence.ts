@@ -7,7 +7,8 @@
  *    is what some honest replica, which had seen the sequence up to the origin, could have written. Yjs orders that alike
  *    for everybody. Without it a forged neighbour would make replicas show different orders for ever.
  * 3. A plain append is seen at once. Anything else (somebody wrote meanwhile) is placed in a copy of the sequence from the
- *    origin on, by Yjs' own rule; that takes steps, and the steps of one update are limited.
+ *    origin on, by Yjs' own rule; that takes steps, and the steps of one update are limited. The copy goes only as far as the
+ *    rule has to look: behind a writer who always comes second there may be thousands of entries.
  */
 import { refuse } from './refusal.ts'
 import { MAX_STEPS } from './limits.ts'
@@ -36,8 +37,10 @@ export class Sequence {
   /** Any live item of it; null when it is empty in the document. */
   readonly #live: LiveItem | null
   readonly #added: Struct[] = []
-  /** A copy from some live item, or from the first struct added, to the end; null as long as all was plain. */
+  /** A copy from some live item, or from the first struct added, on; null as long as all was plain. */
   #copy: Entry[] | null = null
+  /** The live item where the copy ends; null when it goes to the end. */
+  #rest: LiveItem | null = null
   /** The live item that the copy begins with, if it has any. */
   #copiedFrom: LiveItem | null = null
   /** Where in the copy the last struct was placed; what follows it directly needs no search. */
@@ -59,6 +62,7 @@ export class Sequence {
 
   /** The last one after all that was placed; for a key, the one that counts. `current`: the last one in the document. */
   last(current: LiveItem | null): LiveItem | Struct | null {
+    if (this.#rest !== null) return current
     return this.#copy?.at(-1)?.source ?? this.#added.at(-1) ?? current
   }
 
@@ -86,25 +90,40 @@ export class Sequence {
     return this.#added.map((struct) => ({ ...entryOf(struct), source: struct }))
   }
 
-  /** Makes the copy reach back to a live item, or to the beginning. */
+  /** Makes the copy hold a live item, or reach back to the beginning. */
   #extend(left: LiveItem | null, steps: Steps): void {
     const copy = this.#copy as Entry[]
-    let item = left ?? this.#first(steps)
-    if (item === null) return
-    const wanted = item
+    const wanted = left ?? this.#first(steps)
+    if (wanted === null) return
     // It may be in the copy already.
     for (const entry of copy) {
       steps.spend(1)
       if (entry.source === wanted) return
     }
-    const items: Entry[] = []
-    while (item !== null && item !== this.#copiedFrom) {
-      steps.spend(1)
-      items.push(entryOfItem(item))
-      item = item.right
+    if (copy.length === 0) {
+      this.#copiedFrom = this.#rest = wanted
+      this.#copyNext(copy)
+      return
     }
+    let item: LiveItem | null = wanted
+    for (; item !== null && item !== this.#copiedFrom; item = item.right) steps.spend(1)
+    if (item === null && this.#rest !== null) {
+      while (copy.at(-1)?.source !== wanted && this.#copyNext(copy)) steps.spend(1)
+      return
+    }
+    const items: Entry[] = []
+    for (item = wanted; item !== null && item !== this.#copiedFrom; item = item.right) items.push(entryOfItem(item))
     copy.unshift(...items)
     this.#copiedFrom = wanted
+  }
+
+  /** Copies one live item more; gives false when there is none. What is placed is never the last one before such. */
+  #copyNext(copy: Entry[]): boolean {
+    const item = this.#rest
+    if (item === null) return false
+    copy.push(entryOfItem(item))
+    this.#rest = item.right
+    return true
   }
 
   #first(steps: Steps): LiveItem | null {
@@ -128,10 +147,14 @@ export class Sequence {
       for (let at = first; at < copy.length; at++) {
         if ((copy[at] as Entry).client === client) refuse('bad-reference', this.#path)
       }
+      for (let item = this.#rest; item !== null; item = item.right) {
+        steps.spend(1)
+        if (item.id.client === client) refuse('bad-reference', this.#path)
+      }
     }
     /** Where the entries begin that the struct may yet have to stand before. */
     let conflicts = first
-    for (let at = first; at < copy.length; at++) {
+    for (let at = first; at < copy.length || this.#copyNext(copy); at++) {
       const other = copy[at] as Entry
       if (other.originClient === originClient && other.originClock === originClock) {
         if (other.client > client) break
