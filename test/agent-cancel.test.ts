@@ -193,11 +193,9 @@ describe('[R5] several runs', () => {
       await startAgent({ url, name: 'one', run: untilAborted }),
       await startAgent({ url, name: 'two', run: untilAborted }),
     ]
-    const inputs = {
-      adaOne: ada.send('1', { to: ['one'] }),
-      adaTwo: ada.send('2', { to: ['two'] }),
-      bobTwo: bob.send('3', { to: ['two'] }),
-    }
+    const [adaOne, adaTwo] = [ada.send('1', { to: ['one'] }), ada.send('2', { to: ['two'] })]
+    await ada.stored()
+    const inputs = { adaOne, adaTwo, bobTwo: bob.send('3', { to: ['two'] }) }
     await shows(ada, inputs.adaOne, 'active', 'one')
     await until(() => ada.view.runs.length === 3 && bob.view.runs.length === 3)
     return { ada, bob, inputs, agents }

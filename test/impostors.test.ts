@@ -221,7 +221,7 @@ test('[X2, X3] a viewer who copies an input into a session of its own, and cance
   const own = await openLive({ url: server.url, id: 'own', as: 'eve', token })
   const raw = await RawClient.join(server.url, 'own', await token())
   const doc = new Y.Doc()
-  writeMessage(doc, input, 'please', { by: 'eve' })
+  writeMessage(doc, input, 'please', { by: 'eve', at: Date.now() })
   raw.sync('own', SYNC.update, Y.encodeStateAsUpdate(doc))
   await until(() => own.view.runs.length === 1)
   own.cancel({ message: input })

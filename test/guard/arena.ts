@@ -160,14 +160,15 @@ export class Arena {
   }
 
   /** A client of a participant; a worker has said on its control document who it is. */
-  async #join({ participant: { id, kind }, worker }: Sender): Promise<RawClient> {
+  async #join({ participant: { id, kind }, worker, leases: says }: Sender): Promise<RawClient> {
     const token = await tokenFor(id, kind as 'user')
     const raw = await RawClient.open(this.#server.url)
     this.#raws.push(raw)
     if (worker !== null) {
       const control = controlDocument(id)
       raw.authenticate(control, token)
-      const leases = this.#leases.filter(({ run }) => run.endsWith(`.${id}`))
+      const own = this.#leases.filter(({ run }) => run.endsWith(`.${id}`))
+      const leases = own.map(({ run, generation }) => ({ run, generation: says?.get(run) ?? generation }))
       raw.tell(control, { t: 'worker', worker, slots: 0, leases })
       await marked(raw, control)
     }

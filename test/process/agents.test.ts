@@ -196,7 +196,7 @@ test('[G5] an agent is cut off for three minutes, with a lease of five: it goes 
 })
 
 test('[G5] an agent is cut off for three minutes, with a lease of ten seconds: its run is interrupted, what it wrote meanwhile is refused, and it is of use again (RUN-12, RUN-11)', async () => {
-  const { user, proxy, input, agent, passThreeMinutes } = await cutOff({})
+  const { user, proxy, input, passThreeMinutes } = await cutOff({})
   passThreeMinutes()
   await until(() => runOf(user, input)?.status === 'interrupted')
   const count = tokensIn(user, input, 'assistant')
