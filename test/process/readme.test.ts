@@ -32,9 +32,10 @@ function adapt(code: string, changes: Readonly<Record<string, string>>): string 
 }
 
 test("the README's server, agent and browser code work together", async () => {
-  const [server = '', agent = '', browser = ''] = [
-    ...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm),
-  ].map(([, code]) => code)
+  const blocks = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)]
+  const [server, agent, browser] = ['await serve({', 'streamText({', 'openSession({'].map(
+    (call) => blocks.find(([, code]) => code?.includes(call))?.[1] ?? '',
+  ) as [string, string, string]
   // Within the package, so that `polylogue` is found by its name.
   mkdirSync(join(ROOT, '.setup'), { recursive: true })
   const folder = mkdtempSync(join(ROOT, '.setup', 'readme-'))
