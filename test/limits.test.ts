@@ -298,6 +298,29 @@ describe('too much', () => {
     expect(other.closed).toBeNull()
   })
 
+  test('[X6] many beginnings count together, however small each of them is, and what is whole counts no more (LIM-2)', () => {
+    const ended: number[] = []
+    const traffic = new Traffic({ ...LIMITS, participantUnfinishedBytes: 1_000_000 }, () => 0)
+    const eve = { id: 'eve', kind: 'user', name: '' } as const
+    const meters = Array.from({ length: 30 }, (_, n) => {
+      const meter = traffic.open({ bufferedAmount: 0, close: () => void ended.push(n) })
+      meter.authenticated(eve)
+      return meter
+    })
+    for (let chunk = 0; chunk < 100; chunk++) {
+      for (const meter of meters) {
+        meter.arriving(30_000)
+        meter.arrived()
+      }
+    }
+    expect(ended).toEqual([])
+    for (const meter of meters) meter.arriving(60_000)
+    expect(ended).toEqual(Array.from({ length: 14 }, (_, n) => n + 16))
+    for (const meter of meters.slice(16)) meter.closed()
+    meters[0]?.arriving(30_000)
+    expect(ended.length).toBe(14)
+  })
+
   test('a slow reader gets a state that is larger than what may be unread (LIM-5)', async () => {
     const server = await serveHere({ limits: { unreadBytes: 100_000 } })
     const ada = await openLive({ url: server.url, id: 's' })
