@@ -1,11 +1,12 @@
 /**
  * All benchmarks, one after the other, and a summary of budgets and values.
  *
- *   node bench/run.ts [--quick] [--rounds N] [size] [guard] [token] [capacity] [stored]
+ *   node bench/run.ts [--quick] [--rounds N] [size] [guard] [token] [floods] [capacity] [stored]
  */
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { benchCapacity } from './capacity.ts'
+import { benchFloods } from './floods.ts'
 import { benchGuard } from './guard.ts'
 import { endAll } from './load/children.ts'
 import { isMet, printRows, type Row } from './report.ts'
@@ -25,6 +26,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Row[]>>> = {
   size: benchSize,
   guard: async () => benchGuard(rounds),
   token: () => benchToken({ rounds, load, ...(quick ? { warmUpSeconds: 1 } : {}) }),
+  floods: () => benchFloods({ rounds: Math.min(rounds, 3), seconds: quick ? 1 : 3 }),
   capacity: () => benchCapacity(quick ? { seconds: 1, step: 2, most: 200 } : { seconds: 2, step: 1.2 }),
   stored: () => benchStored({ chars: quick ? 200_000 : 2_000_000 }),
 }

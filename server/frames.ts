@@ -17,13 +17,18 @@ export const FRAME = {
 /** Sub-types of a sync frame, as in y-protocols. */
 export const SYNC = { step1: 0, step2: 1, update: 2 } as const
 
+/** Made in one piece, since it may hold a whole session: an encoder would grow, and be copied, several times. */
 export function syncFrame(address: string, sub: number, bytes: Uint8Array): Uint8Array {
   const encoder = encoding.createEncoder()
   encoding.writeVarString(encoder, address)
   encoding.writeVarUint(encoder, FRAME.sync)
   encoding.writeVarUint(encoder, sub)
-  encoding.writeVarUint8Array(encoder, bytes)
-  return encoding.toUint8Array(encoder)
+  encoding.writeVarUint(encoder, bytes.byteLength)
+  const headBytes = encoding.length(encoder)
+  const frame = new Uint8Array(headBytes + bytes.byteLength)
+  frame.set(encoding.toUint8Array(encoder))
+  frame.set(bytes, headBytes)
+  return frame
 }
 
 export function presenceFrame(address: string, states: Uint8Array): Uint8Array {

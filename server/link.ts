@@ -132,7 +132,7 @@ export class Link implements Member, WorkerLink {
   open(): void {
     queueMicrotask(() => {
       this.#isOpen = true
-      if (this.#isLeft) this.#leave()
+      if (this.#isLeft) this.leave()
       if (this.#objection !== null) this.refuse(this.#objection)
     })
   }
@@ -196,8 +196,11 @@ export class Link implements Member, WorkerLink {
     if (webSocket.readyState > OPEN) this.#connection.close({ code: 4408, reason: 'slow-reader' })
   }
 
-  /** At once: the host's loop would take turns, and the client may open the session again in its next frame. */
-  #leave(): void {
+  /**
+   * Ends the connection because its client has gone. At once: the host's loop would take turns, and the client may open the
+   * session again in its next frame.
+   */
+  leave(): void {
     this.#connection.close({ code: 1000, reason: 'provider_initiated' })
   }
 
@@ -218,7 +221,7 @@ export class Link implements Member, WorkerLink {
         return this.#options.onToken(this, decoding.readVarString(decoder))
       case FRAME.close:
         // The host keeps frames until a connection stands. A close that others follow is about an earlier connection.
-        if (this.#isOpen) this.#leave()
+        if (this.#isOpen) this.leave()
         else this.#isLeft = true
         return
       default:

@@ -141,7 +141,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     socket.once('close', () => connections.delete(socket))
   })
   const endpoint: Endpoint = { sessions, sockets, report, origins: options.origins }
-  http.on('upgrade', (request, socket, head) => upgrade(endpoint, request, socket, head))
+  http.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    sessions.admit(() => upgrade(endpoint, request, socket, head))
+  })
   const pings = setInterval(() => pingAll(sockets), PING_EVERY_MS)
   await listen(http, port, host).catch(async (error: unknown) => {
     clearInterval(pings)
@@ -181,7 +184,6 @@ interface Endpoint {
 }
 
 function upgrade({ sessions, sockets, report, origins }: Endpoint, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-  socket.on('error', () => socket.destroy())
   const url = URL.parse(request.url ?? '/', 'http://localhost')
   const asked = url === null ? null : toRequest(request, url)
   const { origin } = request.headers

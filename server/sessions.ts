@@ -58,6 +58,8 @@ export interface SessionsOptions {
 const MALFORMED_CODE = 4400
 /** What it takes to open a session on a connection, in milliseconds, most of it in steps that cannot be measured. */
 const OPEN_MS = 0.5
+/** The same for its token. */
+const VERIFY_MS = 0.2
 
 interface Context {
   grant: Grant
@@ -68,6 +70,7 @@ interface SocketState {
   readonly meter: SocketMeter
   readonly answers: Answers
   readonly workers: SocketWorkers
+  readonly links: Set<Link>
   /** To be called for each frame that belongs to a connection. */
   readonly onFrame: () => void
 }
@@ -88,6 +91,8 @@ export class Sessions {
   readonly #grants: Grants
   readonly #traffic: Traffic
   readonly #turns = new Turns(() => performance.now())
+  /** Sockets that are to be let in. */
+  readonly #door: Inbox
   readonly #meters = new WeakMap<Request, SocketMeter>()
   readonly #rooms = new Map<string, Loaded>()
   readonly #loaded = new Map<string, Stored>()
@@ -102,6 +107,7 @@ export class Sessions {
     const { store, report, access, limits, now } = options
     this.#grants = new Grants({ access, report, graceMs: limits.tokenGraceMs, now })
     this.#traffic = new Traffic(limits, () => performance.now())
+    this.#door = new Inbox(this.#turns, () => this.#traffic.strangersPayer, { pause: () => {}, resume: () => {} })
     this.#log = new UpdateLog({ store, report, onStall: this.#onStall, onDamaged: this.#onDamaged })
     this.#compactor = new Compactor({ store, report, onCompacted: (session, bytes) => this.#onCompacted(session, bytes) })
     this.#dispatcher = new Dispatcher({
@@ -131,6 +137,11 @@ export class Sessions {
     this.#waker?.start()
   }
 
+  /** Lets a socket in, now or when it is the turn of those who are new. */
+  admit(task: () => void): void {
+    this.#door.add(task)
+  }
+
   /** Takes over a socket that was just opened. */
   accept(socket: JoinedSocket, request: Request): AcceptedSocket {
     const meter = this.#traffic.open(socket)
@@ -146,9 +157,10 @@ export class Sessions {
     }
     let linked = 0
     const workers: SocketWorkers = new Map()
+    const links = new Set<Link>()
     host.createConnection = (...args) => {
       const connection = create(...args)
-      this.#adopt(connection, { meter, answers, workers, onFrame: () => (linked += 1) })
+      this.#adopt(connection, { meter, answers, workers, links, onFrame: () => (linked += 1) })
       return connection
     }
     const handle = (data: Uint8Array): void => {
@@ -167,8 +179,9 @@ export class Sessions {
         meter.arrived()
         inbox.add(() => handle(data))
       },
-      // What came before the end is handled first.
+      // What came before the end is handled first. There may be a thousand sessions to leave.
       handleClose: (event) => {
+        for (const link of links) inbox.add(() => link.leave())
         inbox.add(() => {
           meter.closed()
           client.handleClose(event)
@@ -227,9 +240,10 @@ export class Sessions {
       onAuthenticate: async ({ token, documentName, connectionConfig, request }) => {
         // What would be written now might come after the last commit.
         if (this.#closing) throw refusal('going-away')
+        const meter = this.#meters.get(request)
+        if (meter !== undefined) await this.#turns.pass(meter.payer, VERIFY_MS)
         const grant = await this.#grants.check(token, documentName)
         if (typeof grant === 'string') throw refusal(grant)
-        const meter = this.#meters.get(request)
         meter?.authenticated(grant.participant)
         if (meter !== undefined) await this.#turns.pass(meter.payer, OPEN_MS)
         connectionConfig.readOnly = grant.participant.kind === 'viewer'
@@ -330,7 +344,7 @@ export class Sessions {
 
   // ---- connections --------------------------------------------------------------------------------------------------
 
-  #adopt(connection: Connection, { meter: socket, answers, workers, onFrame }: SocketState): void {
+  #adopt(connection: Connection, { meter: socket, answers, workers, links, onFrame }: SocketState): void {
     const { grant } = connection.context as Context
     const { name } = connection.document
     const { meter, objection } = socket.connect(grant.participant, name)
@@ -349,10 +363,12 @@ export class Sessions {
       onClaim: ({ participant }, { message, call, tab }) => this.#rooms.get(name)?.clerk.claim(participant, message, call, tab),
       onClose: (gone) => {
         meter.close()
+        links.delete(gone)
         this.#grants.release(gone)
         this.#dispatcher.leave(gone)
       },
     })
+    links.add(link)
     if (this.#closing) link.refuse('going-away')
     else if (this.#damaged.has(name)) link.refuse('damaged')
     else if (objection !== null) link.refuse(objection)

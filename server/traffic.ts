@@ -46,12 +46,11 @@ class Account {
     return sumOf(this.sockets, 'unreadBytes')
   }
 
-  get unfinishedBytes(): number {
-    return sumOf(this.sockets, 'unfinishedBytes')
-  }
+  /** What has come of frames that are not whole; the sockets count it, since it is looked at for each chunk. */
+  unfinishedBytes = 0
 }
 
-function sumOf(sockets: Iterable<SocketMeter>, what: 'unreadBytes' | 'unfinishedBytes' | 'strangeBytes'): number {
+function sumOf(sockets: Iterable<SocketMeter>, what: 'unreadBytes' | 'strangeBytes'): number {
   let sum = 0
   for (const socket of sockets) sum += socket[what]
   return sum
@@ -123,7 +122,7 @@ export class SocketMeter {
   #open = 0
   /** What may still come before a valid token; `Infinity` once there was one. */
   #bytesLeft: number
-  /** What has come since the last whole frame. */
+  /** What has come since the last whole frame; the beginning of the next one, in the chunk that ends it, is not counted. */
   #unfinishedBytes = 0
   #payer: Payer
   #ended = false
@@ -141,11 +140,6 @@ export class SocketMeter {
 
   get unreadBytes(): number {
     return this.#socket.bufferedAmount
-  }
-
-  /** Less than a chunk of what is there, at times: a frame that is whole and the beginning of the next may come in one piece. */
-  get unfinishedBytes(): number {
-    return this.#unfinishedBytes
   }
 
   /** What it has sent before its first valid token. */
@@ -177,9 +171,12 @@ export class SocketMeter {
       this.#traffic.settle(participant)
       return account
     }
+    const key = `${participant.kind}:${participant.id}`
+    if (this.#participants.has(key)) return account
     account.sockets.add(this)
+    account.unfinishedBytes += this.#unfinishedBytes
     if (this.#participants.size === 0) this.#payer = account.payer
-    this.#participants.set(`${participant.kind}:${participant.id}`, participant)
+    this.#participants.set(key, participant)
     return account
   }
 
@@ -205,21 +202,24 @@ export class SocketMeter {
 
   /** Counts what comes of a frame that may not be whole yet, before it is kept. */
   arriving(bytes: number): void {
-    this.#unfinishedBytes += bytes
+    this.#countUnfinished(bytes)
     if (this.#bytesLeft !== Number.POSITIVE_INFINITY) {
       if (this.#unfinishedBytes > this.#bytesLeft) this.end(4429, 'too-big')
       else this.#traffic.boundStrangers()
       return
     }
-    if (this.#unfinishedBytes <= LARGE_FRAME_BYTES) return
     const { participantUnfinishedBytes } = this.#traffic.limits
-    const isTooMuch = this.#accounts().some((account) => account.unfinishedBytes > participantUnfinishedBytes)
-    if (isTooMuch) this.end(4429, 'too-fast')
+    const isLarge = this.#unfinishedBytes > LARGE_FRAME_BYTES
+    for (const account of this.#accounts()) {
+      // A large frame that will be too much when it is whole is not put together first, which is most of what it costs.
+      const isTooFast = isLarge && account.bytes.waitMs(this.#unfinishedBytes) > 0
+      if (isTooFast || account.unfinishedBytes > participantUnfinishedBytes) return this.end(4429, 'too-fast')
+    }
   }
 
   /** A frame is whole. */
   arrived(): void {
-    this.#unfinishedBytes = 0
+    this.#countUnfinished(-this.#unfinishedBytes)
   }
 
   /** Counts a frame that belongs to no connection; ends the socket when there are too many. */
@@ -255,8 +255,8 @@ export class SocketMeter {
   /** The socket is closed. */
   closed(): void {
     this.#ended = true
+    this.arrived()
     this.#isClosed = true
-    this.#unfinishedBytes = 0
     this.#traffic.acquainted(this)
     for (const participant of this.#participants.values()) {
       this.#traffic.account(participant).sockets.delete(this)
@@ -267,6 +267,12 @@ export class SocketMeter {
 
   #unreadOfParticipants(): number {
     return Math.max(0, ...this.#accounts().map(({ unreadBytes }) => unreadBytes))
+  }
+
+  #countUnfinished(bytes: number): void {
+    if (bytes === 0 || this.#isClosed) return
+    this.#unfinishedBytes += bytes
+    for (const account of this.#accounts()) account.unfinishedBytes += bytes
   }
 
   #accounts(): Account[] {

@@ -109,7 +109,7 @@ export interface Limits {
   readonly unreadBytes: number
   /** Bytes that may wait to be read by all sockets of one participant. */
   readonly participantUnreadBytes: number
-  /** Bytes of frames that have begun to come on all sockets of one participant: a few of the largest at once. */
+  /** Bytes of frames that have begun to come on all sockets of one participant: two of the largest at once. */
   readonly participantUnfinishedBytes: number
   /** Frames of one socket that may wait while its tokens are checked and its sessions are loaded. */
   readonly waitingFrames: number
@@ -149,7 +149,7 @@ export const LIMITS: Limits = {
   statelessBytes: 256 * 1024,
   unreadBytes: 16 * 1024 * 1024,
   participantUnreadBytes: 128 * 1024 * 1024,
-  participantUnfinishedBytes: 32 * 1024 * 1024,
+  participantUnfinishedBytes: 16 * 1024 * 1024,
   waitingFrames: 8_000,
   waitingBytes: 1024 * 1024,
   unauthenticatedSockets: 256,

@@ -1,0 +1,92 @@
+/** The limits on what is written: how much of it may wait to be stored, whom it may ask, and what it may be called. */
+import { SignJWT } from 'jose'
+import { expect, test } from 'vitest'
+import * as Y from 'yjs'
+import { memoryStore } from '../server/index.ts'
+import {
+  AGENT_NAME,
+  MAX_AGENTS_PER_INPUT,
+  MAX_FIELD_CHARS,
+  MAX_ID_CHARS,
+  MAX_NAME_CHARS,
+  MAX_UNSTORED_BYTES,
+} from '../shared/limits.ts'
+import { openLive } from './support/clients.ts'
+import { FaultyStore } from './support/faulty-store.ts'
+import { serveHere } from './support/in-process.ts'
+import { describeObject, RawClient, SYNC, updateOf } from './support/raw.ts'
+import { SECRET, tokenFor } from './support/tokens.ts'
+import { until } from './support/wait.ts'
+
+const PLENTY = { perSecond: 1e9, burst: 1e9 }
+
+test('what is accepted and not stored has a size that it cannot pass (LOG-2)', { timeout: 60_000 }, async () => {
+  const faulty = new FaultyStore(memoryStore())
+  const server = await serveHere({
+    store: faulty.store,
+    limits: { connectionBytes: PLENTY, personBytes: PLENTY, personTimeMs: PLENTY },
+  })
+  const eve = await RawClient.join(server.url, 's', await tokenFor('eve'))
+  faulty.appendError = new Error('The disk is full.')
+  const update = (n: number): Uint8Array =>
+    updateOf((doc) => {
+      describeObject(doc, 'x')
+      doc.getMap('object:x').set(`k${n}`, ['x'.repeat(3_900_000), 'x'.repeat(3_900_000)])
+    })
+  // Each in a session of its own: one session could not hold so much.
+  const sessions = Array.from({ length: Math.floor(MAX_UNSTORED_BYTES / 7_800_000) + 1 }, (_, n) => `s${n}`)
+  for (const [n, id] of sessions.entries()) {
+    eve.authenticate(id, await tokenFor('eve'))
+    await until(() => eve.frames.some(({ address }) => address === id))
+    eve.sync(id, SYNC.update, update(n))
+  }
+  const last = sessions.at(-1) as string
+  expect(await until(() => eve.refusal(last), { timeoutMs: 40_000 })).toBe('overloaded')
+  expect(sessions.filter((id) => eve.refusal(id) !== null)).toEqual([last])
+})
+
+test('an input asks so many agents and no more, and none of another form (RUN-2)', async () => {
+  const names = Array.from({ length: MAX_AGENTS_PER_INPUT + 4 }, (_, n) => `agent-${n}`)
+  const server = await serveHere({ route: () => ['no name', 'x'.repeat(65), ...names] })
+  const ada = await openLive({ url: server.url, id: 's' })
+  ada.send('all of you')
+  await until(() => ada.view.runs.length > 0)
+  expect(ada.view.runs.map(({ agent }) => agent)).toEqual(names.slice(0, MAX_AGENTS_PER_INPUT))
+  for (const name of names) expect(name).toMatch(AGENT_NAME)
+})
+
+test('names of objects and of fields have a length, here and there (LIM-1)', async () => {
+  const server = await serveHere()
+  const ada = await openLive({ url: server.url, id: 's' })
+  expect(() => ada.object('o'.repeat(MAX_NAME_CHARS + 1))).toThrow('name is 1 to')
+  expect(() => ada.object('o').set('f'.repeat(MAX_FIELD_CHARS + 1), 1)).toThrow('name is 1 to')
+  ada.object('o'.repeat(MAX_NAME_CHARS)).set('f'.repeat(MAX_FIELD_CHARS), 1)
+  await ada.stored()
+  const forged: ((doc: Y.Doc) => void)[] = [
+    (doc) => describeObject(doc, 'o'.repeat(MAX_NAME_CHARS + 1)),
+    (doc) => {
+      describeObject(doc, 'x')
+      doc.getMap('object:x').set('f'.repeat(4 * MAX_FIELD_CHARS + 1), 1)
+    },
+  ]
+  for (const change of forged) {
+    const eve = await RawClient.join(server.url, 's', await tokenFor('eve'))
+    eve.sync('s', SYNC.update, updateOf(change))
+    expect(['refused-update', 'too-big']).toContain(await until(() => eve.refusal('s')))
+  }
+})
+
+test('a participant has an id of a limited length (ACC-1)', async () => {
+  const longest = 'i'.repeat(MAX_ID_CHARS)
+  await expect(tokenFor(`${longest}i`)).rejects.toThrow('id is 1 to')
+  const { url } = await serveHere()
+  const forged = await new SignJWT({ kind: 'user', name: 'x', sessions: ['*'] })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(`${longest}i`)
+    .setExpirationTime('1h')
+    .sign(new TextEncoder().encode(SECRET))
+  const eve = await RawClient.open(url)
+  eve.authenticate('s', forged)
+  expect(await until(() => eve.refusal('s'))).toBe('bad-token')
+  await openLive({ url, id: 's', as: longest })
+})
