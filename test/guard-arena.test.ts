@@ -19,7 +19,7 @@ interface Planned {
   readonly update: Uint8Array
 }
 
-/** Attacks that share a server: one that has changed the session first, or takes seconds, has its own. */
+/** Attacks that share a server: one that changes the session first, or takes seconds, has its own. */
 function plan(attacks: readonly Attack[]): { here: Stage; planned: Planned[] }[] {
   const plain = stateOf(stage())
   const rounds: { here: Stage; planned: Planned[] }[] = []
@@ -27,7 +27,7 @@ function plan(attacks: readonly Attack[]): { here: Stage; planned: Planned[] }[]
   for (const attack of attacks) {
     const here = stage()
     const planned = { attack, update: attack[2](here) }
-    if (mayWait(attack[3]) || stateOf(here) !== plain) rounds.push({ here, planned: [planned] })
+    if (mayWait(attack[3]) || attack[1].leases !== undefined || stateOf(here) !== plain) rounds.push({ here, planned: [planned] })
     else if (shared.push(planned) === 1) rounds.push({ here: stage(), planned: shared })
     else if (shared.length === ON_ONE) shared = []
   }

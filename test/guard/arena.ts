@@ -171,6 +171,8 @@ export class Arena {
       const leases = own.map(({ run, generation }) => ({ run, generation: says?.get(run) ?? generation }))
       raw.tell(control, { t: 'worker', worker, slots: 0, leases })
       await marked(raw, control)
+      // One that says another generation than the store has is told so, and its lease is written anew.
+      if (says !== undefined) await until(() => raw.told(control).some((message) => message?.t === 'assign'), LONG)
     }
     raw.authenticate(SESSION, token)
     raw.sync(SESSION, SYNC.step1, Uint8Array.of(0))

@@ -815,6 +815,26 @@ const CRAFTED: readonly Attack[] = [
       }),
     'forbidden',
   ],
+  ...[eve, bot].flatMap((from): Attack[] => {
+    const by = from.participant.id
+    const counted =
+      (change: (run: Y.Map<unknown>) => void) =>
+      (s: Stage): Uint8Array => {
+        s.world.doc.transact(() => s.world.run('m1.bot').set(KEY.attempt, 2))
+        return edit(s, (_d, { tasks }) => change(entryOf(tasks, 'm1.bot')))
+      }
+    const counts = (run: Y.Map<unknown>): void => void run.set(KEY.attempt, 9)
+    return [
+      [
+        `attempts of a run counted by ${by}`,
+        from,
+        (s) => edit(s, (_d, { tasks }) => counts(entryOf(tasks, 'm1.bot'))),
+        'forbidden',
+      ],
+      [`attempts of a run counted on by ${by}`, from, counted(counts), 'forbidden'],
+      [`attempts of a run forgotten by ${by}`, from, counted((run) => run.delete(KEY.attempt)), 'forbidden'],
+    ]
+  }),
   [
     'the end of the run and one part more, by two workers of one agent in one update',
     zombie,
@@ -1421,7 +1441,7 @@ const CELLS: Readonly<
   'a step': {
     of: ({ tasks }) => stepsOf(entryOf(tasks, 'm1.bot')).get(0),
     has: [KEY.head, KEY.status],
-    may: [KEY.detail, KEY.progress],
+    may: [KEY.detail, KEY.progress, KEY.result, KEY.parts],
   },
 }
 
@@ -1446,7 +1466,7 @@ const KEYS: readonly Attack[] = Object.entries(CELLS).flatMap(([what, { of, has,
       s.bot.set(
         of(s.bot.roots),
         key,
-        key === KEY.progress
+        key === KEY.progress || key === KEY.parts
           ? 1
           : key === KEY.state || key === KEY.errorText || key === KEY.waiting || key === KEY.detail
             ? 'x'
@@ -1475,7 +1495,7 @@ const KEYS: readonly Attack[] = Object.entries(CELLS).flatMap(([what, { of, has,
 const WRONG_VALUES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'a part': { [KEY.state]: 5, [KEY.errorText]: {}, [KEY.more]: 'x', [KEY.waits]: { for: 'everybody' } },
   'a run': { [KEY.status]: 'finished', [KEY.waiting]: 5, [KEY.error]: 'x', [KEY.usage]: [] },
-  'a step': { [KEY.status]: 5, [KEY.detail]: 5, [KEY.progress]: 'x' },
+  'a step': { [KEY.status]: 5, [KEY.detail]: 5, [KEY.progress]: 'x', [KEY.parts]: 'x' },
 }
 
 /** Values that a place does not hold, by the agent who may write there. */
@@ -1611,6 +1631,12 @@ const SPAWNS: readonly Attack[] = [
     (s) => edit(s, (_d, { tasks }) => entryOf(tasks, 'm1.bot').delete(KEY.spawned)),
     'forbidden',
   ],
+  ...[eve, bot].map((from): Attack => [
+    `what a run has asked others, replaced by ${from.participant.id}`,
+    from,
+    (s) => edit(s, (_d, { tasks }) => entryOf(tasks, 'm1.bot').set(KEY.spawned, new Y.Array())),
+    'forbidden',
+  ]),
   [
     'one of what a run has asked others, deleted',
     bot,
