@@ -17,7 +17,7 @@ export interface TokenOptions {
   readonly profileFolder?: string | undefined
 }
 
-const ALL: readonly SystemName[] = ['sse', 'stock', 'synced', 'memory', 'unguarded', 'polylogue']
+const ALL: readonly SystemName[] = ['sse', 'stock', 'synced', 'memory', 'unguarded', 'logged', 'polylogue']
 const MAX_RATIO = 1.3
 const MAX_GUARD_RATIO = 1.25
 const MEASURES = ['p50', 'p99', 'serverCpu'] as const
@@ -27,7 +27,10 @@ const LABELS = { p50: 'latency p50', p99: 'latency p99', serverCpu: 'server CPU'
 const WARM_UP_SESSIONS = 100
 const WARM_UP_SECONDS = 4
 
-/** Interleaved rounds after one that only warms up. Gives a row per measure, Polylogue's ratio to stock, and the guard's. */
+/**
+ * Interleaved rounds after one that only warms up. Gives a row per measure for Polylogue's ratio to stock, one for its ratio to
+ * stock with a sync per token, and the guard's.
+ */
 export async function benchToken(options: TokenOptions): Promise<Row[]> {
   const { rounds, load, systems = ALL, warmUpSeconds = WARM_UP_SECONDS, profileFolder } = options
   const running = await Promise.all(systems.map((name) => startSystem(name, { profileFolder })))
@@ -73,8 +76,8 @@ function rowsOf(samples: ReadonlyMap<SystemName, readonly Sample[]>): Row[] {
   }
   for (const [of, by] of [
     ['memory', 'stock'],
-    ['polylogue', 'synced'],
     ['synced', 'stock'],
+    ['polylogue', 'stock'],
   ] as const) {
     const shown = MEASURES.map((key) => `${key} ${spread(ratios(key, of, by))}`)
     if (ratios('p50', of, by).length > 0) console.log(`  ${of} × ${by}: `.padEnd(24) + shown.join('  '))
@@ -82,7 +85,10 @@ function rowsOf(samples: ReadonlyMap<SystemName, readonly Sample[]>): Row[] {
   const row = (what: string, values: readonly number[], budget: number): Row[] =>
     values.length === 0 ? [] : [{ what, value: median(values), shown: spread(values), budget, better: 'less' }]
   return [
-    ...MEASURES.flatMap((key) => row(`token: ${LABELS[key]}, × stock`, ratios(key, 'polylogue', 'stock'), MAX_RATIO)),
+    ...MEASURES.flatMap((key) => row(`token, logged: ${LABELS[key]}, × stock`, ratios(key, 'logged', 'stock'), MAX_RATIO)),
+    ...MEASURES.flatMap((key) =>
+      row(`token, synced: ${LABELS[key]}, × stock synced`, ratios(key, 'polylogue', 'synced'), MAX_RATIO),
+    ),
     ...row('guard: server CPU per token, × without it', ratios('serverCpu', 'memory', 'unguarded'), MAX_GUARD_RATIO),
   ]
 }

@@ -2,7 +2,7 @@
  * One process of one system: `child.ts SYSTEM ROLE [taped]`, where the role is server, agent or viewer. With `taped`, clients
  * write beforehand and read afterwards (`tape.ts`).
  */
-import { polylogue, polylogueInMemory, polylogueUnguarded } from '../systems/polylogue.ts'
+import { polylogue, polylogueInMemory, polylogueLogged, polylogueUnguarded } from '../systems/polylogue.ts'
 import { sse } from '../systems/sse.ts'
 import { stock, synced } from '../systems/stock.ts'
 import type { Address, System, Write } from '../systems/system.ts'
@@ -16,6 +16,7 @@ const SYSTEMS: Readonly<Record<string, System>> = {
   stock,
   synced,
   polylogue,
+  logged: polylogueLogged,
   memory: polylogueInMemory,
   unguarded: polylogueUnguarded,
 }

@@ -4,7 +4,7 @@ import { start, type Child } from './children.ts'
 import { quantile } from './statistics.ts'
 import { lengths } from './tokens.ts'
 
-export type SystemName = 'sse' | 'stock' | 'synced' | 'memory' | 'unguarded' | 'polylogue'
+export type SystemName = 'sse' | 'stock' | 'synced' | 'memory' | 'unguarded' | 'logged' | 'polylogue'
 
 export interface Running {
   readonly name: SystemName

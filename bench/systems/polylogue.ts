@@ -17,10 +17,11 @@ const AGENT = 'bench'
 
 interface Variant {
   readonly inMemory?: boolean
+  readonly synchronous?: 'full' | 'normal'
   readonly unguarded?: boolean
 }
 
-function server({ inMemory = false, unguarded = false }: Variant = {}): ServerRole {
+function server({ inMemory = false, synchronous = 'full', unguarded = false }: Variant = {}): ServerRole {
   return {
     async start() {
       if (unguarded) await removeGuard()
@@ -28,7 +29,8 @@ function server({ inMemory = false, unguarded = false }: Variant = {}): ServerRo
       process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
       const secret = 'a secret that only this benchmark uses'
       const file = join(folder, 'store.db')
-      const { url } = await serve({ store: inMemory ? memoryStore() : sqliteStore({ file }), access: { secret }, port: 0 })
+      const store = inMemory ? memoryStore() : sqliteStore({ file, synchronous })
+      const { url } = await serve({ store, access: { secret }, port: 0 })
       const sessions = ['*']
       return {
         url,
@@ -114,6 +116,9 @@ function viewer(): ViewerRole {
 }
 
 export const polylogue: System = { server: () => server(), agent, viewer }
+
+/** Every token is in the log before anybody sees it and survives the death of every process, but not a power cut. */
+export const polylogueLogged: System = { server: () => server({ synchronous: 'normal' }), agent, viewer }
 
 /** The same without a disk: what `memoryStore` does in tests. */
 export const polylogueInMemory: System = { server: () => server({ inMemory: true }), agent, viewer }
