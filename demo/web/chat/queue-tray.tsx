@@ -1,6 +1,6 @@
 /** Above the composer: what waits for its turn, to be changed or taken back by whoever wrote it; and queues that wait for a word. */
 import { textOf, type Message } from 'polylogue'
-import { useMe, useMessageIds, usePaused, useRuns, useSession } from 'polylogue/react'
+import { useMe, useMessage, useMessageIds, usePaused, useRuns, useSession } from 'polylogue/react'
 import { useState, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
 import { useParticipant } from './people.tsx'
@@ -11,30 +11,31 @@ const RECENT = 40
 
 export function QueueTray(): ReactNode {
   const session = useSession()
-  const runs = useRuns()
-  const waiting = useWaiting()
   const recent = useMessageIds().slice(-RECENT)
-  const rows = recent.flatMap((id) => {
-    const message = session.message(id)
-    const fate = message === undefined ? null : fateOf(message, runs, waiting)
-    return message !== undefined && fate !== null && isOpen(fate, message, runs) ? [{ message, fate }] : []
-  })
+  const inputs = recent.filter((id) => session.message(id)?.role === 'user')
   const paused = [...usePaused().keys()]
-  if (rows.length + paused.length === 0) return null
   return (
+    // Hidden by its style while it holds nothing: whether a message waits is known to its row, which is told when it changes.
     <div className="queue-tray">
       {paused.map((agent) => (
         <PausedLine key={agent} agent={agent} />
       ))}
-      {rows.length > 0 && (
-        <ol aria-label="Waiting">
-          {rows.map(({ message, fate }) => (
-            <QueueRow key={message.id} message={message} fate={fate} />
-          ))}
-        </ol>
-      )}
+      <ol aria-label="Waiting">
+        {inputs.map((id) => (
+          <QueueRow key={id} id={id} />
+        ))}
+      </ol>
     </div>
   )
+}
+
+/** Nothing for a message that does not wait. */
+function QueueRow({ id }: { readonly id: string }): ReactNode {
+  const message = useMessage(id)
+  const runs = useRuns()
+  const waiting = useWaiting()
+  const fate = message === undefined ? null : fateOf(message, runs, waiting)
+  return message !== undefined && fate !== null && isOpen(fate, message, runs) ? <Waiting message={message} fate={fate} /> : null
 }
 
 function PausedLine({ agent }: { readonly agent: string }): ReactNode {
@@ -60,7 +61,7 @@ const LABELS: Readonly<Record<Fate['kind'], string>> = {
   removed: '',
 }
 
-function QueueRow({ message, fate }: { readonly message: Message; readonly fate: Fate }): ReactNode {
+function Waiting({ message, fate }: { readonly message: Message; readonly fate: Fate }): ReactNode {
   const session = useSession()
   const me = useMe()
   const author = useParticipant(message.metadata.by, 'user')
