@@ -1,5 +1,30 @@
 import { defineConfig } from 'vitest/config'
 import type { ViteUserConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** Files that take longest. They begin first, or one of them would run alone at the end; vitest orders by size at first. */
+const LONG = [
+  'test/guard-fuzz.test.ts',
+  'test/compaction.test.ts',
+  'test/guard-arena.test.ts',
+  'test/sim/simulation.test.ts',
+  'test/process/retries.test.ts',
+  'test/process/kill.test.ts',
+  'test/process/floods.test.ts',
+  'test/process/agents.test.ts',
+  'test/e2e/offline.test.ts',
+  'test/e2e/lanes.test.ts',
+]
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const place = LONG.findIndex((name) => moduleId.endsWith(name))
+      return place === -1 ? LONG.length : place
+    }
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b))
+  }
+}
 
 /**
  * Three kinds of test, one after the other, so that those which measure time or drive a browser have the machine to themselves.
@@ -8,6 +33,7 @@ import type { ViteUserConfig } from 'vitest/config'
 const config: ViteUserConfig = defineConfig({
   test: {
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -15,30 +41,30 @@ const config: ViteUserConfig = defineConfig({
           include: ['test/**/*.test.{ts,tsx}'],
           exclude: ['test/process/**', 'test/e2e/**'],
           pool: 'forks',
-          maxWorkers: '100%',
+          maxWorkers: 3,
           testTimeout: 20_000,
           sequence: { groupOrder: 0 },
         },
       },
       {
-        // Real processes: servers that are killed, agents that die. At most two files at once, whatever the machine.
+        // Real processes: servers that are killed, agents that die. Much of it is waiting for leases and pauses.
         test: {
           name: 'process',
           include: ['test/process/**/*.test.ts'],
           pool: 'forks',
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 90_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
         },
       },
       {
-        // Real Chromium against the built page, one file at a time.
+        // Real Chromium against the built page. Most of it is waiting for agents that work at a pace that people can follow.
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           pool: 'forks',
-          fileParallelism: false,
+          maxWorkers: 3,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 2 },

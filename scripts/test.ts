@@ -10,7 +10,9 @@ function runTests(args: readonly string[]): Promise<number> {
   const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url))
   const root = fileURLToPath(new URL('..', import.meta.url))
   const { promise, resolve } = Promise.withResolvers<number>()
-  const child = spawn(process.execPath, [vitest, 'run', ...args], { cwd: root, stdio: 'inherit' })
+  // The tests start some hundred processes of the same sources: compiled once, each begins in half the time.
+  const env = { NODE_COMPILE_CACHE: fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)), ...process.env }
+  const child = spawn(process.execPath, [vitest, 'run', ...args], { cwd: root, env, stdio: 'inherit' })
   // Vitest ends its own workers and the servers that they started; we wait for that, then end as it ends.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
   child.on('error', (error) => {
