@@ -24,6 +24,10 @@ export interface Demo {
   startAgent(name: string): void
   /** Process id of an agent, as last started. */
   agentPid(name: string): number
+  /** Stops an agent's process where it stands; its lease goes on running out. Gives what lets it go on. */
+  freeze(agent: string): () => void
+  /** Lets all go on that were stopped. */
+  thaw(): void
   /** Ends it as a crash would: nobody gets to say goodbye. */
   kill(): Promise<void>
   /** Starts it again, if it does not run: same data, same port. */
@@ -83,6 +87,23 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
     extra.push(agent)
   }
 
+  const frozen = new Set<number>()
+  const thaw = (pid: number): void => {
+    if (!frozen.delete(pid)) return
+    try {
+      process.kill(pid, 'SIGCONT')
+    } catch {
+      // It was killed meanwhile.
+    }
+  }
+  const agentPid = (name: string): number =>
+    Number(
+      log
+        .findLast((line) => line.startsWith(`[${name}] started, pid `))
+        ?.split(' ')
+        .at(-1),
+    )
+
   try {
     await start()
   } catch (error) {
@@ -94,13 +115,14 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
     dataDir,
     log,
     startAgent,
-    agentPid: (name) =>
-      Number(
-        log
-          .findLast((line) => line.startsWith(`[${name}] started, pid `))
-          ?.split(' ')
-          .at(-1),
-      ),
+    agentPid,
+    freeze(agent) {
+      const pid = agentPid(agent)
+      process.kill(pid, 'SIGSTOP')
+      frozen.add(pid)
+      return () => thaw(pid)
+    },
+    thaw: () => frozen.forEach(thaw),
     pause: () => child?.kill('SIGSTOP'),
     resume: () => child?.kill('SIGCONT'),
     kill: () => end('SIGKILL'),

@@ -2,7 +2,10 @@
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { startDemo, type Demo } from './demo.ts'
-import { launch, Window } from './windows.ts'
+import { each, launch, until, Window } from './windows.ts'
+
+/** A step that all windows show as running for so long, in reads 50 ms apart, is the one that the agent stands in. */
+const STEADY_READS = 6
 
 export interface Stage {
   readonly demo: Demo
@@ -10,6 +13,11 @@ export interface Stage {
   newLink(): Promise<string>
   /** A window on a session under a name, ready to be written to; `beside`: as another tab of that window's browser. */
   join(link: string, name: string, beside?: Window): Promise<Window>
+  /**
+   * Stops an agent's process in the middle of a step, once all windows show it as running, so that a test may take its time.
+   * Gives what lets it go on.
+   */
+  hold(agent: string, windows: readonly Window[], step: string): Promise<() => void>
   /** The support desk, with a session open if one is given. */
   desk(link?: string): Promise<Window>
 }
@@ -37,6 +45,7 @@ export function setStage(env: Readonly<Record<string, string>> = {}): Stage {
   beforeEach(() => on(demo).start())
 
   afterEach(async () => {
+    demo?.thaw()
     const all = windows.splice(0)
     await Promise.all(all.map(({ context }) => context.close()))
     const errors = all.flatMap((window) => window.errors)
@@ -57,6 +66,26 @@ export function setStage(env: Readonly<Record<string, string>> = {}): Stage {
       return new URL(response.headers.get('location') ?? '', on(demo).url).href
     },
     join: (link, name, beside) => opened(Window.join(on(browser), link, name, beside?.context)),
+    async hold(agent, windows, step) {
+      const running = (window: Window): Promise<boolean> =>
+        window.steps(agent).then((steps) => steps.some((it) => it === `${step}: running`))
+      const allRunning = async (): Promise<boolean> => (await each(windows, running)()).every(Boolean)
+      let thaw = (): void => {}
+      const held = async (): Promise<boolean> => {
+        if (!(await allRunning())) return false
+        thaw = on(demo).freeze(agent)
+        for (let read = 0; read < STEADY_READS; read++) {
+          if (!(await allRunning())) {
+            thaw()
+            return false
+          }
+          await new Promise((resolve) => setTimeout(resolve, 50))
+        }
+        return true
+      }
+      await until(held, `${agent} is in the step ${step}`).toBe(true)
+      return thaw
+    },
     desk: (link) => {
       const query = link === undefined ? '' : `?s=${link.split('/').at(-1)}`
       return opened(Window.open(on(browser), `${on(demo).url}/desk${query}`))

@@ -6,7 +6,8 @@ import { each, until, type Window } from './windows.ts'
 /** About 400 tokens: four seconds at the pace of this file. */
 const LONG = 'Tell me everything about headphones'
 
-const stage = setStage({ DEMO_TOKEN_DELAY_MS: '10' })
+// A lease that outlasts an agent that is held up on purpose.
+const stage = setStage({ DEMO_TOKEN_DELAY_MS: '10', DEMO_LEASE_MS: '60000' })
 
 /** Characters of the first reply that can be seen. */
 const shown = async (window: Window): Promise<number> => {
@@ -22,6 +23,8 @@ test('[D3] text streams in both windows together, others may write meanwhile, an
     each([a, b], async (window) => (await shown(window)) > 80),
     'both show the beginning',
   ).toEqual([true, true])
+  // In the middle of the stream, however long loading pages takes.
+  const goOn = stage.demo.freeze('orders')
   expect(await each([a, b], (window) => window.status('orders'))()).toEqual(['active', 'active'])
 
   await b.say('And what about earbuds?')
@@ -41,6 +44,7 @@ test('[D3] text streams in both windows together, others may write meanwhile, an
   expect(await streaming.getAttribute('data-status'), 'the refresh was in the middle of the stream').toBe('active')
   // A finished block is not rendered again by the tokens that come after it.
   const heading = await a.page.locator('.reply .md-block h2').first().elementHandle()
+  goOn()
   await until(() => shown(c), 'it keeps growing').toBeGreaterThan(soFar)
 
   const all = [a, b, c]
@@ -64,8 +68,10 @@ test('[D4] windows that lose the network in the middle catch up by themselves, w
   const births = await each(all, born)()
   await a.say(LONG)
   await until(() => shown(b), 'the stream has begun').toBeGreaterThan(80)
+  const goOn = stage.demo.freeze('orders')
   await b.context.setOffline(true)
   const whenCut = await shown(b)
+  goOn()
   await until(() => shown(a), 'the agent goes on').toBeGreaterThan(whenCut + 300)
   await c.context.setOffline(true)
   await until(() => a.status('orders'), 'the agent ends').toBe('complete')
@@ -97,14 +103,18 @@ test('the transcript follows the stream, but never moves under a reader who has 
     }))
   await until(async () => (await place()).top, 'it follows').toBeGreaterThan(200)
   await until(async () => (await place()).gap, 'to the very end').toBeLessThanOrEqual(3)
+  let goOn = stage.demo.freeze('orders')
   await viewport.hover()
   await a.page.mouse.wheel(0, -50)
   await a.page.locator('.jump').waitFor()
   const { top, height } = await place()
+  goOn()
   await until(async () => (await place()).height, 'the text goes on').toBeGreaterThan(height + 100)
+  goOn = stage.demo.freeze('orders')
   expect((await place()).top).toBe(top)
   expect(await a.status('orders')).toBe('active')
   await a.page.locator('.jump').click()
+  goOn()
   await until(() => a.status('orders'), 'the end').toBe('complete')
   await until(async () => (await place()).gap, 'it has followed again').toBeLessThanOrEqual(3)
   expect(await a.page.locator('.jump').count()).toBe(0)

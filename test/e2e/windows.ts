@@ -11,6 +11,7 @@ export function launch(): Promise<Browser> {
     executablePath: findChromium(),
     args: [
       '--no-sandbox',
+      '--disable-features=SpareRendererForSitePerProcess',
       '--disable-gpu',
       '--disable-background-networking',
       '--disable-component-update',
@@ -47,7 +48,7 @@ export class Window {
 
   /** Opens a link in a browser of its own, or as another tab of `context`. */
   static async open(browser: Browser, url: string, context?: BrowserContext): Promise<Window> {
-    const at = context ?? (await browser.newContext({ viewport: { width: 1280, height: 800 } }))
+    const at = context ?? (await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' }))
     const window = new Window(await at.newPage())
     await window.page.goto(url)
     return window
