@@ -4,7 +4,8 @@
  * before it (`3` is a paragraph, `3.` may be a list's next entry), and nothing reaches further back. So a token costs the
  * length of two blocks, not of the text.
  */
-import { marked } from 'marked'
+import { Lexer } from 'marked'
+import { mayCut } from './tame.ts'
 
 interface Cut {
   readonly text: string
@@ -22,7 +23,7 @@ function cutBlocks(text: string, before: Cut): Cut {
   if (before.text === text) return before
   const blocks = text.startsWith(before.text) ? before.blocks.slice(0, -2) : []
   let at = blocks.reduce((sum, block) => sum + block.length, 0)
-  for (const { raw, type } of marked.lexer(text.slice(at))) {
+  for (const { raw, type } of topLevel(text.slice(at))) {
     // The text itself, not `raw`: the lexer writes a line's end for a blank here and there.
     const block = text.slice(at, (at += raw.length))
     // Blank lines belong to the block before them: a list may go on after them.
@@ -30,4 +31,15 @@ function cutBlocks(text: string, before: Cut): Cut {
     else blocks.push(block)
   }
   return { text, blocks }
+}
+
+/** Blocks only: what is within their lines is for whoever renders them. */
+function topLevel(text: string): readonly { readonly raw: string; readonly type: string }[] {
+  const whole = [{ raw: text, type: 'plain' }]
+  if (!mayCut(text)) return whole
+  try {
+    return new Lexer().blockTokens(text)
+  } catch {
+    return whole // Too deep for its stack.
+  }
 }

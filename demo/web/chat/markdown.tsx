@@ -10,6 +10,7 @@ import { Marked } from 'marked'
 import { memo, useMemo, useState, type ReactNode } from 'react'
 import remend from 'remend'
 import { newCutter } from './blocks.ts'
+import { mayParse } from './tame.ts'
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 const escape = (text: string): string => text.replaceAll(/[&<>"']/g, (char) => ESCAPES[char] ?? char)
@@ -20,6 +21,7 @@ const marked = new Marked({
   renderer: {
     html: ({ text }) => escape(text),
     image: ({ text }) => escape(text),
+    checkbox: ({ checked }) => (checked ? '☑ ' : '☐ '),
   },
 })
 
@@ -38,9 +40,14 @@ const ALLOWED = {
   ALLOW_ARIA_ATTR: false,
 }
 
-/** Sanitized HTML of one block. */
-function toHtml(markdown: string): string {
-  return purify.sanitize(marked.parse(markdown, { async: false }), ALLOWED)
+/** Sanitized HTML of one block; null for one that the parser cannot take, which is shown as it was written. */
+function toHtml(markdown: string): string | null {
+  if (!mayParse(markdown)) return null
+  try {
+    return purify.sanitize(marked.parse(markdown, { async: false }), ALLOWED)
+  } catch {
+    return null
+  }
 }
 
 export interface MarkdownProps {
@@ -64,6 +71,7 @@ export function Markdown({ text, growing }: MarkdownProps): ReactNode {
 }
 
 const Block = memo(function Block({ markdown }: { readonly markdown: string }): ReactNode {
-  const html = useMemo(() => ({ __html: toHtml(markdown) }), [markdown])
-  return <div className="md-block" dangerouslySetInnerHTML={html} />
+  const html = useMemo(() => toHtml(markdown), [markdown])
+  if (html === null) return <p className="md-block plain">{markdown}</p>
+  return <div className="md-block" dangerouslySetInnerHTML={{ __html: html }} />
 })
