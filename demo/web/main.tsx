@@ -2,7 +2,9 @@
 import { StrictMode, lazy, Suspense } from 'react'
 import { createRoot } from 'react-dom/client'
 import { currentPlace } from './place.ts'
+import { keepFocus } from './focus.ts'
 import { ShopPage } from './shop/shop-page.tsx'
+import { SkipLinks } from './skip-links.tsx'
 import './styles/base.css'
 import './styles/chat.css'
 import './styles/message.css'
@@ -10,6 +12,7 @@ import './styles/cards.css'
 import './styles/queue.css'
 import './styles/shop.css'
 import './styles/desk.css'
+import './styles/access.css'
 
 // A customer's phone need not fetch the desk.
 const DeskPage = lazy(() => import('./desk/desk-page.tsx'))
@@ -17,8 +20,10 @@ const DeskPage = lazy(() => import('./desk/desk-page.tsx'))
 const place = currentPlace()
 const root = document.querySelector('#app')
 if (root === null) throw new Error('index.html has no #app')
+keepFocus(root)
 createRoot(root).render(
   <StrictMode>
+    <SkipLinks />
     {place.page === 'shop' ? (
       <ShopPage session={place.session} />
     ) : (

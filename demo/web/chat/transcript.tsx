@@ -33,7 +33,7 @@ export function Transcript({ follow: { viewport, content, following, toEnd }, em
   const unseen = useUnseen(rows.length, following)
   return (
     <div className="transcript">
-      <div className="viewport" ref={viewport} tabIndex={0} aria-label="Conversation" role="log" aria-busy={busy}>
+      <div className="viewport" ref={viewport} tabIndex={0} aria-label="Conversation" role="log" aria-live="off" aria-busy={busy}>
         <div className="rows" ref={content}>
           {rows.length === 0 && empty}
           {rows.map((row, i) => {

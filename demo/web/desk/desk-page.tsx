@@ -48,8 +48,8 @@ export default function DeskPage({ session }: { readonly session: string | null 
     </header>
   )
   return (
-    <div className="desk" data-open={open !== null || undefined}>
-      <aside className="desk-list">
+    <main className="desk" data-open={open !== null || undefined}>
+      <div className="desk-list">
         <header className="shop-header">
           <p className="brand-mark">
             <img src="/icon.svg" alt="" width="32" height="32" />
@@ -65,7 +65,7 @@ export default function DeskPage({ session }: { readonly session: string | null 
           </ul>
           {known && entries.length === 0 && <p className="muted nothing">No conversations yet.</p>}
         </nav>
-      </aside>
+      </div>
       {open === null ? (
         <p className="desk-empty muted">
           <Icon name="chat" size={40} />
@@ -87,7 +87,7 @@ export default function DeskPage({ session }: { readonly session: string | null 
           </CartEditsProvider>
         </SessionGate>
       )}
-    </div>
+    </main>
   )
 }
 

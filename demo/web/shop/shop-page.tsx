@@ -56,21 +56,21 @@ function Shop(): ReactNode {
     setView('chat')
   }
   return (
-    <div className="shop-page" data-view={view}>
-      <main className="shop">
+    <main className="shop-page" data-view={view}>
+      <section className="shop" aria-label="Shop">
         <header className="shop-header">
           <Brand />
           <Views view={view} onPick={setView} />
         </header>
         <Cart />
         <Products onAsk={ask} />
-      </main>
+      </section>
       <Chat
         header={<ChatHeader views={<Views view={view} onPick={setView} />} />}
         empty={<Welcome />}
         placeholder="Ask anything…"
       />
-    </div>
+    </main>
   )
 }
 

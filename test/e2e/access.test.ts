@@ -1,0 +1,179 @@
+/** The pages for people with a keyboard, a screen reader, or eyes that need contrast: in light and dark, on a phone and a desk. */
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Agent, AgentRun } from '../../client/agent.ts'
+import { playAgent } from './actor.ts'
+import { setStage } from './stage.ts'
+import { until, type Window } from './windows.ts'
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+/** Each size in one of the schemes, and all of it the other way round where the page has most to show. */
+const LOOKS = [
+  { width: 390, height: 844, colorScheme: 'light' },
+  { width: 1280, height: 800, colorScheme: 'dark' },
+  { width: 390, height: 844, colorScheme: 'dark' },
+  { width: 1280, height: 800, colorScheme: 'light' },
+] as const
+
+const stage = setStage({ DEMO_TOKEN_DELAY_MS: '2', DEMO_TOOL_DELAY_MS: '20' })
+
+let actor: Agent | undefined
+let goOn: (() => void) | null = null
+
+/** Until the test lets it go on, or the run is over. */
+function gate(run: AgentRun): Promise<void> {
+  return new Promise((resolve) => {
+    goOn = resolve
+    run.signal.addEventListener('abort', () => resolve())
+  })
+}
+
+/** Does what its input asks for. */
+async function play(run: AgentRun): Promise<void> {
+  const text = run.input.parts.map((part) => ('text' in part ? String(part.text) : '')).join('')
+  if (text.includes('stand still')) {
+    const step = run.step('Looking at the question')
+    run.write('Half of an **answer**, with a [link](https://shop.example/), and')
+    await gate(run)
+    step.done()
+    run.write(' the other half.')
+  } else if (text.includes('count')) {
+    for (let n = 0; n < 60; n++) {
+      run.write(`word${n} `)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  } else if (text.includes('ask me')) {
+    const yes = await run.approval({ title: 'Refund $40?', detail: 'To the card that ends in 4242.' })
+    run.write(yes ? 'It is on its way.' : 'Then not.')
+  } else if (text.includes('fail')) {
+    run.write('I begin, and')
+    throw new Error('The warehouse does not answer.')
+  } else run.write(`You wrote: ${text}`)
+}
+
+beforeAll(async () => {
+  actor = await playAgent(stage.demo, 'orders', play)
+})
+
+afterAll(() => actor?.close(1_000))
+
+interface Found {
+  readonly violations: readonly {
+    readonly id: string
+    readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[]
+  }[]
+}
+
+/** No rule is broken in the state that the page is in. */
+async function expectClean(
+  window: Window,
+  state: string,
+  looks: readonly (typeof LOOKS)[number][] = LOOKS.slice(0, 2),
+): Promise<void> {
+  const { page } = window
+  await page.evaluate(`window.axe ?? (() => { ${AXE} })()`)
+  const found: string[] = []
+  for (const { width, height, colorScheme } of looks) {
+    await page.setViewportSize({ width, height })
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    const { violations } = (await page.evaluate(
+      `axe.run(document, { runOnly: ${JSON.stringify(RULES)}, resultTypes: ['violations'] })`,
+    )) as Found
+    for (const { id, nodes } of violations) {
+      for (const { html, failureSummary } of nodes)
+        found.push(`${width} ${colorScheme} ${id}: ${html.slice(0, 160)}\n  ${failureSummary}`)
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 800 })
+  expect(found, state).toEqual([])
+}
+
+const focused = (window: Window): Promise<string> =>
+  window.page.evaluate(() => {
+    const { activeElement: it } = document
+    return it?.getAttribute('aria-label') ?? it?.textContent ?? it?.tagName ?? ''
+  })
+
+/** Presses Tab until what has the focus is named so. */
+async function tabTo(window: Window, name: string | RegExp, key = 'Tab'): Promise<void> {
+  for (let presses = 0; presses < 60; presses++) {
+    const now = await focused(window)
+    if (typeof name === 'string' ? now === name : name.test(now)) return
+    await window.page.keyboard.press(key)
+  }
+  throw new Error(`No way to ${String(name)} by ${key}; the focus is on ${await focused(window)}`)
+}
+
+test('[E1] axe finds nothing in any state of the shop and its chat, on a phone and a desk, in light and dark', async () => {
+  const link = await stage.newLink()
+  const [a, b] = await Promise.all([stage.join(link, 'Mia'), stage.join(link, 'Jonas')])
+  await expectClean(a, 'empty', LOOKS)
+  await a.page.getByRole('button', { name: 'Add Orbis View 27 to cart' }).click()
+  await a.say('please stand still')
+  await until(() => a.reply('orders').innerText(), 'in the middle').toContain('Half of an answer')
+  await a.say('And a second one')
+  await b.say('And a third one')
+  await until(() => a.page.locator('.queued').count(), 'they wait').toBe(2)
+  await expectClean(a, 'streaming, with a queue', LOOKS)
+  await a.page.locator('.queued').getByRole('button', { name: 'Edit' }).click()
+  await expectClean(a, 'a queued message that is edited')
+  await a.page.keyboard.press('Escape')
+  await a.page
+    .getByRole('button', { name: 'Stop mine' })
+    .or(a.page.getByRole('button', { name: 'Stop', exact: true }))
+    .click()
+  await until(() => a.page.locator('.paused').count(), 'on hold').toBe(1)
+  await expectClean(a, 'stopped, the queue on hold')
+  await a.page.getByRole('button', { name: 'Go on' }).click()
+  await until(() => a.page.locator('.reply[data-status=complete]').count(), 'answered').toBe(2)
+  await a.say('please ask me')
+  await until(() => a.page.locator('.approval[data-state=requested]').count(), 'asked').toBe(1)
+  await expectClean(a, 'an approval that waits', LOOKS)
+  await a.page.getByRole('button', { name: 'Approve' }).click()
+  await until(() => a.status('orders'), 'approved').toBe('complete')
+  await a.say('please fail')
+  await until(() => a.status('orders'), 'failed').toBe('error')
+  await a.say('Research noise-cancelling headphones under $300')
+  await until(() => a.status('research'), 'cards').toBe('complete')
+  await expectClean(a, 'failed, and a task', LOOKS)
+  await a.context.setOffline(true)
+  await a.say('please written offline')
+  await until(() => a.page.locator('.pill').innerText(), 'it says so').toContain('Offline')
+  await expectClean(a, 'offline')
+  await a.context.setOffline(false)
+  await until(() => a.page.locator('.pill').count(), 'back').toBe(0)
+  await a.page.getByRole('button', { name: 'Talk to a human' }).click()
+  await until(() => a.page.locator('.holder-bar').count(), 'asked for').toBe(1)
+  await expectClean(a, 'waiting for a human')
+
+  const desk = await stage.desk()
+  await until(() => desk.page.locator('.desk-entry').count(), 'its list').toBeGreaterThan(0)
+  await expectClean(desk, 'the desk’s list', LOOKS)
+  await desk.page.locator('.desk-entry').first().click()
+  await desk.composer.waitFor()
+  await desk.page.getByRole('button', { name: 'Take over' }).click()
+  await desk.say('Here I am, **Ada**.')
+  await until(async () => (await a.texts()).at(-1), 'she answers').toBe('Here I am, Ada.')
+  await expectClean(desk, 'a session at the desk', LOOKS)
+  await expectClean(a, 'handed over')
+})
+
+test('[E1] axe finds nothing on pages that cannot be opened, and an interrupted reply says so', async () => {
+  const a = await stage.join(await stage.newLink(), 'Mia')
+  await a.say('please stand still')
+  await until(() => a.reply('orders').innerText(), 'in the middle').toContain('Half of an answer')
+  await actor?.close(1_000)
+  await until(() => a.status('orders'), 'interrupted').toBe('interrupted')
+  await expectClean(a, 'interrupted')
+  actor = await playAgent(stage.demo, 'orders', play)
+  // A token for another session: refused.
+  await a.page.route('**/api/token', async (route) => {
+    const body = { ...(route.request().postDataJSON() as object), session: 'another' }
+    await route.continue({ postData: JSON.stringify(body) })
+  })
+  await a.page.goto(`${await stage.newLink()}?as=Mia`)
+  await until(() => a.page.locator('.pill, .not-here').count(), 'refused').toBe(1)
+  await expectClean(a, 'refused', LOOKS)
+})
