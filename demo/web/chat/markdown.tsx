@@ -27,6 +27,8 @@ const marked = new Marked({
 
 const purify = DOMPurify()
 purify.addHook('afterSanitizeAttributes', (node) => {
+  // They scroll on their own: by keyboard as well.
+  if (node.tagName === 'TABLE' || node.tagName === 'PRE') node.setAttribute('tabindex', '0')
   if (node.tagName !== 'A') return
   node.setAttribute('target', '_blank')
   node.setAttribute('rel', 'noopener noreferrer nofollow')

@@ -51,10 +51,10 @@ export default function DeskPage({ session }: { readonly session: string | null 
     <main className="desk" data-open={open !== null || undefined}>
       <div className="desk-list">
         <header className="shop-header">
-          <p className="brand-mark">
+          <h1 className="brand-mark">
             <img src="/icon.svg" alt="" width="32" height="32" />
             Support desk
-          </p>
+          </h1>
           <p className="muted">{`You are ${who.name}`}</p>
         </header>
         <nav aria-label="Conversations">

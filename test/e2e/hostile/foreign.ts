@@ -9,6 +9,7 @@ const ATTRIBUTES: Readonly<Record<string, RegExp>> = {
   start: /^\d+$/,
   title: /^/,
   href: /^(?:https?:\/\/|mailto:)/i,
+  tabindex: /^0$/,
   target: /^_blank$/,
   rel: /\bnoopener\b/,
 }
