@@ -35,13 +35,14 @@ export function acceptPlain(sessions: Sessions, socket: JoinedSocket, url: URL, 
   const name = url.pathname.slice(GATEWAY_PATH.length)
   if (!SESSION_NAME.test(name)) {
     socket.close(FINAL_CODE, 'bad-session-name')
-    return { handleBytes: () => {}, handleMessage: () => {}, handleClose: () => {} }
+    const handleBytes: AcceptedSocket['handleBytes'] = (_bytes, parse) => (parse(), true)
+    return { handleBytes, handleMessage: () => {}, handleClose: () => {} }
   }
   const address = encoding.encode((encoder) => encoding.writeVarString(encoder, name))
   const client = sessions.accept(translated(socket, address.byteLength), request)
   client.handleMessage(authentication(name, url.searchParams.get('token') ?? ''))
   return {
-    handleBytes: (bytes) => client.handleBytes(bytes),
+    handleBytes: (bytes, parse) => client.handleBytes(bytes, parse),
     handleMessage: (data) => {
       if (!PLAIN.has(data[0] ?? -1)) {
         socket.close(FINAL_CODE, 'malformed')

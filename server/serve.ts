@@ -19,7 +19,7 @@ import { acceptPlain, GATEWAY_PATH } from './gateway.ts'
 import type { RevokeTarget } from './grants.ts'
 import { IDLE_RETURN_MS } from './holding.ts'
 import { Sessions } from './sessions.ts'
-import { joinWrites, leave } from './socket.ts'
+import { joinWrites, leave, parseInTurns } from './socket.ts'
 import type { Store } from './store.ts'
 import { Waker, type WakeTargets } from './wake.ts'
 
@@ -199,8 +199,7 @@ function upgrade({ sessions, sockets, report, origins }: Endpoint, request: Inco
   sockets.handleUpgrade(request, socket, head, (ws) => {
     const joined = joinWrites(ws, socket as Socket)
     const client = isPlain ? acceptPlain(sessions, joined, url, asked) : sessions.accept(joined, asked)
-    // Before `ws` sees them, which then calls for the frames that these bytes complete.
-    socket.prependListener('data', (chunk: Buffer) => client.handleBytes(chunk.byteLength))
+    parseInTurns(ws, socket as Socket, (bytes, parse) => client.handleBytes(bytes, parse))
     ws.on('message', (data, isBinary) => {
       // Text frames are not part of the protocol; `ws` gives each binary message as one Buffer.
       if (isBinary) client.handleMessage(data as Uint8Array)

@@ -165,7 +165,14 @@ export class Sessions {
     const links = new Set<Link>()
     host.createConnection = (...args) => {
       const connection = create(...args)
-      this.#adopt(connection, { meter, answers, workers, links, onFrame: () => (linked += 1), defer: (task) => inbox.addEarlier(task) })
+      this.#adopt(connection, {
+        meter,
+        answers,
+        workers,
+        links,
+        onFrame: () => (linked += 1),
+        defer: (task) => inbox.addEarlier(task),
+      })
       return connection
     }
     const handle = (data: Uint8Array): void => {
@@ -179,7 +186,11 @@ export class Sessions {
       if (linked === before) meter.stray(data.byteLength)
     }
     return {
-      handleBytes: (bytes) => meter.arriving(bytes),
+      handleBytes: (bytes, parse) =>
+        inbox.takeIn(() => {
+          meter.arriving(bytes)
+          parse()
+        }),
       handleMessage: (data) => {
         meter.arrived()
         inbox.add(() => handle(data))
