@@ -11,7 +11,7 @@ import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib'
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import { isCorrupt, openDatabase } from './sqlite-schema.ts'
-import { DamagedSession, type Batch, type StoredBlob, type Job, type Store, type StoredSession } from './store.ts'
+import { DamagedSession, type Batch, type Job, type Notice, type Store, type StoredBlob, type StoredSession, type Subscriber } from './store.ts'
 
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
@@ -66,7 +66,7 @@ class SqliteStore implements Store {
   }
 
   async append(batch: Batch): Promise<void> {
-    const { addUpdate, addJob, hold, endJob, bindClient } = this.#sql
+    const { addUpdate, addJob, hold, endJob, bindClient, putNotice, takeNotice } = this.#sql
     this.#transaction('immediate', () => {
       for (const { session, update } of batch.entries) {
         try {
@@ -84,6 +84,8 @@ class SqliteStore implements Store {
       for (const { run, held } of batch.holds ?? []) hold.run(held ? 1 : 0, run)
       for (const run of batch.ended) endJob.run(run)
       for (const { session, client, participant } of batch.clients ?? []) bindClient.run(session, client, participant)
+      for (const notice of batch.notices ?? []) putNotice.run(notice.session, notice.id, notice.at, JSON.stringify(notice))
+      for (const { session, id } of batch.dropped ?? []) takeNotice.run(session, id)
     })
   }
 
@@ -139,10 +141,13 @@ class SqliteStore implements Store {
 
   async erase(session: string): Promise<void> {
     const { findSession, dropUpdates, dropSnapshot, dropJobs, dropClients, dropBlobs, dropSession } = this.#sql
+    const { dropSubscribers, dropNotices } = this.#sql
     this.#transaction('immediate', () => {
       dropJobs.run(session)
       dropClients.run(session)
       dropBlobs.run(session)
+      dropSubscribers.run(session)
+      dropNotices.run(session)
       const id = findSession.get(session)?.['id']
       if (id === undefined) return
       dropUpdates.run(id, Number.MAX_SAFE_INTEGER)
@@ -204,6 +209,44 @@ class SqliteStore implements Store {
 
   async reopen(run: string, generation: number): Promise<boolean> {
     return this.#sql.reopen.run(run, generation).changes === 1
+  }
+
+  async subscribe({ session, participant, kind, endpoint, p256dh, auth }: Subscriber, most: number): Promise<void> {
+    const { subscribe, unsubscribe, disown, trim } = this.#sql
+    this.#transaction('immediate', () => {
+      disown.run(endpoint, participant)
+      // Put anew, so that it is the newest.
+      unsubscribe.run(endpoint, session)
+      subscribe.run(session, participant, kind, endpoint, p256dh, auth)
+      trim.run(session, participant, session, participant, most)
+    })
+  }
+
+  async unsubscribe(endpoint: string, session?: string): Promise<void> {
+    if (session === undefined) this.#sql.unsubscribeAll.run(endpoint)
+    else this.#sql.unsubscribe.run(endpoint, session)
+  }
+
+  async subscribers(session: string): Promise<Subscriber[]> {
+    return this.#sql.listSubscribers.all(session).map((row) => ({ ...row }) as unknown as Subscriber)
+  }
+
+  async subscribed(): Promise<string[]> {
+    return this.#sql.subscribed.all().map((row) => String(row['session']))
+  }
+
+  async notices(): Promise<Notice[]> {
+    return this.#sql.listNotices.all().map((row) => JSON.parse(String(row['data'])) as Notice)
+  }
+
+  async takeNotice(session: string, id: string): Promise<boolean> {
+    return this.#sql.takeNotice.run(session, id).changes === 1
+  }
+
+  async keep(name: string, value: string): Promise<string> {
+    const { keep, kept } = this.#sql
+    keep.run(name, value)
+    return String(kept.get(name)?.['value'])
   }
 
   async close(): Promise<void> {
@@ -298,6 +341,24 @@ function prepareStatements(db: DatabaseSync) {
     getBlob: db.prepare('select type, data from blobs where session = ? and id = ?'),
     blobBytes: db.prepare('select coalesce(sum(length(data)), 0) as bytes from blobs where session = ?'),
     dropBlobs: db.prepare('delete from blobs where session = ?'),
+    subscribe: db.prepare(`
+      insert into subscribers (session, participant, kind, endpoint, p256dh, auth) values (?, ?, ?, ?, ?, ?)`),
+    unsubscribe: db.prepare('delete from subscribers where endpoint = ? and session = ?'),
+    unsubscribeAll: db.prepare('delete from subscribers where endpoint = ?'),
+    disown: db.prepare('delete from subscribers where endpoint = ? and participant <> ?'),
+    trim: db.prepare(`
+      delete from subscribers where session = ? and participant = ? and id not in (
+        select id from subscribers where session = ? and participant = ? order by id desc limit ?)`),
+    listSubscribers: db.prepare(`
+      select session, participant, kind, endpoint, p256dh, auth from subscribers where session = ? order by id`),
+    subscribed: db.prepare('select distinct session from subscribers'),
+    dropSubscribers: db.prepare('delete from subscribers where session = ?'),
+    putNotice: db.prepare('insert or replace into notices (session, id, at, data) values (?, ?, ?, ?)'),
+    takeNotice: db.prepare('delete from notices where session = ? and id = ?'),
+    listNotices: db.prepare('select data from notices order by at'),
+    dropNotices: db.prepare('delete from notices where session = ?'),
+    keep: db.prepare('insert into kept (name, value) values (?, ?) on conflict (name) do nothing'),
+    kept: db.prepare('select value from kept where name = ?'),
     listJobs: db.prepare(`select ${JOB} from jobs order by id`),
     claim: db.prepare(`
       update jobs set generation = generation + 1, worker = ?, expires_at = ?
