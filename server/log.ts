@@ -37,7 +37,16 @@ interface Group {
   tasks: (() => void)[]
 }
 
-const emptyGroup = (): Group => ({ entries: [], jobs: [], holds: [], ended: [], clients: [], notices: [], dropped: [], tasks: [] })
+const emptyGroup = (): Group => ({
+  entries: [],
+  jobs: [],
+  holds: [],
+  ended: [],
+  clients: [],
+  notices: [],
+  dropped: [],
+  tasks: [],
+})
 
 export class UpdateLog {
   readonly #store: Store

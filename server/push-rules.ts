@@ -126,12 +126,13 @@ export function retryNotice(notice: Notice, endpoints: readonly string[], afterM
   return dueAt >= notice.until ? null : { ...notice, dueAt, again: { endpoints, tries } }
 }
 
-/** What a push brings. */
-export function payloadOf(notice: Notice, title: string): NoticePayload {
+/** What a push brings to somebody of a kind. */
+export function payloadOf(notice: Notice, as: ParticipantKind, title: string): NoticePayload {
   const { kind, session, message, run, id, text, at } = notice
   return {
     v: 1,
     kind,
+    as,
     session,
     message,
     ...(run === null ? {} : { run }),

@@ -121,7 +121,12 @@ export class PushWatch {
     const { textChars } = this.#options
     const line = text.replaceAll(/\s+/g, ' ').trim()
     if (textChars === 0 || line === '') return undefined
-    return line.length <= textChars ? line : `${line.slice(0, textChars - 1).trimEnd().toWellFormed()}…`
+    return line.length <= textChars
+      ? line
+      : `${line
+          .slice(0, textChars - 1)
+          .trimEnd()
+          .toWellFormed()}…`
   }
 }
 
@@ -138,7 +143,8 @@ function textOf(message: Entry): string {
   for (const part of arrayAt(message, KEY.parts)?.toArray() ?? []) {
     const whole = part instanceof Y.Map ? undefined : readWholePart(part)
     if (whole?.type === 'text') text += ` ${String(whole['text'])}`
-    else if (part instanceof Y.Map && recordAt(part as Entry, KEY.head)?.['type'] === 'text') text += ` ${readText(part as Entry)}`
+    else if (part instanceof Y.Map && recordAt(part as Entry, KEY.head)?.['type'] === 'text')
+      text += ` ${readText(part as Entry)}`
   }
   return text
 }

@@ -120,7 +120,7 @@ export class Push {
     this.#subscribed = new Set(await store.subscribed())
     const earliest = now() + START_GRACES * this.#graceMs
     for (const stored of await store.notices()) {
-      const notice = { ...stored, dueAt: Math.max(stored.dueAt, earliest) }
+      const notice = { ...stored, dueAt: stored.again === undefined ? earliest : Math.max(stored.dueAt, earliest) }
       this.#pending.set(keyOf(notice), notice)
       this.#wait(notice)
     }
@@ -274,7 +274,7 @@ export class Push {
     const title = this.#options.titles?.[notice.kind] ?? TITLES[notice.kind]
     const ttlS = Math.max(1, Math.ceil((notice.until - now()) / 1_000))
     const urgency = notice.kind === 'approval' || notice.kind === 'person' ? 'high' : 'normal'
-    const outcome = await this.#sender.send(subscriber, payloadOf(notice, title), { ttlS, urgency }, this.#stopped.signal)
+    const outcome = await this.#sender.send(subscriber, payloadOf(notice, subscriber.kind, title), { ttlS, urgency }, this.#stopped.signal)
     switch (outcome.kind) {
       case 'sent':
         return null

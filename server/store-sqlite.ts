@@ -11,7 +11,16 @@ import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib'
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import { isCorrupt, openDatabase } from './sqlite-schema.ts'
-import { DamagedSession, type Batch, type Job, type Notice, type Store, type StoredBlob, type StoredSession, type Subscriber } from './store.ts'
+import {
+  DamagedSession,
+  type Batch,
+  type Job,
+  type Notice,
+  type Store,
+  type StoredBlob,
+  type StoredSession,
+  type Subscriber,
+} from './store.ts'
 
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)

@@ -1,4 +1,5 @@
 /** What people are told of a session while they do not look at it: by the server, to their browsers' service workers. */
+import type { ParticipantKind } from './participant.ts'
 
 /**
  * `done`: a run is complete; `failed`: it ended in an error, or was interrupted; `approval`: it waits for a yes; `person`: a
@@ -10,6 +11,8 @@ export type NoticeKind = 'done' | 'failed' | 'approval' | 'person'
 export interface NoticePayload {
   readonly v: 1
   readonly kind: NoticeKind
+  /** As what the one who is told takes part. */
+  readonly as: ParticipantKind
   readonly session: string
   /** Id of the message that it is about: what a tap leads to. */
   readonly message: string

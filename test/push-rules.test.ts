@@ -141,10 +141,10 @@ test('another try backs off, not before the service says, and not after it is of
 })
 
 test('a push says where it is and not what, unless the text is there; one tag for the run (PSH-4)', () => {
-  const payload = { v: 1, kind: 'done', session: 's', message: 'm', run: 'r', tag: 'r', title: 'Ready', at: 1_000 }
-  expect(payloadOf(notice(), 'Ready')).toEqual(payload)
-  expect(payloadOf(notice({ text: 'Well' }), 'Ready')).toEqual({ ...payload, text: 'Well' })
-  const person = payloadOf(notice({ id: 'person', kind: 'person', run: null }), 'Hello')
+  const payload = { v: 1, kind: 'done', as: 'user', session: 's', message: 'm', run: 'r', tag: 'r', title: 'Ready', at: 1_000 }
+  expect(payloadOf(notice(), 'user', 'Ready')).toEqual(payload)
+  expect(payloadOf(notice({ text: 'Well' }), 'user', 'Ready')).toEqual({ ...payload, text: 'Well' })
+  const person = payloadOf(notice({ id: 'person', kind: 'person', run: null }), 'support', 'Hello')
   expect([person.tag, 'run' in person]).toEqual(['s.person', false])
 })
 

@@ -298,7 +298,15 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       test('a notice takes the place of the one with its id, and is taken once (PSH-3)', async () => {
         await store.append(batch({ notices: [notice('r1', 2), notice('r2', 1), notice('r1', 1, 't')] }))
         const newer = { ...notice('r1', 3), kind: 'failed' as const, text: 'Well', again: { endpoints: ['a'], tries: 1 } }
-        await store.append(batch({ notices: [newer], dropped: [{ session: 't', id: 'r1' }, { session: 't', id: 'none' }] }))
+        await store.append(
+          batch({
+            notices: [newer],
+            dropped: [
+              { session: 't', id: 'r1' },
+              { session: 't', id: 'none' },
+            ],
+          }),
+        )
         expect(await store.notices()).toEqual([notice('r2', 1), newer])
         const taken = await Promise.all(['r1', 'r1', 'r3'].map((id) => store.takeNotice('s', id)))
         expect(taken).toEqual([true, false, false])

@@ -57,9 +57,11 @@ export async function startPushService(): Promise<PushService> {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
-      void take(request.method ?? '', request.url ?? '', request.headers, Buffer.concat(chunks)).then(({ status, headers = {} }) => {
-        response.writeHead(status, headers).end('x'.repeat(100))
-      })
+      void take(request.method ?? '', request.url ?? '', request.headers, Buffer.concat(chunks)).then(
+        ({ status, headers = {} }) => {
+          response.writeHead(status, headers).end('x'.repeat(100))
+        },
+      )
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
