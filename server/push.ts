@@ -274,7 +274,12 @@ export class Push {
     const title = this.#options.titles?.[notice.kind] ?? TITLES[notice.kind]
     const ttlS = Math.max(1, Math.ceil((notice.until - now()) / 1_000))
     const urgency = notice.kind === 'approval' || notice.kind === 'person' ? 'high' : 'normal'
-    const outcome = await this.#sender.send(subscriber, payloadOf(notice, subscriber.kind, title), { ttlS, urgency }, this.#stopped.signal)
+    const outcome = await this.#sender.send(
+      subscriber,
+      payloadOf(notice, subscriber.kind, title),
+      { ttlS, urgency },
+      this.#stopped.signal,
+    )
     switch (outcome.kind) {
       case 'sent':
         return null

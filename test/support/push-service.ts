@@ -130,7 +130,7 @@ function readToken(authorization: string, origin: string): Pick<Delivered, 'clai
   if (json(header)['alg'] !== 'ES256') throw new Error('the token is not of ES256')
   const point = Buffer.from(key, 'base64url')
   if (point.byteLength !== 65 || point[0] !== 4) throw new Error('the key is no uncompressed point')
-  const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((part) => part.toString('base64url'))
+  const [x, y] = [point.subarray(1, 33).toString('base64url'), point.subarray(33).toString('base64url')]
   const publicKey = createPublicKey({ key: { kty: 'EC', crv: 'P-256', x, y }, format: 'jwk' })
   const signed = Buffer.from(`${header}.${payload}`)
   if (!verify('sha256', signed, { key: publicKey, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url'))) {
