@@ -52,7 +52,7 @@ export function decideOnRun({ id, isChild, status, asksApproval, asker, message 
 }
 
 /** Id of what is told of people's messages: one for the session, however many they write meanwhile. */
-export const PERSON = 'person'
+const PERSON = 'person'
 
 /** What support writes is told to the customers; what a customer writes, to the supporter who holds the session. */
 export function decideOnMessage(from: Participant, message: string, hasText: boolean, holder: Holder): Decision | null {

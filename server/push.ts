@@ -33,7 +33,7 @@ export interface PushOptions {
   readonly titles?: Partial<Readonly<Record<NoticeKind, string>>>
   /** Send the beginning of the message along (160 characters). Default: no; the push says only where it is. */
   readonly includeText?: boolean
-  /** Whether the server may post to an endpoint. Default: to any in the public internet. Must be quick and must not throw. */
+  /** Whether the server may post to an endpoint. Default: to any in the public internet. Must be quick; when it throws it may not. */
   readonly mayPush?: (endpoint: URL) => boolean
   /** Take endpoints on this machine as well, over http and on any port: for tests. Default false. */
   readonly loopback?: boolean
@@ -103,7 +103,7 @@ export class Push {
     const { subject, mayPush, loopback = false, graceMs = GRACE_MS, ttlS = TTL_S } = options
     this.#options = options
     this.#deps = deps
-    this.#rules = { loopback, mayPush }
+    this.#rules = { loopback, mayPush: mayPush && guardMayPush(mayPush, deps.report) }
     this.#sender = new PushSender({ keys: deps.keys, subject, rules: this.#rules })
     this.#visibility = new Visibility(deps.now)
     this.#graceMs = graceMs
@@ -305,6 +305,18 @@ export class Push {
   #report(error: unknown, { session, run }: Notice): void {
     if (this.#stopped.signal.aborted) return
     this.#deps.report(error, { stage: 'push', session, ...(run === null ? {} : { run }) })
+  }
+}
+
+/** What throws has not said yes. */
+function guardMayPush(mayPush: (endpoint: URL) => boolean, report: Report): (endpoint: URL) => boolean {
+  return (endpoint) => {
+    try {
+      return mayPush(endpoint)
+    } catch (error) {
+      report(error, { stage: 'mayPush' })
+      return false
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { objectionTo } from '../server/push-endpoint.ts'
+import { guardedLookup, objectionTo, PrivateAddress } from '../server/push-endpoint.ts'
 import {
   decideOnMessage,
   decideOnRun,
@@ -193,5 +193,16 @@ describe('where the server lets itself be sent (PSH-5)', () => {
     const mayPush = (url: URL): boolean => url.hostname.endsWith('.example.com')
     expect(objectionTo('https://a.example.com/x', { loopback: false, mayPush })).toBeNull()
     expect(objectionTo('https://example.org/x', { loopback: false, mayPush })).toMatch(/Nothing is pushed/)
+  })
+  test('a name that leads elsewhere is not called, whatever it led to before', async () => {
+    const look = (name: string, loopback: boolean, all: boolean): Promise<unknown> =>
+      new Promise((resolve) => guardedLookup(loopback)(name, { all }, (error, found) => resolve(error ?? found)))
+    expect(await look('localhost', false, true)).toBeInstanceOf(PrivateAddress)
+    expect(await look('localhost', false, false)).toBeInstanceOf(PrivateAddress)
+    expect(['127.0.0.1', '::1']).toContain(await look('localhost', true, false))
+    const all = await look('localhost', true, true)
+    expect(all).toEqual(
+      expect.arrayContaining([expect.objectContaining({ address: expect.stringMatching(/^(127\.0\.0\.1|::1)$/) })]),
+    )
   })
 })

@@ -28,7 +28,7 @@ interface Setting {
   readonly service: PushService
   readonly reported: readonly { readonly error: unknown; readonly stage: string }[]
   close(): Promise<boolean>
-  ask(body: unknown, asked?: Asked): Promise<Response>
+  readonly ask: (body: unknown, asked?: Asked) => Promise<Response>
   /** A browser of a participant subscribes to a session. */
   subscribe(asked?: Asked): Promise<SubscriptionJson>
   /** Runs one more task of Ada's and waits until she is told of it: whatever was to be told before has been. */
@@ -143,6 +143,7 @@ test('who has a window in sight, anywhere, is not told; nor who reloads while it
   await until(() => !isSeen())
   const told = await ends()
   await until(() => service.delivered.length > 0)
+  expect(service.delivered).toHaveLength(1)
   await setting.nothingElse([`done ${told}.assistant`])
 })
 

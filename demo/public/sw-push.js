@@ -1,5 +1,5 @@
 /**
- * Notifications: the service worker's part. A push brings where something has happened (SPEC.md §9), the browser shows it, and a
+ * Notifications: the service worker's part. A push brings where something has happened (SPEC.md §8), the browser shows it, and a
  * tap leads there. Loaded by sw.js.
  */
 self.addEventListener('push', (event) => event.waitUntil(show(read(event.data))))

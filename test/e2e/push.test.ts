@@ -42,8 +42,9 @@ function playBrowser(given: SubscriptionJson): void {
     return key === null ? null : make(key)
   }
   PushManager.prototype.subscribe = async (options) => {
-    localStorage.setItem(KEY, String(options?.applicationServerKey))
-    return make(String(options?.applicationServerKey))
+    const key = options?.applicationServerKey as string
+    localStorage.setItem(KEY, key)
+    return make(key)
   }
   const permission = (): NotificationPermission => (localStorage.getItem(PERMISSION) ?? 'default') as NotificationPermission
   Object.defineProperty(Notification, 'permission', { get: permission })

@@ -13,7 +13,7 @@ export interface SubscriptionJson {
   readonly keys: { readonly p256dh: string; readonly auth: string }
 }
 
-export interface Delivered {
+interface Delivered {
   readonly endpoint: string
   readonly headers: IncomingHttpHeaders
   /** Claims of the sender's token. */
@@ -24,7 +24,7 @@ export interface Delivered {
   readonly bytes: number
 }
 
-export interface PushAnswer {
+interface PushAnswer {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
 }
