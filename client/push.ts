@@ -51,14 +51,16 @@ export async function renewPush(options: PushOptions): Promise<PushState> {
   return 'on'
 }
 
-/** Has this browser told of nothing any more, in whatever session. Rejects with what the browser or `fetch` rejects with. */
+/**
+ * Has this browser told of nothing any more, in whatever session; works offline. Rejects with what the browser rejects with.
+ */
 export async function unsubscribeFromPush(options: PushOptions): Promise<PushState> {
   if (!isSupported()) return 'unsupported'
   const subscription = await (await registrationOf(options)).pushManager.getSubscription()
   if (subscription !== null) {
-    // First here: what the server still has for other sessions is dropped when the push service says that it is gone.
     await subscription.unsubscribe()
-    await ask(options, 'DELETE', { endpoint: subscription.endpoint })
+    // What the server still has, for this session or others, it drops when the push service says that it is gone.
+    await ask(options, 'DELETE', { endpoint: subscription.endpoint }).catch(() => {})
   }
   return Notification.permission === 'denied' ? 'denied' : 'off'
 }

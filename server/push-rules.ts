@@ -115,7 +115,7 @@ function readRetryAfter(value: string | undefined, nowMs: number): number | null
 }
 
 /** First pause before another try; it doubles. */
-const RETRY_FIRST_MS = 2_000
+const RETRY_FIRST_MS = 1_000
 const RETRY_LONGEST_MS = 600_000
 
 /** The notice for another try at some endpoints; null when it would come too late. */

@@ -90,7 +90,7 @@ export class Push {
   readonly #graceMs: number
   readonly #ttlS: number
   /** Sessions that have subscribers. */
-  #subscribed: ReadonlySet<string> = new Set()
+  readonly #subscribed = new Set<string>()
   /** What waits, by session and id: the newest of each. */
   readonly #pending = new Map<string, Notice>()
   /** What is due and has no turn yet. */
@@ -117,7 +117,7 @@ export class Push {
   /** Takes up what an earlier process has left. */
   async start(): Promise<void> {
     const { store, now } = this.#deps
-    this.#subscribed = new Set(await store.subscribed())
+    for (const session of await store.subscribed()) this.#subscribed.add(session)
     const earliest = now() + START_GRACES * this.#graceMs
     for (const stored of await store.notices()) {
       const notice = { ...stored, dueAt: stored.again === undefined ? earliest : Math.max(stored.dueAt, earliest) }
@@ -129,9 +129,12 @@ export class Push {
   /** Begins nothing any more, and waits for what is being sent; what has not ended after `timeoutMs` is given up. */
   async stop(timeoutMs: number): Promise<void> {
     this.#stopping = true
-    const timer = setTimeout(() => this.#stopped.abort(), timeoutMs)
-    while (this.#sending.size > 0) await Promise.allSettled(this.#sending)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)))
+    // Also when the store answers no more.
+    await Promise.race([Promise.allSettled(this.#sending), late])
     clearTimeout(timer)
+    this.#stopped.abort()
   }
 
   /** Follows a session while it is loaded; gives the function that ends it. */
@@ -158,7 +161,7 @@ export class Push {
 
   async subscribe(subscriber: Subscriber): Promise<void> {
     await this.#deps.store.subscribe(subscriber, MAX_BROWSERS)
-    this.#subscribed = new Set([...this.#subscribed, subscriber.session])
+    this.#subscribed.add(subscriber.session)
   }
 
   async unsubscribe(endpoint: string, session: string): Promise<void> {

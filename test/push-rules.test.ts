@@ -134,8 +134,8 @@ test('what a push service answers: given up, later, or refused (PSH-6)', () => {
 
 test('another try backs off, not before the service says, and not after it is of no use (PSH-6)', () => {
   const first = retryNotice(notice(), ['a'], null, 10_000)
-  expect(first).toMatchObject({ dueAt: 12_000, again: { endpoints: ['a'], tries: 1 } })
-  expect(retryNotice(first!, ['a'], null, 20_000)).toMatchObject({ dueAt: 24_000, again: { tries: 2 } })
+  expect(first).toMatchObject({ dueAt: 11_000, again: { endpoints: ['a'], tries: 1 } })
+  expect(retryNotice(first!, ['a'], null, 20_000)).toMatchObject({ dueAt: 22_000, again: { tries: 2 } })
   expect(retryNotice(notice(), ['a'], 60_000, 10_000)).toMatchObject({ dueAt: 70_000 })
   expect(retryNotice(notice(), ['a'], 90_000, 10_000)).toBeNull()
 })

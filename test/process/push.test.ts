@@ -1,5 +1,6 @@
 /** The server is killed between the end of a run and the push that tells of it. */
 import { expect, onTestFinished, test } from 'vitest'
+import { sqliteStore } from '../../server/index.ts'
 import { startAgentProcess } from '../support/agent-process.ts'
 import { openLive } from '../support/clients.ts'
 import { startPushService } from '../support/push-service.ts'
@@ -29,26 +30,35 @@ test('[D12] kill -9 after the end of a run: it is told once, by the next server;
   }
 
   // Shown as ended, so stored, and so is what is to be told of it.
-  const first = await ends()
   server.prepare()
+  const first = await ends()
   await server.kill()
   expect(service.tried).toEqual([])
+  expect(await waiting(server.file)).toEqual([first])
   await server.start()
   await until(() => service.delivered.length === 1)
 
   // The push service has it, and its answer never comes to the server.
   const held = Promise.withResolvers<{ status: number }>()
   service.answer = () => held.promise
+  server.prepare()
   const second = await ends()
   await until(() => service.tried.length === 2)
-  server.prepare()
   await server.kill()
+  expect(await waiting(server.file)).toEqual([])
   held.resolve({ status: 201 })
   service.answer = () => ({ status: 201 })
   await server.start()
-  // What the next one tells comes after whatever it would tell of the time before.
   const third = await ends()
   await until(() => service.tried.length >= 3, { timeoutMs: 30_000 })
   expect(service.tried.map(({ payload }) => payload.run)).toEqual([first, second, third])
   expect(service.wrong).toEqual([])
 })
+
+/** Runs that the store says are still to be told of. */
+async function waiting(file: string): Promise<(string | null)[]> {
+  const store = sqliteStore({ file })
+  const notices = await store.notices()
+  await store.close()
+  return notices.map(({ run }) => run)
+}

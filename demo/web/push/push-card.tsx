@@ -59,9 +59,10 @@ function useOffer(push: PushSwitch): void {
         leftAt = null
       }
     }
-    // A tap on a notification leads to the message, as its link does.
+    // The browser has changed its subscription; or a tap on a notification leads to the message, as its link does.
     const onMessage = ({ data }: MessageEvent<unknown>): void => {
       const { type, session: of, message } = (data ?? {}) as { type?: unknown; session?: unknown; message?: unknown }
+      if (type === 'push:renew') void push.renew()
       if (type !== 'push:open' || of !== session.id || typeof message !== 'string') return
       // Also where the address has it already.
       window.history.replaceState(null, '', window.location.pathname + window.location.search)

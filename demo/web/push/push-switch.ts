@@ -34,9 +34,6 @@ export class PushSwitch {
     }
     this.#options = { url: syncUrl(), id: session.id, token }
     void session.ready.then(() => this.renew()).catch(() => {})
-    navigator.serviceWorker?.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
-      if (!session.closed && (data as { type?: unknown } | null)?.type === 'push:renew') void this.renew()
-    })
   }
 
   readonly look = (): PushLook => this.#look
@@ -51,8 +48,8 @@ export class PushSwitch {
     try {
       this.#set({ state: await renewPush(this.#options) })
     } catch {
-      // No network, or a server that tells nobody: what the browser has is still there, and told the next time.
-      this.#set({ state: Notification.permission === 'granted' ? 'on' : 'off' })
+      // The browser has a subscription, and the server could not be told of it; it is the next time.
+      this.#set({ state: 'on' })
     }
   }
 
@@ -71,8 +68,7 @@ export class PushSwitch {
 
   /** Offers it, once on this device. */
   offer(): void {
-    if (this.#look.state !== 'off' || this.#look.note !== null || localStorage.getItem(OFFERED) !== null) return
-    this.#set({ note: 'offer' })
+    if (this.#look.state === 'off' && this.#look.note === null && !wasOffered()) this.#set({ note: 'offer' })
   }
 
   dismiss(): void {
@@ -96,6 +92,14 @@ export class PushSwitch {
   #set(change: Partial<PushLook>): void {
     this.#look = { ...this.#look, ...change }
     for (const listener of [...this.#listeners]) listener()
+  }
+}
+
+function wasOffered(): boolean {
+  try {
+    return localStorage.getItem(OFFERED) !== null
+  } catch {
+    return false
   }
 }
 
