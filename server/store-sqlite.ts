@@ -10,6 +10,8 @@
 import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib'
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { promisify } from 'node:util'
+import { JOB, toJob } from './sqlite-jobs.ts'
+import { PushTables } from './sqlite-push.ts'
 import { isCorrupt, openDatabase } from './sqlite-schema.ts'
 import {
   DamagedSession,
@@ -64,6 +66,7 @@ class SqliteStore implements Store {
   readonly #db: DatabaseSync
   readonly #now: () => number
   readonly #statements: Statements
+  readonly #pushTables: PushTables
   readonly #cache = new Map<string, CachedSession>()
   /** SQLite's counter of commits by other connections, as of our last transaction. */
   #dataVersion: SQLOutputValue | undefined
@@ -72,10 +75,11 @@ class SqliteStore implements Store {
     this.#db = db
     this.#now = now
     this.#statements = prepareStatements(db)
+    this.#pushTables = new PushTables(db)
   }
 
   async append(batch: Batch): Promise<void> {
-    const { addUpdate, addJob, hold, endJob, bindClient, putNotice, takeNotice } = this.#sql
+    const { addUpdate, addJob, hold, endJob, bindClient } = this.#sql
     this.#transaction('immediate', () => {
       for (const { session, update } of batch.entries) {
         try {
@@ -93,8 +97,8 @@ class SqliteStore implements Store {
       for (const { run, held } of batch.holds ?? []) hold.run(held ? 1 : 0, run)
       for (const run of batch.ended) endJob.run(run)
       for (const { session, client, participant } of batch.clients ?? []) bindClient.run(session, client, participant)
-      for (const notice of batch.notices ?? []) putNotice.run(notice.session, notice.id, notice.at, JSON.stringify(notice))
-      for (const { session, id } of batch.dropped ?? []) takeNotice.run(session, id)
+      for (const notice of batch.notices ?? []) this.#push.put(notice)
+      for (const { session, id } of batch.dropped ?? []) this.#push.take(session, id)
     })
   }
 
@@ -150,13 +154,11 @@ class SqliteStore implements Store {
 
   async erase(session: string): Promise<void> {
     const { findSession, dropUpdates, dropSnapshot, dropJobs, dropClients, dropBlobs, dropSession } = this.#sql
-    const { dropSubscribers, dropNotices } = this.#sql
     this.#transaction('immediate', () => {
       dropJobs.run(session)
       dropClients.run(session)
       dropBlobs.run(session)
-      dropSubscribers.run(session)
-      dropNotices.run(session)
+      this.#push.erase(session)
       const id = findSession.get(session)?.['id']
       if (id === undefined) return
       dropUpdates.run(id, Number.MAX_SAFE_INTEGER)
@@ -220,42 +222,32 @@ class SqliteStore implements Store {
     return this.#sql.reopen.run(run, generation).changes === 1
   }
 
-  async subscribe({ session, participant, kind, endpoint, p256dh, auth }: Subscriber, most: number): Promise<void> {
-    const { subscribe, unsubscribe, disown, trim } = this.#sql
-    this.#transaction('immediate', () => {
-      disown.run(endpoint, participant)
-      // Put anew, so that it is the newest.
-      unsubscribe.run(endpoint, session)
-      subscribe.run(session, participant, kind, endpoint, p256dh, auth)
-      trim.run(session, participant, session, participant, most)
-    })
+  async subscribe(subscriber: Subscriber, most: number): Promise<void> {
+    this.#transaction('immediate', () => this.#push.subscribe(subscriber, most))
   }
 
   async unsubscribe(endpoint: string, session?: string): Promise<void> {
-    if (session === undefined) this.#sql.unsubscribeAll.run(endpoint)
-    else this.#sql.unsubscribe.run(endpoint, session)
+    this.#push.unsubscribe(endpoint, session)
   }
 
   async subscribers(session: string): Promise<Subscriber[]> {
-    return this.#sql.listSubscribers.all(session).map((row) => ({ ...row }) as unknown as Subscriber)
+    return this.#push.subscribers(session)
   }
 
   async subscribed(): Promise<string[]> {
-    return this.#sql.subscribed.all().map((row) => String(row['session']))
+    return this.#push.subscribed()
   }
 
   async notices(): Promise<Notice[]> {
-    return this.#sql.listNotices.all().map((row) => JSON.parse(String(row['data'])) as Notice)
+    return this.#push.notices()
   }
 
   async takeNotice(session: string, id: string): Promise<boolean> {
-    return this.#sql.takeNotice.run(session, id).changes === 1
+    return this.#push.take(session, id)
   }
 
   async keep(name: string, value: string): Promise<string> {
-    const { keep, kept } = this.#sql
-    keep.run(name, value)
-    return String(kept.get(name)?.['value'])
+    return this.#push.keep(name, value)
   }
 
   async close(): Promise<void> {
@@ -265,6 +257,11 @@ class SqliteStore implements Store {
   get #sql(): Statements {
     if (!this.#db.isOpen) throw new Error('The store is closed.')
     return this.#statements
+  }
+
+  get #push(): PushTables {
+    if (!this.#db.isOpen) throw new Error('The store is closed.')
+    return this.#pushTables
   }
 
   /** Runs `work` as a whole or not at all, and gives the error that stopped it. */
@@ -316,8 +313,6 @@ class SqliteStore implements Store {
 
 type Statements = ReturnType<typeof prepareStatements>
 
-const JOB = 'run, session, agent, input, parent, urgent, held, generation, worker, expires_at'
-
 function prepareStatements(db: DatabaseSync) {
   const readUpdates = db.prepare('select seq, sum, data from updates where session = ? and seq > ? order by seq')
   // Twice as fast as an object per row.
@@ -350,24 +345,6 @@ function prepareStatements(db: DatabaseSync) {
     getBlob: db.prepare('select type, data from blobs where session = ? and id = ?'),
     blobBytes: db.prepare('select coalesce(sum(length(data)), 0) as bytes from blobs where session = ?'),
     dropBlobs: db.prepare('delete from blobs where session = ?'),
-    subscribe: db.prepare(`
-      insert into subscribers (session, participant, kind, endpoint, p256dh, auth) values (?, ?, ?, ?, ?, ?)`),
-    unsubscribe: db.prepare('delete from subscribers where endpoint = ? and session = ?'),
-    unsubscribeAll: db.prepare('delete from subscribers where endpoint = ?'),
-    disown: db.prepare('delete from subscribers where endpoint = ? and participant <> ?'),
-    trim: db.prepare(`
-      delete from subscribers where session = ? and participant = ? and id not in (
-        select id from subscribers where session = ? and participant = ? order by id desc limit ?)`),
-    listSubscribers: db.prepare(`
-      select session, participant, kind, endpoint, p256dh, auth from subscribers where session = ? order by id`),
-    subscribed: db.prepare('select distinct session from subscribers'),
-    dropSubscribers: db.prepare('delete from subscribers where session = ?'),
-    putNotice: db.prepare('insert or replace into notices (session, id, at, data) values (?, ?, ?, ?)'),
-    takeNotice: db.prepare('delete from notices where session = ? and id = ?'),
-    listNotices: db.prepare('select data from notices order by at'),
-    dropNotices: db.prepare('delete from notices where session = ?'),
-    keep: db.prepare('insert into kept (name, value) values (?, ?) on conflict (name) do nothing'),
-    kept: db.prepare('select value from kept where name = ?'),
     listJobs: db.prepare(`select ${JOB} from jobs order by id`),
     claim: db.prepare(`
       update jobs set generation = generation + 1, worker = ?, expires_at = ?
@@ -411,28 +388,4 @@ async function openSnapshot(
     // Told below, like a result of another length.
   }
   throw new DamagedSession(session, `the snapshot does not expand to its ${size} bytes`)
-}
-
-function toJob(row: Row): Job {
-  const { run, session, agent, input, parent, urgent, held, generation, worker, expires_at } = row as unknown as JobRow
-  return {
-    run,
-    session,
-    agent,
-    input,
-    ...(parent === null ? {} : { parent }),
-    ...(urgent === 0 ? {} : { urgent: true }),
-    ...(held === 0 ? {} : { held: true }),
-    state: worker === null ? 'open' : 'leased',
-    generation,
-    worker,
-    expiresAt: expires_at,
-  }
-}
-
-interface JobRow extends Pick<Job, 'run' | 'session' | 'agent' | 'input' | 'generation' | 'worker'> {
-  readonly parent: string | null
-  readonly urgent: number
-  readonly held: number
-  readonly expires_at: number
 }

@@ -1,4 +1,5 @@
 /** Web Push over real sockets: sessions, agents, and a push service that checks and decrypts what it gets. */
+import { createECDH } from 'node:crypto'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { AgentRun } from '../client/agent.ts'
@@ -7,7 +8,7 @@ import { memoryStore, serve, sqliteStore, type PushOptions, type ServeOptions } 
 import { Gate, startAgent } from './support/agent.ts'
 import { openLive } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
-import { startPushService, type PushService, type SubscriptionJson } from './support/push-service.ts'
+import { decrypt, startPushService, type PushService, type SubscriptionJson } from './support/push-service.ts'
 import { temporaryFolder } from './support/temporary.ts'
 import { SECRET, tokenFor } from './support/tokens.ts'
 import { until } from './support/wait.ts'
@@ -70,6 +71,16 @@ async function setUp(push: Partial<PushOptions> = {}, options: Partial<ServeOpti
     },
   }
 }
+
+test('the push service of these tests reads the example of RFC 8291', () => {
+  const keys = createECDH('prime256v1')
+  keys.setPrivateKey('q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94', 'base64url')
+  const body =
+    'DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_' +
+    'yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN'
+  const plain = decrypt(Buffer.from(body, 'base64url'), { keys, auth: Buffer.from('BTBZMqHH6r4Tts7J_aSIgg', 'base64url') })
+  expect(plain.toString()).toBe('When I grow up, I want to be a watermelon')
+})
 
 test('[D12] all windows closed, a long task ends: exactly one push, encrypted and signed, that says where and not what (PSH-1, PSH-3, PSH-4)', async () => {
   const setting = await setUp()

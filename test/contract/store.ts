@@ -561,6 +561,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       await expect(store.append(batch({}))).rejects.toThrow('closed')
       await expect(store.read('s')).rejects.toThrow('closed')
       await expect(store.claim('r', 'w', LEASE_MS)).rejects.toThrow('closed')
+      await expect(store.notices()).rejects.toThrow('closed')
     })
 
     test('all of it is there after the store was opened again', async ({ skip }) => {

@@ -44,7 +44,8 @@ export interface PushService {
   close(): Promise<void>
 }
 
-interface Browser {
+/** What only the browser knows. */
+export interface Browser {
   readonly keys: ECDH
   readonly auth: Buffer
 }
@@ -145,7 +146,7 @@ function readToken(authorization: string, origin: string): Pick<Delivered, 'clai
 }
 
 /** RFC 8188 with the keys of RFC 8291: one record, of which the delimiter 2 is the end and zeros follow. */
-function decrypt(body: Buffer, { keys, auth }: Browser): Buffer {
+export function decrypt(body: Buffer, { keys, auth }: Browser): Buffer {
   const salt = body.subarray(0, 16)
   const recordSize = body.readUInt32BE(16)
   const idLength = body.readUInt8(20)
