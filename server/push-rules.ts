@@ -117,13 +117,15 @@ function readRetryAfter(value: string | undefined, nowMs: number): number | null
 /** First pause before another try; it doubles. */
 const RETRY_FIRST_MS = 1_000
 const RETRY_LONGEST_MS = 600_000
+/** With these pauses that is half an hour; a browser that cannot be told for so long costs nothing more. */
+const MAX_TRIES = 12
 
 /** The notice for another try at some endpoints; null when it would come too late. */
 export function retryNotice(notice: Notice, endpoints: readonly string[], afterMs: number | null, nowMs: number): Notice | null {
   const tries = (notice.again?.tries ?? 0) + 1
   const pauseMs = Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** (tries - 1))
   const dueAt = nowMs + Math.max(afterMs ?? 0, pauseMs)
-  return dueAt >= notice.until ? null : { ...notice, dueAt, again: { endpoints, tries } }
+  return tries > MAX_TRIES || dueAt >= notice.until ? null : { ...notice, dueAt, again: { endpoints, tries } }
 }
 
 /** What a push brings to somebody of a kind. */

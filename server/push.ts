@@ -27,7 +27,7 @@ export interface PushOptions {
   readonly keys?: VapidKeys
   /** How long it is waited for a window before somebody is told, in milliseconds. Default 5,000; three times that after a start. */
   readonly graceMs?: number
-  /** How long a push service keeps what it cannot deliver, and how long it is tried there, in seconds. Default 86,400; at least 60. */
+  /** How long a push service keeps what it cannot deliver at once, in seconds. Default 86,400; 60 to 2,419,200. */
   readonly ttlS?: number
   /** What the notifications say. Defaults in English. */
   readonly titles?: Partial<Readonly<Record<NoticeKind, string>>>
@@ -49,6 +49,8 @@ const TEXT_CHARS = 160
 const MAX_BROWSERS = 10
 /** Notices that are sent at the same time, each to all its browsers. */
 const MAX_AT_ONCE = 64
+/** And of one session: an endpoint that lets the server wait makes its own session wait. */
+const MAX_PER_SESSION = 4
 /** Pause when the store cannot be asked. */
 const STORE_RETRY_MS = 1_000
 
@@ -96,6 +98,8 @@ export class Push {
   /** What is due and has no turn yet. */
   #due: Notice[] = []
   readonly #sending = new Set<Promise<void>>()
+  /** How many of `#sending` are of a session. */
+  readonly #perSession = new Map<string, number>()
   #stopping = false
   readonly #stopped = new AbortController()
 
@@ -219,16 +223,25 @@ export class Push {
 
   #next(): void {
     while (this.#sending.size < MAX_AT_ONCE && !this.#stopping) {
-      const notice = this.#due.shift()
+      const at = this.#due.findIndex(({ session }) => (this.#perSession.get(session) ?? 0) < MAX_PER_SESSION)
+      const [notice] = at === -1 ? [] : this.#due.splice(at, 1)
       if (notice === undefined) return
+      this.#count(notice, 1)
       const sending = this.#tell(notice)
         .catch((error: unknown) => this.#failed(error, notice))
         .finally(() => {
           this.#sending.delete(sending)
+          this.#count(notice, -1)
           this.#next()
         })
       this.#sending.add(sending)
     }
+  }
+
+  #count({ session }: Notice, by: 1 | -1): void {
+    const count = (this.#perSession.get(session) ?? 0) + by
+    if (count > 0) this.#perSession.set(session, count)
+    else this.#perSession.delete(session)
   }
 
   /** The store could not be asked: what waits there still does. */

@@ -138,6 +138,7 @@ test('another try backs off, not before the service says, and not after it is of
   expect(retryNotice(first!, ['a'], null, 20_000)).toMatchObject({ dueAt: 22_000, again: { tries: 2 } })
   expect(retryNotice(notice(), ['a'], 60_000, 10_000)).toMatchObject({ dueAt: 70_000 })
   expect(retryNotice(notice(), ['a'], 90_000, 10_000)).toBeNull()
+  expect(retryNotice(notice({ again: { endpoints: ['a'], tries: 12 } }), ['a'], null, 0)).toBeNull()
 })
 
 test('a push says where it is and not what, unless the text is there; one tag for the run (PSH-4)', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { AgentRun } from '../client/agent.ts'
 import { SessionError } from '../client/index.ts'
-import { memoryStore, serve, sqliteStore, type PushOptions, type ServeOptions } from '../server/index.ts'
+import { memoryStore, serve, sqliteStore, type Notice, type PushOptions, type ServeOptions } from '../server/index.ts'
 import { Gate, startAgent } from './support/agent.ts'
 import { openLive } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
@@ -263,6 +263,31 @@ test('a subscription that its push service has given up is dropped, in all sessi
   await setting.nothingElse([`done ${input}.assistant`, `done ${input}.assistant`])
   expect(reported).toMatchObject([{ stage: 'push' }])
   expect(String(reported[0]?.error)).toMatch(/127\.0\.0\.1:\d+: It answered 503/)
+})
+
+test('a session whose push service does not answer holds up no other (PSH-6)', async () => {
+  const store = memoryStore()
+  const slow = (id: string, session = 'slow'): Notice => {
+    const at = Date.now()
+    const what = { kind: 'done', to: 'ada', message: 'm', run: id } as const
+    return { ...what, session, id, at, dueAt: at, until: at + 60_000 }
+  }
+  const waiting = Array.from({ length: 100 }, (_, n) => slow(`r${n}`))
+  await store.append({ entries: [], jobs: [], ended: [], notices: [...waiting, slow('quick', 'quick')] })
+  const service = await startPushService()
+  onTestFinished(() => service.close())
+  const held = Promise.withResolvers<{ status: number }>()
+  service.answer = ({ payload }) => (payload.session === 'slow' ? held.promise : { status: 201 })
+  for (const session of ['slow', 'quick']) {
+    const { endpoint, keys } = service.subscribe()
+    await store.subscribe({ session, participant: 'ada', kind: 'user', endpoint, ...keys }, 10)
+  }
+  await serveHere({ store, push: { subject: SUBJECT, loopback: true, graceMs: 0 } })
+  await until(() => service.delivered.length === 1)
+  expect(service.delivered[0]?.payload.run).toBe('quick')
+  expect(service.tried.filter(({ payload }) => payload.session === 'slow').length).toBeLessThanOrEqual(4)
+  held.resolve({ status: 201 })
+  await until(() => service.delivered.length === 101)
 })
 
 test('what a push service refuses is reported, without the endpoint, and not tried again; no redirect is followed; the session goes on (PSH-6)', async () => {
