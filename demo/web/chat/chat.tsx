@@ -6,6 +6,7 @@ import { ConnectionPill } from './connection.tsx'
 import { useFollow } from './follow.ts'
 import { HolderBar } from './handover.tsx'
 import { TypingLine } from './people.tsx'
+import { PinnedApprovals } from './pinned-approvals.tsx'
 import { QueueTray } from './queue-tray.tsx'
 import { Transcript } from './transcript.tsx'
 
@@ -25,6 +26,7 @@ export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
       <div className="dock">
         <TypingLine />
         <HolderBar />
+        <PinnedApprovals />
         <QueueTray />
         <Composer placeholder={placeholder} onSent={follow.toEnd} />
       </div>

@@ -105,7 +105,7 @@ function SectionView({
     case 'approval':
       return <ApprovalCard part={section.part} />
     case 'task':
-      return run === undefined ? null : <TaskCard run={run} calls={section.calls} />
+      return run === undefined ? null : <TaskCard run={run} calls={section.calls} took={section.took} />
   }
 }
 
