@@ -357,6 +357,34 @@ describe('returns', () => {
   })
 })
 
+describe('what people are asked', () => {
+  const asked = (reply: Reply): string[] =>
+    reply.parts.flatMap((part) => (part.type === 'tool-approval-request' ? [part.toolCall.toolName] : []))
+
+  test('much money waits for a yes, little does not, nor what was allowed for the whole conversation', async () => {
+    const desk = new Desk()
+    const much = await ask(desk, 'returns', 'Refund me $150 of order 1042')
+    expect([much.tools, asked(much)]).toEqual([['lookUpOrder', 'refund'], ['refund']])
+    const little = await ask(desk, 'returns', 'Refund me $10 of order 1042')
+    expect([asked(little), little.text]).toEqual([[], expect.stringContaining('**$10.00** of order **1042** are on their way')])
+    const approved = (): unknown[] => [{ amountCents: 8_000 }]
+    const allowed = await ask(desk, 'returns', 'Refund me $80 of order 1042', { context: { approved, key: 'input-2' } })
+    expect([asked(allowed), allowed.text]).toEqual([[], expect.stringContaining('**$80.00**')])
+    const more = await ask(desk, 'returns', 'Refund me $90 of order 1042', { context: { approved, key: 'input-3' } })
+    expect(asked(more)).toEqual(['refund'])
+    const beyond = await ask(desk, 'returns', 'Refund me $50 of order 1017', { context: { key: 'input-4' } })
+    expect(beyond.text).toContain('At most $39.00 of order 1017 can be paid back')
+  })
+
+  test('what is dear is taken back only after a yes', async () => {
+    const desk = new Desk()
+    await ask(desk, 'orders', 'Buy the XM headphones')
+    const dear = await ask(desk, 'returns', 'Return order 1043')
+    expect(asked(dear)).toEqual(['processReturn'])
+    expect(getOrder(desk.shop, 'demo', 1043)?.status).toBe('confirmed')
+  })
+})
+
 describe('research', () => {
   test('searches, compares, reads the reviews and sums up in a table', async () => {
     const desk = new Desk()

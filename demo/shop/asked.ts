@@ -45,7 +45,7 @@ export const ASKED: Readonly<Record<AskedName, AskedTool>> = {
     description: 'Pays back a part of what an order cost; the customer keeps the things.',
     inputs: [
       { name: 'orderId', what: 'number of the order' },
-      { name: 'amountCents', what: 'how much to pay back, in US cents', as: 'cents' },
+      { name: 'amountCents', what: 'how much to pay back', as: 'cents' },
       { name: 'reason', what: 'why, in a few words' },
     ],
     forSession: true,
@@ -54,5 +54,6 @@ export const ASKED: Readonly<Record<AskedName, AskedTool>> = {
 
 /** What an input is, for the model. */
 export function whatIs(tool: AskedName, input: string): string {
-  return ASKED[tool].inputs.find(({ name }) => name === input)?.what ?? input
+  const words = ASKED[tool].inputs.find(({ name }) => name === input)
+  return words === undefined ? input : `${words.what}${words.as === 'cents' ? ', in US cents' : ''}`
 }

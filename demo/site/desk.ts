@@ -64,6 +64,13 @@ export function watchStore(store: Store): Desk {
     for (const session of await store.sessions()) changed.add(session)
   }
   const versionNow = (): string => `${start}.${count}`
+  const read = async (): Promise<void> => {
+    await (begun ??= begin())
+    const todo = [...changed]
+    changed.clear()
+    for (const session of todo) entries.set(session, await readEntry(store, session))
+  }
+  let reading: Promise<void> = Promise.resolve()
   return {
     get version() {
       return versionNow()
@@ -94,10 +101,8 @@ export function watchStore(store: Store): Desk {
       },
     }),
     async sessions() {
-      await (begun ??= begin())
-      const todo = [...changed]
-      changed.clear()
-      for (const session of todo) entries.set(session, await readEntry(store, session))
+      // One after the other: whoever asks while it is read for another one must not be given what was there before.
+      await (reading = reading.then(read, read))
       return [...entries.values()].filter((entry) => entry !== null).sort(byUrgency)
     },
   }

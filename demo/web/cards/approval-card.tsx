@@ -24,7 +24,7 @@ export function ApprovalCard({ part }: { readonly part: Approval }): ReactNode {
   return (
     <section className="card approval" data-state={state} aria-label={`Approval: ${title}`}>
       <p className="title">{title}</p>
-      <What part={part} />
+      {end !== null && <What part={part} />}
       {end === null ? (
         <p className="outcome">
           <Icon name="pause" size={16} />
@@ -69,6 +69,9 @@ export function ApprovalQuestion({ part, more }: { readonly part: Approval; read
         <button type="button" className="button small primary" disabled={isSent} onClick={() => answer(true)}>
           Approve
         </button>
+        <button type="button" className="button small" disabled={isSent} onClick={() => answer(false)}>
+          Deny
+        </button>
         {forSession && (
           <button
             type="button"
@@ -80,9 +83,6 @@ export function ApprovalQuestion({ part, more }: { readonly part: Approval; read
             Approve for this conversation
           </button>
         )}
-        <button type="button" className="button small" disabled={isSent} onClick={() => answer(false)}>
-          Deny
-        </button>
         {isSent ? <span className="muted">Answered…</span> : call?.expiresAt !== undefined && <Deadline at={call.expiresAt} />}
       </p>
       {call?.refused !== undefined && (

@@ -56,7 +56,11 @@ function inputsOf(input: unknown, known: readonly AskedInput[]): Approval['input
     const words = known.find(({ name }) => name === key)
     const isMoney = words?.as === 'cents' && typeof value === 'number'
     const text = typeof value === 'string' ? value : JSON.stringify(value)
-    return { name: titleOf(key).replace(/ cents$/, ''), what: words?.what ?? '', value: isMoney ? formatPrice(value) : text }
+    return {
+      name: titleOf(key).replace(/ (?:cents|id)$/, ''),
+      what: words?.what ?? '',
+      value: isMoney ? formatPrice(value) : text,
+    }
   })
 }
 
