@@ -1,10 +1,11 @@
 /** One open conversation of the desk: live for as long as it is open. Closing it, or leaving it, cancels nothing. */
-import { useObject } from 'polylogue/react'
-import type { ReactNode } from 'react'
+import { useMessageIds, useObject } from 'polylogue/react'
+import { useEffect, type ReactNode } from 'react'
 import { formatPrice } from '../../shop/format.ts'
 import { Chat, ChatPlaceholder } from '../chat/chat.tsx'
 import { PresentPeople } from '../chat/people.tsx'
 import { Icon } from '../icons.tsx'
+import { PushBell } from '../push/push-bell.tsx'
 import { SessionGate } from '../session-gate.tsx'
 import { CartEditsProvider } from '../shop/cart-edits.tsx'
 import { linesOf } from '../shop/cart-lines.ts'
@@ -17,11 +18,15 @@ export interface ColumnProps {
   readonly entry: DeskEntry | undefined
   /** On a phone the one that is seen. */
   readonly front: boolean
+  /** It is on the screen. */
+  readonly shown: boolean
+  /** So many messages have been seen. */
+  readonly onSeen: (id: string, messages: number) => void
   readonly onList: () => void
   readonly onClose: () => void
 }
 
-export function Column({ id, who, entry, front, onList, onClose }: ColumnProps): ReactNode {
+export function Column({ id, who, entry, front, shown, onSeen, onList, onClose }: ColumnProps): ReactNode {
   const name = entry?.customers.join(', ') || 'Conversation'
   const header = (about: ReactNode, people: ReactNode): ReactNode => (
     <header className="chat-header">
@@ -47,9 +52,16 @@ export function Column({ id, who, entry, front, onList, onClose }: ColumnProps):
   return (
     <div className="desk-column" data-session={id} data-front={front || undefined}>
       <SessionGate id={id} who={who} placeholder={<ChatPlaceholder header={header(entry?.title ?? '', null)} />}>
+        {shown && <Seen onSeen={(messages) => onSeen(id, messages)} />}
         <CartEditsProvider>
           <Chat
-            header={header(<InCart />, <PresentPeople />)}
+            header={header(
+              <InCart />,
+              <>
+                <PresentPeople />
+                <PushBell />
+              </>,
+            )}
             empty={<p className="muted nothing">Nothing was said yet.</p>}
             placeholder="Answer the customer…"
           />
@@ -57,6 +69,17 @@ export function Column({ id, who, entry, front, onList, onClose }: ColumnProps):
       </SessionGate>
     </div>
   )
+}
+
+/** Tells what is seen at once: the list is a moment behind. */
+function Seen({ onSeen }: { readonly onSeen: (messages: number) => void }): ReactNode {
+  const { length } = useMessageIds()
+  useEffect(() => {
+    if (document.visibilityState !== 'hidden') onSeen(length)
+    // For a new message only: the function is another one with each render of the page.
+    // oxlint-disable-next-line react-hooks/exhaustive-deps
+  }, [length])
+  return null
 }
 
 /** What the customer has in the cart at the moment. */

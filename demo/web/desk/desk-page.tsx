@@ -6,7 +6,7 @@ import { whoAmI } from '../who.ts'
 import { Column } from './column.tsx'
 import { DeskList } from './desk-list.tsx'
 import { useEntries } from './entries.ts'
-import { useUnread } from './seen.ts'
+import { useSeen } from './seen.ts'
 
 /** More would be too narrow to read; the one that was opened first makes room. */
 const MAX_OPEN = 3
@@ -27,7 +27,8 @@ export default function DeskPage({ sessions }: { readonly sessions: readonly str
   }))
   const wide = useWide()
   const { entries, known } = useEntries()
-  const unread = useUnread(entries, wide ? ids : ids.filter((id) => id === front))
+  const shown = wide ? ids : ids.filter((id) => id === front)
+  const { unread, see } = useSeen(shown)
   useEffect(() => rememberDeskSessions(ids), [ids])
   const waiting = entries.filter(({ state }) => state === 'waiting').length
   useEffect(() => {
@@ -81,6 +82,8 @@ export default function DeskPage({ sessions }: { readonly sessions: readonly str
                 who={who}
                 entry={entries.find((it) => it.id === id)}
                 front={id === front}
+                shown={shown.includes(id)}
+                onSeen={see}
                 onList={() => setOpened({ ids, front: null })}
                 onClose={() => close(id)}
               />

@@ -6,22 +6,26 @@ const KEPT = 'polyshop:desk-seen'
 
 type Seen = Readonly<Record<string, number>>
 
-/** How many are new in a conversation that was opened before; 0 for one that never was: there all is new. */
-export function useUnread(entries: readonly DeskEntry[], shown: readonly string[]): (entry: DeskEntry) => number {
+export interface SeenMessages {
+  /** How many are new in a conversation that was opened before; 0 for one that never was: there all is new. */
+  readonly unread: (entry: DeskEntry) => number
+  readonly see: (id: string, messages: number) => void
+}
+
+/** @param shown ids of the conversations that are on the screen. */
+export function useSeen(shown: readonly string[]): SeenMessages {
   const [seen, setSeen] = useState<Seen>(read)
-  const now = Object.fromEntries(entries.flatMap((it) => (shown.includes(it.id) ? [[it.id, it.messages] as const] : [])))
-  const news = Object.entries(now).some(([id, count]) => seen[id] !== count)
   useEffect(() => {
-    if (!news || document.visibilityState === 'hidden') return
-    const next = { ...seen, ...now }
-    setSeen(next)
     try {
-      localStorage.setItem(KEPT, JSON.stringify(next))
+      localStorage.setItem(KEPT, JSON.stringify(seen))
     } catch {
       // Then it is known for as long as the page.
     }
-  })
-  return ({ id, messages }) => (shown.includes(id) || seen[id] === undefined ? 0 : Math.max(0, messages - seen[id]))
+  }, [seen])
+  return {
+    see: (id, messages) => setSeen((now) => ((now[id] ?? -1) >= messages ? now : { ...now, [id]: messages })),
+    unread: ({ id, messages }) => (shown.includes(id) || seen[id] === undefined ? 0 : Math.max(0, messages - seen[id])),
+  }
 }
 
 function read(): Seen {
