@@ -170,6 +170,11 @@ test('a reply shows texts in place, one progress card for all steps, and results
   const sections = sectionsOf(parts, run('q.orders', 'q'))
   expect(sections.map(({ kind }) => kind)).toEqual(['text', 'task', 'card', 'card'])
   const [task] = sectionsOf([...parts, { type: 'data-took', data: { of: 'checkStock-1', ms: 60 } }], undefined).slice(1)
+  const thought: MessagePart[] = [
+    { type: 'reasoning', text: 'Hm.', state: 'done' },
+    { type: 'data-took', data: { of: 'thought', ms: 12_000 } },
+  ]
+  expect(sectionsOf(thought, undefined)).toMatchObject([{ kind: 'reasoning', tookMs: 12_000 }])
   expect(task?.kind === 'task' && [...task.took], 'how long it took shows at the call').toEqual([['checkStock-1', 60]])
   expect(sections[1]).toMatchObject({
     calls: [{ toolCallId: 'checkStock-1' }, { toolCallId: 'takePayment-1' }, { toolCallId: 'confirmOrder-1' }],
