@@ -51,7 +51,7 @@ test('[H2] two customers at once: one supporter holds both side by side, a secon
   // On a phone: tabs, with a mark for what is new behind them; drafts and places stay.
   await ada.page.setViewportSize({ width: 390, height: 844 })
   await column(ada, two).waitFor()
-  expect(await column(ada, one).isVisible(), 'one at a time').toBe(false)
+  await until(() => column(ada, one).isVisible(), 'one at a time').toBe(false)
   await mia.say('Thank you')
   const tab = ada.page.getByRole('button', { name: /^Mia/ })
   await until(() => tab.innerText(), 'a mark').toMatch(/Mia\s*1/)
