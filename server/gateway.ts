@@ -35,14 +35,13 @@ export function acceptPlain(sessions: Sessions, socket: JoinedSocket, url: URL, 
   const name = url.pathname.slice(GATEWAY_PATH.length)
   if (!SESSION_NAME.test(name)) {
     socket.close(FINAL_CODE, 'bad-session-name')
-    const handleBytes: AcceptedSocket['handleBytes'] = (_bytes, parse) => (parse(), true)
-    return { handleBytes, handleMessage: () => {}, handleClose: () => {} }
+    return { handleBytes: () => {}, handleMessage: () => {}, handleClose: () => {} }
   }
   const address = encoding.encode((encoder) => encoding.writeVarString(encoder, name))
   const client = sessions.accept(translated(socket, address.byteLength), request)
   client.handleMessage(authentication(name, url.searchParams.get('token') ?? ''))
   return {
-    handleBytes: (bytes, parse) => client.handleBytes(bytes, parse),
+    handleBytes: (bytes) => client.handleBytes(bytes),
     handleMessage: (data) => {
       if (!PLAIN.has(data[0] ?? -1)) {
         socket.close(FINAL_CODE, 'malformed')

@@ -22,7 +22,7 @@ import { Sessions } from './sessions.ts'
 import { Push, checkPushOptions, type PushOptions } from './push.ts'
 import { vapidKeys } from './push-keys.ts'
 import { addPushRoutes } from './push-routes.ts'
-import { joinWrites, leave, parseInTurns } from './socket.ts'
+import { joinWrites, leave } from './socket.ts'
 import type { Store } from './store.ts'
 import { Waker, type WakeTargets } from './wake.ts'
 
@@ -223,7 +223,8 @@ function upgrade({ sessions, sockets, report, origins }: Endpoint, request: Inco
   sockets.handleUpgrade(request, socket, head, (ws) => {
     const joined = joinWrites(ws, socket as Socket)
     const client = isPlain ? acceptPlain(sessions, joined, url, asked) : sessions.accept(joined, asked)
-    parseInTurns(ws, socket as Socket, (bytes, parse) => client.handleBytes(bytes, parse))
+    // Before `ws` sees them, which then calls for the frames that these bytes complete.
+    socket.prependListener('data', (chunk: Buffer) => client.handleBytes(chunk.byteLength))
     ws.on('message', (data, isBinary) => {
       // Text frames are not part of the protocol; `ws` gives each binary message as one Buffer.
       if (isBinary) client.handleMessage(data as Uint8Array)

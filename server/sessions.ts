@@ -192,11 +192,7 @@ export class Sessions {
       if (linked === before) meter.stray(data.byteLength)
     }
     return {
-      handleBytes: (bytes, parse) =>
-        inbox.takeIn(() => {
-          meter.arriving(bytes)
-          parse()
-        }),
+      handleBytes: (bytes) => meter.arriving(bytes),
       handleMessage: (data) => {
         meter.arrived()
         inbox.add(() => handle(data))

@@ -21,11 +21,8 @@ export interface JoinedSocket extends WebSocketLike, Flow, Outlet {
 
 /** What the frames of one socket are given to. */
 export interface AcceptedSocket {
-  /**
-   * So many bytes have come: `parse` makes frames of them, for `handleMessage`. Gives false, and has not called it, when it is
-   * not their turn; then the socket is paused until it is.
-   */
-  handleBytes(bytes: number, parse: () => void): boolean
+  /** So many bytes have come of a frame that may not be whole yet; called before `handleMessage`. */
+  handleBytes(bytes: number): void
   handleMessage(data: Uint8Array): void
   handleClose(event?: { code: number; reason: string }): void
 }
@@ -128,40 +125,6 @@ export function joinWrites(ws: WebSocket, stream: Socket): JoinedSocket {
       ws.close(code, reason)
       leave(ws, stream)
     },
-  }
-}
-
-/** What of `ws` makes frames of bytes. It is not among its public types. */
-interface Parsing {
-  readonly _receiver?: { write?: (chunk: Buffer) => boolean; readonly writable: boolean }
-}
-
-/** So many bytes are made frames of at a time: some hundreds of the smallest, in half a millisecond. */
-const PARSED_BYTES = 8 * 1024
-
-/**
- * Gives `ws` what comes in pieces, each when `take` allows it. By itself it would make frames of all that the system had, 64 KB
- * of each of many sockets, before anybody could say whose turn it is.
- */
-export function parseInTurns(ws: WebSocket, stream: Socket, take: AcceptedSocket['handleBytes']): void {
-  const receiver = (ws as unknown as Parsing)._receiver
-  if (typeof receiver?.write !== 'function') {
-    throw new Error('This version of ws has no _receiver: it must be the one that package.json pins.')
-  }
-  const write = receiver.write.bind(receiver)
-  receiver.write = (chunk) => {
-    // What was left when it closed: there is no later.
-    if (stream.destroyed) return write(chunk)
-    let isReady = true
-    // It takes nothing after an error or a close.
-    for (let at = 0; at < chunk.byteLength && receiver.writable; at += PARSED_BYTES) {
-      const piece = chunk.byteLength > PARSED_BYTES ? chunk.subarray(at, at + PARSED_BYTES) : chunk
-      const isTaken = take(piece.byteLength, () => (isReady = write(piece)))
-      if (isTaken) continue
-      stream.unshift(at === 0 ? chunk : chunk.subarray(at))
-      break
-    }
-    return isReady
   }
 }
 

@@ -84,19 +84,6 @@ export class Inbox {
     return this.#payer()
   }
 
-  /**
-   * Takes in what tasks are made of, which takes time as well: now, when nothing waits and it may work in this turn. Otherwise
-   * gives false, and the flow is stopped until it may.
-   */
-  takeIn(task: () => void): boolean {
-    if (this.isEmpty && this.#turns.mayWork(this.payer)) {
-      this.#turns.work(this.payer, task)
-      return true
-    }
-    if (this.isEmpty) this.#keep(() => {}, this.#tasks.length)
-    return false
-  }
-
   /** Runs a task, now or when it is its turn. */
   add(task: () => void): void {
     if (this.isEmpty && this.#turns.mayWork(this.payer)) {
@@ -151,8 +138,6 @@ export class Turns {
   readonly #waiting = new Set<Inbox>()
   #turn = 0
   #isCounting = false
-  /** Of the work under way: what was done within it on somebody's account already. */
-  #innerMs = 0
   #timer: NodeJS.Timeout | undefined
 
   /** @param now milliseconds of a clock that never goes back. */
@@ -164,17 +149,13 @@ export class Turns {
     return payer.mayWork(this.#turn)
   }
 
-  /** Does a piece of work on somebody's account; work within work is counted once. */
+  /** Does a piece of work on somebody's account. */
   work(payer: Payer, task: () => void): void {
-    const outerMs = this.#innerMs
-    this.#innerMs = 0
     const began = this.#now()
     try {
       task()
     } finally {
-      const ms = this.#now() - began
-      payer.spend(this.#turn, ms - this.#innerMs)
-      this.#innerMs = outerMs + ms
+      payer.spend(this.#turn, this.#now() - began)
       this.#count()
     }
   }

@@ -101,47 +101,6 @@ describe('a turn of the event loop', () => {
     expect(payer.isRested).toBe(true)
   })
 
-  test('what was kept elsewhere comes before what came later, in its order and in slices (LIM-7)', async () => {
-    const { open } = start()
-    const { inbox, flow } = open(new Payer(2, null))
-    for (let n = 0; n < 3; n++) inbox.add(task(`late ${n}`, 1))
-    for (let n = 0; n < 5; n++) inbox.addEarlier(task(`early ${n}`, 1))
-    inbox.add(task('last', 1))
-    expect(done.map(({ what }) => what)).toEqual(['late 0', 'late 1'])
-    await finish(9)
-    const early = Array.from({ length: 5 }, (_, n) => `early ${n}`)
-    expect(done.slice(2).map(({ what }) => what)).toEqual([...early, 'late 2', 'last'])
-    const perTurn = new Map<number, number>()
-    for (const each of done.slice(2)) perTurn.set(each.turn, (perTurn.get(each.turn) ?? 0) + 1)
-    expect(Math.max(...perTurn.values())).toBeLessThanOrEqual(2)
-    expect(flow).toEqual(['pause', 'resume'])
-  })
-
-  test('what tasks are made of is not taken in before they may be done, and what was done within it counts once (LIM-7)', async () => {
-    const { open } = start()
-    const { inbox, flow } = open(new Payer(4, null))
-    const parse = (what: string): boolean =>
-      inbox.takeIn(() => {
-        now += 1
-        inbox.add(task(what, 1))
-      })
-    expect([parse('first'), parse('second'), parse('third'), flow]).toEqual([true, true, false, ['pause']])
-    await until(() => flow.length === 2)
-    expect([parse('third'), done.map(({ what }) => what)]).toEqual([true, ['first', 'second', 'third']])
-  })
-
-  test('work that waits for its turn tells what it threw (LIM-7)', async () => {
-    const { turns } = start()
-    const payer = new Payer(1, null)
-    await turns.perform(payer, task('first', 1))
-    const failed = turns.perform(payer, () => {
-      throw new Error('broken')
-    })
-    await expect(failed).rejects.toThrow('broken')
-    await turns.perform(payer, task('second', 1))
-    expect(done.map(({ what }) => what)).toEqual(['first', 'second'])
-  })
-
   test('a task that throws holds nothing up (LIM-7)', async () => {
     const { open } = start()
     const { inbox } = open(new Payer(1, null))
