@@ -4,6 +4,7 @@
  */
 import { openDB, deleteDB, type DBSchema, type IDBPDatabase } from 'idb'
 import * as Y from 'yjs'
+import type { Choices } from '../shared/branches.ts'
 import type { Report } from '../shared/errors.ts'
 
 /** An update; those of replicas that took the place of refused ones bear their generation. */
@@ -24,6 +25,7 @@ const UNSTORED = 'unstored:'
 const QUARANTINE = 'quarantine:'
 const GENERATION = 'generation'
 const LEFTOVERS = 'leftovers'
+const CHOICES = 'choices'
 
 /** Origin of the transactions that apply what was read from the device. */
 export const LOCAL_STORE: unique symbol = Symbol('local store')
@@ -133,6 +135,15 @@ export class LocalStore {
     }
     await transaction.done
     return kept
+  }
+
+  /** The branches that were last chosen on this device. */
+  async choices(): Promise<Choices> {
+    return ((await this.#db.get('meta', CHOICES)) ?? new Map()) as Choices
+  }
+
+  keepChoices(choices: Choices): void {
+    this.#later(this.#db.put('meta', choices, CHOICES))
   }
 
   keep(kept: KeptReplica): void {
