@@ -82,7 +82,7 @@ export class Branches {
     for (const message of messages) {
       const old = before.get(message.edits ?? '')
       // What is another's cannot be replaced, nor what comes later.
-      if (old?.role === 'user' && message.role === 'user' && old.by === message.by) join(this.#ofMessages, old.id, message.id)
+      if (isInput(old) && isInput(message) && old.by === message.by) join(this.#ofMessages, old.id, message.id)
       before.set(message.id, message)
     }
     for (const { again, id } of runs) join(this.#ofRuns, again.run, id)
@@ -202,6 +202,11 @@ export function hasSeen({ seen = Infinity, by, at }: Seeing, message: Pick<Branc
 /** Of some alternatives the one that is shown: what was chosen, else the newest. */
 export function chosenOf(ids: readonly string[], choices: Choices): string | undefined {
   return choices.get(ids[0] ?? '')?.find((id) => ids.includes(id)) ?? ids.at(-1)
+}
+
+/** What a run has written is no input, whatever it says of its role. */
+function isInput(message: BranchMessage | undefined): message is BranchMessage {
+  return message?.role === 'user' && message.run === undefined
 }
 
 function join(forks: Map<string, Fork>, old: string, id: string): void {
