@@ -18,7 +18,9 @@ export interface Activity {
 /** `streaming` while a reply grows, `submitted` while one is on its way, `ready` also while a run waits for somebody's answer. */
 export function activityOf(session: Session): Activity {
   // What goes on in another branch is not this chat's.
-  const going = session.view.runs.filter((run) => !hasEnded(run.status) && session.isShown(run.id) && !waitsForPerson(session, run))
+  const going = session.view.runs.filter(
+    (run) => !hasEnded(run.status) && session.isShown(run.id) && !waitsForPerson(session, run),
+  )
   if (going.some((run) => run.status !== 'pending' && (replyOf(session, run.id)?.parts.length ?? 0) > 0)) {
     return { status: 'streaming' }
   }

@@ -169,7 +169,8 @@ export class Branches {
     const left = new Set<Branch>()
     for (let branch = this.#line; branch !== null && branch !== fork.up; branch = branch.fork.up ?? null) left.add(branch)
     this.#line = nodeOf(fork, id)
-    for (let at = Math.max(0, i - LOOK_BACK); at < i; at++) this.#catchUp(this.#messages[at] as BranchMessage, fork, alternative, left)
+    for (let at = Math.max(0, i - LOOK_BACK); at < i; at++)
+      this.#catchUp(this.#messages[at] as BranchMessage, fork, alternative, left)
   }
 
   /** A message that whoever made an alternative had not seen goes on in it, and what answers that message too. */

@@ -283,7 +283,7 @@ export class ViewBuilder {
   #rootOf(id: string): string {
     let root = id
     // Derived ids grow with each level, so this ends also where somebody has made a ring.
-    for (let at = this.#runs.get(id); at?.parent !== undefined && at.parent.length < at.id.length; ) {
+    for (let at = this.#runs.get(id); at?.parent !== undefined && at.parent.length < at.id.length;) {
       root = at.parent
       at = this.#runs.get(root)
     }
