@@ -62,8 +62,8 @@ interface Node {
 type Branch = Node | null
 
 /**
- * So far back an edit looks for messages that its author had not seen. One such message of a longer absence stays with what
- * was edited: looking further would let somebody who edits without end hold up every reader.
+ * So many places back an edit looks for messages that its author had not seen; one that is further back stays with what was
+ * edited. Without an end, somebody who edits without end would hold up every reader.
  */
 const LOOK_BACK = 256
 

@@ -134,7 +134,7 @@ describe('edits (BR-1, BR-6)', () => {
 })
 
 describe('other answers (BR-5)', () => {
-  test('[B2] twice, back, and once more: the old ones stay as they are, and the model sees what was before', async () => {
+  test('[B2] twice, back, and once more: the old ones stay as they are; the model is told what was before (BR-8)', async () => {
     const { url } = await serveHere()
     const { phone, laptop, let: go, prompts } = await stage(url)
     await turn(phone, 'zeroth', go)
