@@ -1,6 +1,8 @@
 /**
  * Opens a session in a browser (or anywhere): document, replica on the device, other tabs, connection, in that order, so
  * that what is here is shown before anything is asked of the network.
+ *
+ * More than 400 lines: each piece is elsewhere, and how they go together, and change over when a replica is refused, is one thing.
  */
 import { SessionError, type CloseReason, type Report } from '../shared/errors.ts'
 import { rootsOf } from '../shared/layout.ts'

@@ -1,6 +1,8 @@
 /**
  * A session as the app sees it: an immutable view, and the few things one can do. Everything is written into the local
  * document at once; getting it to the server is the connection's affair. `open.ts` puts the pieces together.
+ *
+ * More than 400 lines: it is all that an app can call, and half of it says what the calls do.
  */
 import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'

@@ -2,6 +2,8 @@
  * How inputs come to agents (SPEC §3): in which lane, what becomes of those that steer, those that wait for their author's
  * word, and those that their author changes, takes back or puts another in the place of; and when an agent's queue waits. Called by the clerk, within its
  * transaction: what was asked and what is decided are one update.
+ *
+ * More than 400 lines: what is asked about inputs, and what becomes of them by that, is decided in one place.
  */
 import * as Y from 'yjs'
 import { hasSeen, type Again } from '../shared/branches.ts'

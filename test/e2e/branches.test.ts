@@ -69,7 +69,10 @@ test('[B1] an edit written offline and a message written meanwhile come together
   const a = await stage.join(link, 'Mia')
   const b = await stage.join(link, 'Jonas')
   await a.say('Show me the XM headphones')
-  await until(each([a, b], (window) => window.status('orders')), 'answered').toEqual(['complete', 'complete'])
+  await until(
+    each([a, b], (window) => window.status('orders')),
+    'answered',
+  ).toEqual(['complete', 'complete'])
   await a.context.setOffline(true)
   await a.page.locator('.message[data-mine]').first().hover()
   await press(a, 'Edit')
@@ -115,7 +118,11 @@ test('[B2] regenerate, back, and once more: 3/3, the others stay; on a phone eve
   // What takes the focus is seen.
   await a.page.getByRole('button', { name: 'Copy', exact: true }).first().focus()
   await until(
-    () => a.page.getByRole('button', { name: 'Copy', exact: true }).first().evaluate((it) => getComputedStyle(it).opacity),
+    () =>
+      a.page
+        .getByRole('button', { name: 'Copy', exact: true })
+        .first()
+        .evaluate((it) => getComputedStyle(it).opacity),
     'seen with the focus',
   ).toBe('1')
   const session = await a.context.newCDPSession(a.page)
@@ -133,4 +140,5 @@ test('a reply that was stopped can be asked for again', async () => {
   await press(a, 'Ask again')
   await until(() => pagers(a), 'another').toEqual(['2/2'])
   await until(() => a.status('research'), 'to its end').toBe('complete')
+  expect(await line(a)).toEqual(['Research noise-cancelling headphones under $300', 'Research: complete'])
 })
