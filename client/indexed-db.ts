@@ -15,7 +15,7 @@ export function result<T>(request: IDBRequest<T>): Promise<T> {
 export function done(transaction: IDBTransaction): Promise<void> {
   const ended = new Promise<void>((resolve, reject) => {
     transaction.oncomplete = () => resolve()
-    transaction.onabort = () => reject(transaction.error ?? new DOMException('The transaction was aborted.', 'AbortError'))
+    transaction.onabort = () => reject(transaction.error as DOMException)
   })
   // A request of it may reject first, and is waited for instead.
   ended.catch(() => {})

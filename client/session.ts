@@ -169,7 +169,7 @@ export class Session {
    */
   edit(id: string, content: Content, options: Omit<SendOptions, 'parent'> = {}): string {
     const { role, metadata } = this.#own(id)
-    if (role !== 'user') throw new SessionError('forbidden', `Only what a user says has alternatives; ${id} is a reply.`)
+    if (role !== 'user') throw new SessionError('forbidden', `The message ${id} is not a user's.`)
     const to = metadata.to === undefined ? {} : { to: metadata.to }
     const edit = this.#send(content, { ...to, ...options }, { edits: id, seen: this.#view.lastSeq })
     this.choose(edit)

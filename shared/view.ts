@@ -163,8 +163,8 @@ export class ViewBuilder {
     const run = this.#runs.get(id)
     this.#shown ??= new Set(this.messageIds)
     if (run === undefined) return this.#shown.has(id)
-    const siblings = this.siblings(this.#rootOf(id))
-    return this.#shown.has(run.input) && (siblings === undefined || siblings.ids[siblings.index] === this.#rootOf(id))
+    const root = this.#rootOf(id)
+    return this.#shown.has(run.input) && (chosenOf(this.#tree.of(root, root) ?? [], this.#choices) ?? root) === root
   }
 
   /** The alternatives to a message, or to the answer of a run; undefined where there are none. The same until they change. */
