@@ -9,9 +9,11 @@ import './styles/message.css'
 import './styles/actions.css'
 import './styles/cards.css'
 import './styles/queue.css'
+import './styles/approval.css'
 import './styles/push.css'
 import './styles/shop.css'
 import './styles/desk.css'
+import './styles/desk-columns.css'
 
 // A customer's phone need not fetch the desk.
 const DeskPage = lazy(() => import('./desk/desk-page.tsx'))
@@ -25,7 +27,7 @@ createRoot(root).render(
       <ShopPage session={place.session} />
     ) : (
       <Suspense>
-        <DeskPage session={place.session} />
+        <DeskPage sessions={place.sessions} />
       </Suspense>
     )}
   </StrictMode>,
