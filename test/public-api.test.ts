@@ -11,12 +11,12 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
       MessageMetadata MessagePart MissingFields MissingMessage OpenOptions OpenSession Participant ParticipantKind
       Pause Presence PresentParticipant Reference RefusedWrites Report Run RunStatus RunVerdict SendOptions Session
       SessionStatus SessionView
-      SharedObject Step StepStatus TextPart ToolPart Topic`,
+      SharedObject Siblings Step StepStatus TextPart ToolPart Topic`,
   },
   'client/react.tsx': {
     values: `
       SessionProvider useHolder useMe useMessage useMessageIds useObject useOpenSession useParticipants usePaused
-      usePresence useRun useRuns useSession useStatus`,
+      usePresence useRun useRuns useSession useSiblings useStatus`,
     types: 'SessionProviderProps',
   },
   'client/ai-sdk.ts': {
