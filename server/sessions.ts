@@ -29,11 +29,12 @@ import { must, refusal, type HostDocument, type HostSocket } from './host.ts'
 import { Link, type SocketWorkers, type WorkerMessage } from './link.ts'
 import { load, type LogSize, type Stored } from './load.ts'
 import { UpdateLog } from './log.ts'
+import type { Push } from './push.ts'
 import { Room } from './room.ts'
 import { metered, type AcceptedSocket, type JoinedSocket } from './socket.ts'
 import { DamagedSession, type Job, type NewJob, type Store } from './store.ts'
 import { Traffic, type SocketMeter } from './traffic.ts'
-import { Inbox, Turns } from './turns.ts'
+import { Inbox, Payer, Turns, UNSTOPPABLE } from './turns.ts'
 import type { Waker } from './wake.ts'
 
 export interface SessionsOptions {
@@ -49,6 +50,8 @@ export interface SessionsOptions {
   readonly mayCancel: MayCancel | undefined
   /** Calls agents that are not running; made with what tells whether one is. */
   readonly wake?: ((hasWorkerFor: (job: Job) => boolean) => Waker) | undefined
+  /** Tells people who do not look; made with the log that keeps what is to be told. */
+  readonly push?: ((log: UpdateLog) => Push) | undefined
   readonly limits: Limits
   /** Epoch milliseconds. */
   readonly now: () => number
@@ -60,6 +63,8 @@ const MALFORMED_CODE = 4400
 const OPEN_MS = 0.5
 /** The same for its token. */
 const VERIFY_MS = 0.2
+/** What all loads of sessions together may take of one turn of the event loop, in milliseconds. */
+const LOAD_SLICE_MS = 1
 
 interface Context {
   grant: Grant
@@ -73,6 +78,8 @@ interface SocketState {
   readonly links: Set<Link>
   /** To be called for each frame that belongs to a connection. */
   readonly onFrame: () => void
+  /** Handles what the host had kept when it is the socket's turn, before all that came later. */
+  readonly defer: (task: () => void) => void
 }
 
 interface Loaded {
@@ -87,12 +94,14 @@ export class Sessions {
   readonly #log: UpdateLog
   readonly #dispatcher: Dispatcher
   readonly #waker: Waker | undefined
+  readonly #push: Push | undefined
   readonly #compactor: Compactor
   readonly #grants: Grants
   readonly #traffic: Traffic
   readonly #turns = new Turns(() => performance.now())
   /** Sockets that are to be let in. */
   readonly #door: Inbox
+  readonly #loadPayer = new Payer(LOAD_SLICE_MS, null)
   readonly #meters = new WeakMap<Request, SocketMeter>()
   readonly #rooms = new Map<string, Loaded>()
   readonly #loaded = new Map<string, Stored>()
@@ -107,7 +116,7 @@ export class Sessions {
     const { store, report, access, limits, now } = options
     this.#grants = new Grants({ access, report, graceMs: limits.tokenGraceMs, now })
     this.#traffic = new Traffic(limits, () => performance.now())
-    this.#door = new Inbox(this.#turns, () => this.#traffic.strangersPayer, { pause: () => {}, resume: () => {} })
+    this.#door = new Inbox(this.#turns, () => this.#traffic.strangersPayer, UNSTOPPABLE)
     this.#log = new UpdateLog({ store, report, onStall: this.#onStall, onDamaged: this.#onDamaged })
     this.#compactor = new Compactor({ store, report, onCompacted: (session, bytes) => this.#onCompacted(session, bytes) })
     this.#dispatcher = new Dispatcher({
@@ -118,6 +127,7 @@ export class Sessions {
       lapse: async (job, isReleased) => (await this.#use(job.session, ({ clerk }) => clerk.lapse(job.run, isReleased))) ?? true,
       onWaiting: (agent) => this.#waker?.look(agent),
     })
+    this.#push = options.push?.(this.#log)
     this.#waker = options.wake?.((job) => this.#dispatcher.hasWorkerFor(job))
     // flushDelay false: the host hands each broadcast on at once, to the override below.
     this.#host = new Hocuspocus<Context>({
@@ -135,6 +145,7 @@ export class Sessions {
   async start(): Promise<void> {
     await this.#dispatcher.start()
     this.#waker?.start()
+    await this.#push?.start()
   }
 
   /** Lets a socket in, now or when it is the turn of those who are new. */
@@ -160,7 +171,14 @@ export class Sessions {
     const links = new Set<Link>()
     host.createConnection = (...args) => {
       const connection = create(...args)
-      this.#adopt(connection, { meter, answers, workers, links, onFrame: () => (linked += 1) })
+      this.#adopt(connection, {
+        meter,
+        answers,
+        workers,
+        links,
+        onFrame: () => (linked += 1),
+        defer: (task) => inbox.addEarlier(task),
+      })
       return connection
     }
     const handle = (data: Uint8Array): void => {
@@ -222,6 +240,8 @@ export class Sessions {
     const deadline = Date.now() + timeoutMs
     for (const { room } of this.#rooms.values()) for (const member of [...room.members]) member.refuse('going-away')
     this.#host.closeConnections()
+    // What cannot be delivered in time is put back into the log.
+    await this.#push?.stop(timeoutMs / 2)
     const stored = await this.#log.drain(Math.max(0, deadline - Date.now()))
     await this.#compactor.close()
     for (const { room } of this.#rooms.values()) {
@@ -252,7 +272,7 @@ export class Sessions {
       onLoadDocument: async ({ document, documentName }) => {
         if (agentOfControl(documentName) !== null) return
         try {
-          this.#loaded.set(documentName, await load(document, this.#options.store))
+          this.#loaded.set(documentName, await load(document, this.#options.store, this.#perform))
         } catch (error) {
           // The host forgets the document without destroying it, and its presence timer would run for ever.
           document.destroy()
@@ -277,6 +297,8 @@ export class Sessions {
       },
     }
   }
+
+  readonly #perform = (piece: () => void): Promise<void> => this.#turns.perform(this.#loadPayer, piece)
 
   #openRoom(document: Document): void {
     const name = document.name
@@ -307,7 +329,14 @@ export class Sessions {
       report: this.#options.report,
     })
     this.#rooms.set(name, { room, clerk, size })
-    room.watch(clerk)
+    const unwatch = this.#push?.watch(document, (origin) => (origin instanceof Link ? origin.participant : null))
+    room.watch({
+      settle: () => clerk.settle(),
+      destroy: () => {
+        clerk.destroy()
+        unwatch?.()
+      },
+    })
   }
 
   #onStored(room: Room, size: LogSize, bytes: number): void {
@@ -344,7 +373,7 @@ export class Sessions {
 
   // ---- connections --------------------------------------------------------------------------------------------------
 
-  #adopt(connection: Connection, { meter: socket, answers, workers, links, onFrame }: SocketState): void {
+  #adopt(connection: Connection, { meter: socket, answers, workers, links, onFrame, defer }: SocketState): void {
     const { grant } = connection.context as Context
     const { name } = connection.document
     const { meter, objection } = socket.connect(grant.participant, name)
@@ -357,6 +386,7 @@ export class Sessions {
       meter,
       report: this.#options.report,
       onFrame,
+      defer,
       mayOpen: (from, session) => this.#grants.mayOpen(from, session),
       onToken: (from, token) => this.#grants.refresh(from, token),
       onWorkerMessage: (from, message) => this.#onWorker(from, name, message, workers),

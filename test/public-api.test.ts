@@ -11,17 +11,21 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
       MessageMetadata MessagePart MissingFields MissingMessage OpenOptions OpenSession Participant ParticipantKind
       Pause Presence PresentParticipant Reference RefusedWrites Report Run RunStatus RunVerdict SendOptions Session
       SessionStatus SessionView
-      SharedObject Step StepStatus TextPart ToolPart Topic`,
+      SharedObject Siblings Step StepStatus TextPart ToolPart Topic`,
   },
   'client/react.tsx': {
     values: `
       SessionProvider useHolder useMe useMessage useMessageIds useObject useOpenSession useParticipants usePaused
-      usePresence useRun useRuns useSession useStatus`,
+      usePresence useRun useRuns useSession useSiblings useStatus`,
     types: 'SessionProviderProps',
   },
   'client/ai-sdk.ts': {
     values: 'SessionChat createChatTransport sessionChat useSessionChat',
     types: 'SessionChatOptions SessionTransport UseSessionChatOptions',
+  },
+  'client/push.ts': {
+    values: 'renewPush subscribeToPush unsubscribeFromPush',
+    types: 'NoticeKind NoticePayload PushOptions PushState',
   },
   'client/agent.ts': {
     values: 'SessionError createAgent textOf',
@@ -32,9 +36,10 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
-      AccessOptions ApprovalAnswer Batch CancelRequest Hold Job Limits LogEntry MayApprove MayCancel NewJob Rate
+      AccessOptions ApprovalAnswer Batch CancelRequest Hold Job Limits LogEntry MayApprove MayCancel NewJob Notice
+      NoticeKind PushOptions Rate
       RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredBlob StoredSession
-      TokenClaims WakeTarget WakeTargets`,
+      Subscriber TokenClaims VapidKeys WakeTarget WakeTargets`,
   },
 }
 

@@ -3,10 +3,10 @@
  * browser would drop it at the top of the page.
  */
 
-/** Where one writes, if it is to be seen. */
-export function composerField(): HTMLElement | null {
-  const field = document.querySelector<HTMLElement>('.composer textarea')
-  return field?.checkVisibility() === true ? field : null
+/** Where one writes within `around`, if it is to be seen; the first of them where several conversations are open. */
+export function composerField(around: ParentNode = document): HTMLElement | null {
+  const fields = around.querySelectorAll<HTMLElement>('.composer textarea')
+  return [...fields].find((field) => field.checkVisibility()) ?? null
 }
 
 /** Keeps the focus of those who work by keyboard; a finger's is left alone, or its keyboard would come up. */
@@ -41,5 +41,5 @@ function placeFor(around: readonly Element[]): HTMLElement | null {
     const next = element.matches('.queue-tray, .queued, .holder-bar') ? element.querySelector<HTMLElement>('button, input') : null
     if (next !== null) return next
   }
-  return composerField()
+  return composerField(around.find((element) => element.matches('.chat')))
 }

@@ -8,10 +8,14 @@ import { SkipLinks } from './skip-links.tsx'
 import './styles/base.css'
 import './styles/chat.css'
 import './styles/message.css'
+import './styles/actions.css'
 import './styles/cards.css'
 import './styles/queue.css'
+import './styles/approval.css'
+import './styles/push.css'
 import './styles/shop.css'
 import './styles/desk.css'
+import './styles/desk-columns.css'
 import './styles/access.css'
 
 // A customer's phone need not fetch the desk.
@@ -28,7 +32,7 @@ createRoot(root).render(
       <ShopPage session={place.session} />
     ) : (
       <Suspense>
-        <DeskPage session={place.session} />
+        <DeskPage sessions={place.sessions} />
       </Suspense>
     )}
   </StrictMode>,

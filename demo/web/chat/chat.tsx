@@ -1,11 +1,13 @@
 /** The conversation with all that belongs to it; the same for customers and at the desk. */
 import type { ReactNode } from 'react'
+import { PushCard } from '../push/push-card.tsx'
 import { Announcer } from './announcer.tsx'
 import { Composer } from './composer.tsx'
 import { ConnectionPill } from './connection.tsx'
 import { useFollow } from './follow.ts'
 import { HolderBar } from './handover.tsx'
 import { TypingLine } from './people.tsx'
+import { PinnedApprovals } from './pinned-approvals.tsx'
 import { QueueTray } from './queue-tray.tsx'
 import { Transcript } from './transcript.tsx'
 
@@ -25,6 +27,8 @@ export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
       <div className="dock">
         <TypingLine />
         <HolderBar />
+        <PinnedApprovals />
+        <PushCard />
         <QueueTray />
         <Composer placeholder={placeholder} onSent={follow.toEnd} />
       </div>

@@ -22,7 +22,17 @@ export function Transcript({ follow: { viewport, content, following, toEnd }, em
   const ids = useMessageIds()
   const runs = useRuns()
   const waiting = useWaiting()
-  const rows = useMemo(() => rowsOf(ids, (id) => session.message(id), runs, waiting), [session, ids, runs, waiting])
+  const rows = useMemo(
+    () =>
+      rowsOf(
+        ids,
+        (id) => session.message(id),
+        runs,
+        waiting,
+        (run) => session.isShown(run),
+      ),
+    [session, ids, runs, waiting],
+  )
   const busy = runs.some((run) => !hasEnded(run.status))
   const holder = useHolder()
   const idleAt = holder.state === 'agents' && holder.reason === 'idle' ? (holder.at ?? null) : null
