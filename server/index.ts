@@ -8,6 +8,8 @@ export { mintToken, type AccessOptions, type TokenClaims } from './access.ts'
 export type { ApprovalAnswer, MayApprove } from './calls.ts'
 export type { CancelRequest, MayCancel } from './cancels.ts'
 export type { WakeTarget, WakeTargets } from './wake.ts'
+export type { WidgetOptions } from './widget.ts'
+export type { WidgetKey } from './widget-keys.ts'
 export type { Route, RoutedInput } from './clerk.ts'
 export {
   DamagedSession,
