@@ -236,8 +236,18 @@ class FrameWidget implements Widget {
       if (answer.visitor !== undefined) this.#kept.visitor = { visitor: answer.visitor, session: answer.session }
       return answer
     }
-    const name = `polylogue:widget:${this.#key}:${this.host}`
-    return await (('locks' in navigator ? navigator.locks.request(name, come) : come()) as Promise<TokenAnswer>)
+    let entered = false
+    const enter = (): Promise<TokenAnswer> => {
+      entered = true
+      return come()
+    }
+    try {
+      return await navigator.locks.request(`polylogue:widget:${this.#key}:${this.host}`, enter)
+    } catch (error) {
+      if (entered) throw error
+      // A browser that gives frames no storage gives them no locks either.
+      return await come()
+    }
   }
 
   async #exchange(who: Pick<TokenRequest, 'visitor' | 'user'>): Promise<TokenAnswer> {

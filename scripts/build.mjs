@@ -56,7 +56,11 @@ function build(name, label, inputs, output, work) {
   writeFileSync(remembered, JSON.stringify({ inputs: before, outputs: fingerprint(output) }))
 }
 
-/** Files below a path of the repository, the path itself when it is a file, sorted. */
+/**
+ * Files below a path of the repository, the path itself when it is a file, sorted.
+ * @param {string} path
+ * @returns {string[]}
+ */
 function filesOf(path) {
   const full = join(ROOT, path)
   if (!existsSync(full)) return []

@@ -29,12 +29,16 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
       Agent AgentOptions AgentRun ApprovalRequest Message ModelMessage ModelStream Session SpawnEnd SpawnedRun
       StepHandle StreamEnd StreamOptions Usage`,
   },
+  'client/widget.ts': {
+    values: 'connectWidget',
+    types: 'Widget WidgetLooks WidgetRefusal WidgetState',
+  },
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
       AccessOptions ApprovalAnswer Batch CancelRequest Hold Job Limits LogEntry MayApprove MayCancel NewJob Rate
       RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredBlob StoredSession
-      TokenClaims WakeTarget WakeTargets`,
+      TokenClaims WakeTarget WakeTargets WidgetKey WidgetOptions`,
   },
 }
 

@@ -71,11 +71,7 @@ export class Launcher {
   fail(): void {
     const { failed, again, close } = this.#texts
     this.#cover.hidden = false
-    this.#cover.replaceChildren(
-      failed,
-      this.#action(again, this.#options.onRetry),
-      this.#action(close, this.#options.onClose),
-    )
+    this.#cover.replaceChildren(failed, this.#action(again, this.#options.onRetry), this.#action(close, this.#options.onClose))
   }
 
   show(shown: boolean, focus: () => void): void {
@@ -161,7 +157,7 @@ function coverPage(panel: HTMLElement, onClose: () => void): () => void {
     panel.removeAttribute('style')
     if (value === '') style.removeProperty('overflow')
     else style.setProperty('overflow', value, priority)
-    // An attribute that was not there must not stay behind, empty.
-    if (style.length === 0) document.documentElement.removeAttribute('style')
+    // An attribute that was not there must not stay behind, empty. Read first: Chromium writes it late.
+    if (document.documentElement.getAttribute('style') === '') document.documentElement.removeAttribute('style')
   }
 }

@@ -260,7 +260,8 @@ function start(of: HTMLScriptElement): void {
   }
 }
 
-if (script === null || !script.dataset['key']) console.error('polylogue: widget.js is to be loaded by a script tag with data-key.')
+if (script === null || !script.dataset['key'])
+  console.error('polylogue: widget.js is to be loaded by a script tag with data-key.')
 else if (page.polylogue?.loaded === true) console.warn('polylogue: widget.js was loaded before.')
 // A script in the head may come before there is a body.
 else if (document.readyState === 'loading') addEventListener('DOMContentLoaded', () => start(script), { once: true })
