@@ -7,6 +7,9 @@ export { LIMITS, type Limits, type Rate } from '../shared/limits.ts'
 export { mintToken, type AccessOptions, type TokenClaims } from './access.ts'
 export type { ApprovalAnswer, MayApprove } from './calls.ts'
 export type { CancelRequest, MayCancel } from './cancels.ts'
+export type { PushOptions } from './push.ts'
+export type { VapidKeys } from './push-keys.ts'
+export type { NoticeKind } from '../shared/notice.ts'
 export type { WakeTarget, WakeTargets } from './wake.ts'
 export type { WidgetOptions } from './widget.ts'
 export type { WidgetKey } from './widget-keys.ts'
@@ -18,7 +21,9 @@ export {
   type Job,
   type LogEntry,
   type NewJob,
+  type Notice,
   type Store,
   type StoredBlob,
   type StoredSession,
+  type Subscriber,
 } from './store.ts'

@@ -8,6 +8,7 @@ import './styles/chat.css'
 import './styles/message.css'
 import './styles/cards.css'
 import './styles/queue.css'
+import './styles/push.css'
 import './styles/shop.css'
 import './styles/desk.css'
 
