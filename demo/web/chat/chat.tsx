@@ -7,6 +7,7 @@ import { ConnectionPill } from './connection.tsx'
 import { useFollow } from './follow.ts'
 import { HolderBar } from './handover.tsx'
 import { TypingLine } from './people.tsx'
+import { PinnedApprovals } from './pinned-approvals.tsx'
 import { QueueTray } from './queue-tray.tsx'
 import { Transcript } from './transcript.tsx'
 
@@ -26,6 +27,7 @@ export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
       <div className="dock">
         <TypingLine />
         <HolderBar />
+        <PinnedApprovals />
         <PushCard />
         <QueueTray />
         <Composer placeholder={placeholder} onSent={follow.toEnd} />
