@@ -9,6 +9,7 @@ import { serve, sqliteStore, type RunningServer } from 'polylogue/server'
 import { AgentFailed, startAgents, type Agents } from './site/agents.ts'
 import { watchStore, type Desk } from './site/desk.ts'
 import { addPages } from './site/pages.ts'
+import { addHostPage, widgetOf } from './site/widget.ts'
 import { readSettings, signingSecret, type Settings } from './site/settings.ts'
 import { openShop } from './shop/database.ts'
 import { AGENTS, route, routeChange } from './shop/routing.ts'
@@ -31,7 +32,11 @@ async function start(settings: Settings): Promise<{ server: RunningServer; agent
       if (to !== undefined) return AGENTS.filter((name) => to.includes(name))
       return lane === 'steer' ? routeChange(text, active) : route(text)
     },
-    routes: (app) => addPages(app, { secret, desk }),
+    widget: widgetOf(settings),
+    routes: (app) => {
+      addHostPage(app)
+      addPages(app, { secret, desk })
+    },
   })
   const url = `ws://${isAny(host) ? '127.0.0.1' : inUrl(host)}:${server.port}/sync`
   const agents = startAgents({ url, dataDir, restart: restartAgents })
