@@ -83,16 +83,7 @@ export class LocalStore {
 
   /** Opens the database and puts what it holds into the document. Rejects when the browser gives no storage. */
   static async open(options: LocalStoreOptions): Promise<LocalStore> {
-    const db = await openDB<Schema>(options.name, 1, {
-      upgrade(database) {
-        database.createObjectStore('updates', { autoIncrement: true })
-        database.createObjectStore('meta')
-      },
-      blocking(_current, _blocked, event) {
-        // Another tab erases the database: stepping aside lets it.
-        ;(event.target as IDBDatabase).close()
-      },
-    })
+    const db = await openDB<Schema>(options.name, 1, { upgrade: createStores, blocking: stepAside })
     const store = new LocalStore(options, db)
     store.#generation = Number((await db.get('meta', GENERATION)) ?? 0)
     const updates = await db.getAll('updates')
@@ -318,6 +309,34 @@ export class LocalStore {
     this.#rows = count
     this.#generation = next
   }
+}
+
+/** What the device has of a session, without opening it: the updates of its replica, and whether all of it is known to be stored. */
+export async function readReplica(name: string): Promise<{ readonly updates: Uint8Array[]; readonly confirmed: boolean }> {
+  const db = await openDB<Schema>(name, 1, { upgrade: createStores, blocking: stepAside })
+  try {
+    const transaction = db.transaction(['updates', 'meta'])
+    const meta = transaction.objectStore('meta')
+    const [rows, keys, generation = 0] = await Promise.all([
+      transaction.objectStore('updates').getAll(),
+      meta.getAllKeys(),
+      meta.get(GENERATION),
+    ])
+    const updates = rows.filter((row) => generationOf(row) === generation).map(updateOf)
+    return { updates, confirmed: !keys.some((key) => key.startsWith(UNSTORED) || key.startsWith(QUARANTINE)) }
+  } finally {
+    db.close()
+  }
+}
+
+function createStores(database: IDBPDatabase<Schema>): void {
+  database.createObjectStore('updates', { autoIncrement: true })
+  database.createObjectStore('meta')
+}
+
+/** Another tab erases the database: stepping aside lets it. */
+function stepAside(_current: number, _blocked: number | null, event: IDBVersionChangeEvent): void {
+  ;(event.target as IDBDatabase).close()
 }
 
 /** A replica as it is kept aside. */
