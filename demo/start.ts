@@ -14,7 +14,7 @@ import { openShop } from './shop/database.ts'
 import { AGENTS, route, routeChange } from './shop/routing.ts'
 
 async function start(settings: Settings): Promise<{ server: RunningServer; agents: Agents }> {
-  const { host, port, dataDir, leaseMs, idleReturnMs, restartAgents } = settings
+  const { host, port, dataDir, leaseMs, idleReturnMs, intentMs, restartAgents } = settings
   const secret = signingSecret(dataDir)
   // Created and filled here, before three processes open it at once.
   openShop(join(dataDir, 'shop.db')).close()
@@ -26,6 +26,7 @@ async function start(settings: Settings): Promise<{ server: RunningServer; agent
     port,
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(idleReturnMs === undefined ? {} : { idleReturnMs }),
+    ...(intentMs === undefined ? {} : { intentMs }),
     route: ({ to, text, lane, active }) => {
       if (to !== undefined) return AGENTS.filter((name) => to.includes(name))
       return lane === 'steer' ? routeChange(text, active) : route(text)

@@ -13,13 +13,15 @@ export interface Settings {
   readonly leaseMs: number | undefined
   /** How long the desk may be silent before the assistant answers again, in milliseconds; undefined: the package's default. */
   readonly idleReturnMs: number | undefined
+  /** How old a message may be that starts an agent when it arrives, in milliseconds; undefined: the package's default. */
+  readonly intentMs: number | undefined
   /** Whether an agent that dies is started again. */
   readonly restartAgents: boolean
 }
 
 /**
- * Reads PORT (8787), HOST (127.0.0.1), DATA_DIR (./data), DEMO_LEASE_MS, DEMO_IDLE_RETURN_MS and DEMO_RESTART (`0`: agents that
- * die stay dead).
+ * Reads PORT (8787), HOST (127.0.0.1), DATA_DIR (./data), DEMO_LEASE_MS, DEMO_IDLE_RETURN_MS, DEMO_INTENT_MS and DEMO_RESTART
+ * (`0`: agents that die stay dead).
  * Throws a `RangeError` that names the variable when a value is of no use.
  */
 export function readSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
@@ -29,6 +31,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
     dataDir: resolve(env['DATA_DIR'] || 'data'),
     leaseMs: numberIn(env, 'DEMO_LEASE_MS', 1_000, 600_000),
     idleReturnMs: numberIn(env, 'DEMO_IDLE_RETURN_MS', 1_000, 86_400_000),
+    intentMs: numberIn(env, 'DEMO_INTENT_MS', 0, 31 * 86_400_000),
     restartAgents: env['DEMO_RESTART'] !== '0',
   }
 }
