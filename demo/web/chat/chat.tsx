@@ -7,6 +7,7 @@ import { ConnectionPill } from './connection.tsx'
 import { useDeepLink } from './deep-link.ts'
 import { useFollow } from './follow.ts'
 import { HolderBar } from './handover.tsx'
+import { Outbox } from './outbox.tsx'
 import { TypingLine } from './people.tsx'
 import { QueueTray } from './queue-tray.tsx'
 import { useSeenMarker } from './seen-marker.ts'
@@ -26,6 +27,7 @@ export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
     <section className="chat" aria-label="Chat">
       {header}
       <ConnectionPill />
+      <Outbox />
       <Transcript follow={follow} empty={empty} />
       <div className="dock">
         <TypingLine />
