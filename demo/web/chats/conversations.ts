@@ -37,6 +37,8 @@ export class Conversations {
   readonly #summaries = new Map<string, Summary>()
   /** The marks that the summaries were made with. */
   readonly #seen = new Map<string, string | null>()
+  /** Those that were opened since they had something unsent, in that order. */
+  readonly #sent = new Set<string>()
   readonly #live = new Map<string, Live>()
   readonly #listeners = new Set<() => void>()
   readonly #stale = new Set<string>()
@@ -158,11 +160,13 @@ export class Conversations {
   /** Opens those that are to be followed or sent, and leaves the others. */
   #follow(list: readonly Summary[] = this.#list): void {
     const isSeen = document.visibilityState === 'visible'
-    const wanted = new Set(
-      [...list.filter(({ confirmed }) => !confirmed).slice(0, SENDING), ...(isSeen ? list.slice(0, this.#options.live) : [])].map(
-        ({ id }) => id,
-      ),
-    )
+    const unsent = list.filter(({ confirmed }) => !confirmed).slice(0, SENDING)
+    for (const { id } of unsent) this.#sent.add(id)
+    const followed = isSeen ? list.slice(0, this.#options.live) : []
+    // What was sent from here is answered soon: the last ones stay open for that.
+    const wanted = new Set([...[...unsent, ...followed].map(({ id }) => id), ...[...this.#sent].slice(-SENDING)])
+    for (const id of this.#sent) if (!this.#summaries.has(id)) this.#sent.delete(id)
+    for (const id of wanted) if (!this.#summaries.has(id)) wanted.delete(id)
     for (const id of this.#live.keys()) if (!wanted.has(id)) this.#leave(id)
     for (const id of wanted) if (!this.#live.has(id)) this.#open(id)
   }
