@@ -27,6 +27,10 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
     values: 'beginOnDevice readStoredSession removeStoredSession storedSessions',
     types: 'DeviceOptions StoredSession',
   },
+  'client/push.ts': {
+    values: 'renewPush subscribeToPush unsubscribeFromPush',
+    types: 'NoticeKind NoticePayload PushOptions PushState',
+  },
   'client/agent.ts': {
     values: 'SessionError createAgent textOf',
     types: `
@@ -36,9 +40,10 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
-      AccessOptions ApprovalAnswer Batch CancelRequest Hold Job Limits LogEntry MayApprove MayCancel NewJob Rate
+      AccessOptions ApprovalAnswer Batch CancelRequest Hold Job Limits LogEntry MayApprove MayCancel NewJob Notice
+      NoticeKind PushOptions Rate
       RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredBlob StoredSession
-      TokenClaims WakeTarget WakeTargets`,
+      Subscriber TokenClaims VapidKeys WakeTarget WakeTargets`,
   },
 }
 

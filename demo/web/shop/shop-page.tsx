@@ -7,6 +7,7 @@ import { PresentPeople } from '../chat/people.tsx'
 import { ChatsLink } from '../chats/chats-link.tsx'
 import { Icon } from '../icons.tsx'
 import { shareLink } from '../place.ts'
+import { PushBell } from '../push/push-bell.tsx'
 import { SessionGate } from '../session-gate.tsx'
 import { whoAmI, type Who } from '../who.ts'
 import { CartEditsProvider } from './cart-edits.tsx'
@@ -127,6 +128,7 @@ function ChatHeader({ who, views }: { readonly who: Who; readonly views: ReactNo
       </div>
       <PresentPeople />
       <AskHuman />
+      <PushBell />
       <button
         type="button"
         className="round ghost share"
