@@ -74,7 +74,7 @@ function Row({ summary, onRemove }: { readonly summary: Summary; readonly onRemo
         <span className="title">{title || 'New conversation'}</span>
         {at > 0 && (
           <time className="muted" dateTime={new Date(at).toISOString()}>
-            {whenOf(at, Date.now())}
+            {whenOf(at)}
           </time>
         )}
         <span className="snippet">

@@ -26,6 +26,15 @@ const SETTLE_MS = 300
 /** Outboxes that are sent at once. */
 const SENDING = 3
 
+export interface ConversationsState {
+  /** Latest first. */
+  readonly list: readonly Summary[]
+  /** False until the device was read. */
+  readonly known: boolean
+}
+
+export const UNKNOWN: ConversationsState = { list: [], known: false }
+
 interface Live {
   readonly session: OpenSession
   readonly end: () => void
@@ -44,8 +53,7 @@ export class Conversations {
   readonly #stale = new Set<string>()
   readonly #undo: (() => void)[] = []
   #timer: ReturnType<typeof setTimeout> | undefined
-  #list: readonly Summary[] = []
-  #known = false
+  #state: ConversationsState = UNKNOWN
   #closed = false
 
   constructor(options: ConversationsOptions) {
@@ -72,14 +80,9 @@ export class Conversations {
     refresh()
   }
 
-  /** Latest first. The same array until something changes. */
-  get list(): readonly Summary[] {
-    return this.#list
-  }
-
-  /** False until the device was read. */
-  get known(): boolean {
-    return this.#known
+  /** The same until something changes. */
+  get state(): ConversationsState {
+    return this.#state
   }
 
   subscribe(listener: () => void): () => void {
@@ -96,8 +99,7 @@ export class Conversations {
     } catch (error) {
       console.debug('conversations', error)
     }
-    this.#known = true
-    this.#changed()
+    this.#changed(true)
   }
 
   /** Removes a conversation from this device, with its draft and what was not sent. */
@@ -149,16 +151,17 @@ export class Conversations {
     }, SETTLE_MS)
   }
 
-  #changed(): void {
+  #changed(known: boolean = this.#state.known): void {
     if (this.#closed) return
     const list = [...this.#summaries.values()].sort(byTime)
     this.#follow(list)
-    if (JSON.stringify(list) !== JSON.stringify(this.#list)) this.#list = list
+    const state = { list, known }
+    if (JSON.stringify(state) !== JSON.stringify(this.#state)) this.#state = state
     for (const listener of [...this.#listeners]) listener()
   }
 
   /** Opens those that are to be followed or sent, and leaves the others. */
-  #follow(list: readonly Summary[] = this.#list): void {
+  #follow(list: readonly Summary[] = this.#state.list): void {
     const isSeen = document.visibilityState === 'visible'
     const unsent = list.filter(({ confirmed }) => !confirmed).slice(0, SENDING)
     for (const { id } of unsent) this.#sent.add(id)

@@ -1,29 +1,38 @@
 /** The conversations of this device, for a component. */
-import { useEffect, useState, useSyncExternalStore } from 'react'
+import { useMemo, useSyncExternalStore } from 'react'
+import { Conversations, UNKNOWN, type ConversationsOptions, type ConversationsState } from './conversations.ts'
 import type { Who } from '../who.ts'
-import { Conversations } from './conversations.ts'
-import type { Summary } from './summary.ts'
 
-export interface UsedConversations {
-  /** Latest first. */
-  readonly list: readonly Summary[]
-  /** False until the device was read. */
-  readonly known: boolean
+interface Opened {
+  readonly subscribe: (listener: () => void) => () => void
+  readonly state: () => ConversationsState
   readonly remove: (id: string) => Promise<void>
 }
 
-const NONE: readonly Summary[] = []
-
 /** @param live how many of the latest are followed. @param except the one that the page has open itself. */
-export function useConversations(who: Who, live: number, except?: string): UsedConversations {
-  const [conversations, setConversations] = useState<Conversations | null>(null)
-  useEffect(() => {
-    const opened = new Conversations({ who, live, ...(except === undefined ? {} : { except }) })
-    setConversations(opened)
-    return () => opened.close()
-  }, [who, live, except])
-  const subscribe = (listener: () => void): (() => void) => conversations?.subscribe(listener) ?? (() => {})
-  const list = useSyncExternalStore(subscribe, () => conversations?.list ?? NONE)
-  const known = useSyncExternalStore(subscribe, () => conversations?.known ?? false)
-  return { list, known, remove: async (id) => await conversations?.remove(id) }
+export function useConversations(
+  who: Who,
+  live: number,
+  except?: string,
+): ConversationsState & { readonly remove: (id: string) => Promise<void> } {
+  const opened = useMemo(() => openedWhileUsed({ who, live, ...(except === undefined ? {} : { except }) }), [who, live, except])
+  const state = useSyncExternalStore(opened.subscribe, opened.state)
+  return { ...state, remove: opened.remove }
+}
+
+function openedWhileUsed(options: ConversationsOptions): Opened {
+  let conversations: Conversations | null = null
+  return {
+    subscribe(listener) {
+      const mine = new Conversations(options)
+      conversations = mine
+      mine.subscribe(listener)
+      return () => {
+        mine.close()
+        if (conversations === mine) conversations = null
+      }
+    },
+    state: () => conversations?.state ?? UNKNOWN,
+    remove: async (id) => await conversations?.remove(id),
+  }
 }

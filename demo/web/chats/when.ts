@@ -8,7 +8,7 @@ const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
 /** Time of day for today, the weekday within a week, else the day. */
-export function whenOf(at: number, now: number): string {
+export function whenOf(at: number, now: number = Date.now()): string {
   if (new Date(at).toDateString() === new Date(now).toDateString()) return TIME.format(at)
   return now - at < 6 * DAY_MS && at <= now ? WEEKDAY.format(at) : DAY.format(at)
 }
