@@ -153,7 +153,8 @@ export class Conversations {
 
   #changed(known: boolean = this.#state.known): void {
     if (this.#closed) return
-    const list = [...this.#summaries.values()].sort(byTime)
+    // One that was opened and left with nothing said is no conversation.
+    const list = [...this.#summaries.values()].filter((it) => it.at > 0 || it.draft !== '' || !it.confirmed).sort(byTime)
     this.#follow(list)
     const state = { list, known }
     if (JSON.stringify(state) !== JSON.stringify(this.#state)) this.#state = state
