@@ -11,11 +11,13 @@ import './styles/chat.css'
 import './styles/message.css'
 import './styles/cards.css'
 import './styles/queue.css'
+import './styles/approval.css'
 import './styles/push.css'
 import './styles/shop.css'
 import './styles/desk.css'
 import './styles/chats.css'
 import './styles/phone.css'
+import './styles/desk-columns.css'
 import { watchViewport } from './viewport.ts'
 import { whoAmI } from './who.ts'
 
@@ -35,7 +37,7 @@ createRoot(root).render(
     {place.page === 'shop' ? (
       <ShopPage session={place.session} />
     ) : (
-      <Suspense>{place.page === 'chats' ? <ChatsPage /> : <DeskPage session={place.session} />}</Suspense>
+      <Suspense>{place.page === 'chats' ? <ChatsPage /> : <DeskPage sessions={place.sessions} />}</Suspense>
     )}
   </StrictMode>,
 )

@@ -4,12 +4,12 @@ export type Place =
   /** `isNew`: a conversation that nobody has begun. */
   | { readonly page: 'shop'; readonly session: string; readonly isNew: boolean }
   | { readonly page: 'chats' }
-  | { readonly page: 'desk'; readonly session: string | null }
+  | { readonly page: 'desk'; readonly sessions: readonly string[] }
 
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 const ALPHABET = `${LETTERS}${LETTERS.toUpperCase()}0123456789`
 
-const SESSION_PATH = /^\/s\/([A-Za-z0-9][A-Za-z0-9_-]{0,63})$/
+const SESSION = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 const LAST = 'polyshop:last'
 
 /**
@@ -19,14 +19,18 @@ const LAST = 'polyshop:last'
  */
 export function currentPlace(): Place {
   const { pathname, search } = window.location
-  if (pathname === '/desk') return { page: 'desk', session: new URLSearchParams(search).get('s') }
+  if (pathname === '/desk') {
+    const named = new URLSearchParams(search).get('s')?.split(',') ?? []
+    return { page: 'desk', sessions: [...new Set(named.filter((id) => SESSION.test(id)))] }
+  }
   const last = pathname === '/start' ? read(LAST) : null
   if (pathname === '/chats' || (pathname === '/start' && last === null)) {
     window.history.replaceState(null, '', `/chats${search}`)
     return { page: 'chats' }
   }
-  const session = SESSION_PATH.exec(pathname)?.[1] ?? last
-  if (session !== null) {
+  const named = pathname.startsWith('/s/') ? pathname.slice('/s/'.length) : ''
+  const session = last ?? named
+  if (SESSION.test(session)) {
     if (session === last) window.history.replaceState(null, '', `/s/${session}${search}`)
     return { page: 'shop', session, isNew: false }
   }
@@ -94,11 +98,14 @@ function keep(key: string, value: string | null): void {
   }
 }
 
-/** Shows another session on the desk, and says so in the address. */
-export function rememberDeskSession(session: string | null): void {
+/** Says in the address which sessions are open on the desk. */
+export function rememberDeskSessions(sessions: readonly string[]): void {
   const url = new URL(window.location.href)
-  if (session === null) url.searchParams.delete('s')
-  else url.searchParams.set('s', session)
+  url.searchParams.delete('s')
+  // Not through `searchParams`: a comma need not be escaped, and the address is read by people.
+  const others = url.searchParams.toString()
+  const named = sessions.length === 0 ? '' : `s=${sessions.join(',')}`
+  url.search = [others, named].filter(Boolean).join('&')
   window.history.replaceState(null, '', url)
 }
 

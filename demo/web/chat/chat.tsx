@@ -10,6 +10,7 @@ import { useFollow } from './follow.ts'
 import { HolderBar } from './handover.tsx'
 import { Outbox } from './outbox.tsx'
 import { TypingLine } from './people.tsx'
+import { PinnedApprovals } from './pinned-approvals.tsx'
 import { QueueTray } from './queue-tray.tsx'
 import { useSeenMarker } from './seen-marker.ts'
 import { Transcript } from './transcript.tsx'
@@ -33,6 +34,7 @@ export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
       <div className="dock">
         <TypingLine />
         <HolderBar />
+        <PinnedApprovals />
         <PushCard />
         <QueueTray />
         <Composer placeholder={placeholder} onSent={follow.toEnd} />

@@ -5,6 +5,7 @@ import { memo, useMemo, type ReactNode } from 'react'
 import { sectionsOf, type Section } from '../cards/reply-parts.ts'
 import { ApprovalCard } from '../cards/approval-card.tsx'
 import { CancelButton, TaskCard } from '../cards/task-card.tsx'
+import { Elapsed, thoughtFor } from '../cards/thought.tsx'
 import { ToolCard } from '../cards/tool-card.tsx'
 import { Icon } from '../icons.tsx'
 import { useLate } from '../late.ts'
@@ -96,7 +97,7 @@ function SectionView({
     case 'reasoning':
       return (
         <details className="reasoning">
-          <summary>{growing && section.part.state === 'streaming' ? 'Thinking…' : 'Thoughts'}</summary>
+          <summary>{growing && section.part.state === 'streaming' ? 'Thinking…' : thoughtFor(section.tookMs)}</summary>
           <Markdown text={section.part.text} growing={growing} />
         </details>
       )
@@ -105,7 +106,7 @@ function SectionView({
     case 'approval':
       return <ApprovalCard part={section.part} />
     case 'task':
-      return run === undefined ? null : <TaskCard run={run} calls={section.calls} />
+      return run === undefined ? null : <TaskCard run={run} calls={section.calls} took={section.took} />
   }
 }
 
@@ -141,6 +142,7 @@ function Thinking({ run, name }: { readonly run: Run; readonly name: string }): 
       <span className={absent ? undefined : 'hidden'}>
         {absent ? `${name} is not there at the moment. It answers when it is back.` : `${name} is thinking`}
       </span>
+      {!absent && <Elapsed since={run.at} />}
     </p>
   )
 }
