@@ -15,7 +15,7 @@ import { openShop } from './shop/database.ts'
 import { AGENTS, route, routeChange } from './shop/routing.ts'
 
 async function start(settings: Settings): Promise<{ server: RunningServer; agents: Agents; desk: Desk }> {
-  const { host, port, dataDir, leaseMs, idleReturnMs, restartAgents, push } = settings
+  const { host, port, dataDir, leaseMs, idleReturnMs, intentMs, restartAgents, push } = settings
   const secret = signingSecret(dataDir)
   // Created and filled here, before three processes open it at once.
   openShop(join(dataDir, 'shop.db')).close()
@@ -28,6 +28,7 @@ async function start(settings: Settings): Promise<{ server: RunningServer; agent
     push,
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(idleReturnMs === undefined ? {} : { idleReturnMs }),
+    ...(intentMs === undefined ? {} : { intentMs }),
     route: ({ to, text, lane, active }) => {
       if (to !== undefined) return AGENTS.filter((name) => to.includes(name))
       return lane === 'steer' ? routeChange(text, active) : route(text)

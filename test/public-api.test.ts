@@ -23,6 +23,10 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
     values: 'SessionChat createChatTransport sessionChat useSessionChat',
     types: 'SessionChatOptions SessionTransport UseSessionChatOptions',
   },
+  'client/device.ts': {
+    values: 'beginOnDevice readStoredSession removeStoredSession storedSessions',
+    types: 'DeviceOptions StoredSession',
+  },
   'client/push.ts': {
     values: 'renewPush subscribeToPush unsubscribeFromPush',
     types: 'NoticeKind NoticePayload PushOptions PushState',
