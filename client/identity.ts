@@ -22,6 +22,16 @@ export function participantOf(token: string): Participant {
   return participant
 }
 
+/** Name of what a browser shares about a session: the replica's database, and the channel between tabs. */
+export function sharedName(url: string, participant: string, session: string): string {
+  return `polylogue:${url}:${participant}:${session}`
+}
+
+/** Where the device keeps who has a session open. */
+export function whoKey(url: string, session: string): string {
+  return `polylogue:who:${url}:${session}`
+}
+
 /** Remembers, on this device, who last had a session open: a start with no network must find the replica. */
 export function rememberParticipant(key: string, participant: Participant): void {
   try {

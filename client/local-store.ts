@@ -80,10 +80,7 @@ export class LocalStore {
 
   /** Opens the database and puts what it holds into the document. Rejects when the browser gives no storage. */
   static async open(options: LocalStoreOptions): Promise<LocalStore> {
-    const db = await openDatabase(options.name, (database) => {
-      database.createObjectStore('updates', { autoIncrement: true })
-      database.createObjectStore('meta')
-    })
+    const db = await openDatabase(options.name, createStores)
     const store = new LocalStore(options, db)
     store.#generation = Number((await store.#read('meta', (meta) => meta.get(GENERATION))) ?? 0)
     const updates = await store.#read<Row[]>('updates', (rows) => rows.getAll())
@@ -333,6 +330,29 @@ export class LocalStore {
     this.#rows = count
     this.#generation = next
   }
+}
+
+/** What the device has of a session, without opening it: the updates of its replica, and whether all of it is known to be stored. */
+export async function readReplica(name: string): Promise<{ readonly updates: Uint8Array[]; readonly confirmed: boolean }> {
+  const db = await openDatabase(name, createStores)
+  try {
+    const transaction = db.transaction(['updates', 'meta'])
+    const meta = transaction.objectStore('meta')
+    const [rows, keys, generation = 0] = await Promise.all([
+      result<Row[]>(transaction.objectStore('updates').getAll()),
+      result(meta.getAllKeys()),
+      result<number | undefined>(meta.get(GENERATION)),
+    ])
+    const updates = rows.filter((row) => generationOf(row) === generation).map(updateOf)
+    return { updates, confirmed: !keys.map(String).some((key) => key.startsWith(UNSTORED) || key.startsWith(QUARANTINE)) }
+  } finally {
+    db.close()
+  }
+}
+
+function createStores(database: IDBDatabase): void {
+  database.createObjectStore('updates', { autoIncrement: true })
+  database.createObjectStore('meta')
 }
 
 /** A replica as it is kept aside. */

@@ -11,7 +11,7 @@ import type { Participant } from '../shared/participant.ts'
 import type { ServerMessage } from '../shared/wire.ts'
 import type { ClientTool } from './client-tools.ts'
 import { Connection, type ConnectionState } from './connection.ts'
-import { forgetParticipant, participantOf, recallParticipant, rememberParticipant } from './identity.ts'
+import { forgetParticipant, participantOf, recallParticipant, rememberParticipant, sharedName, whoKey } from './identity.ts'
 import { LocalStore, LOCAL_STORE } from './local-store.ts'
 import type { OpenOptions, OpenSession } from './open-session.ts'
 import { PageTools } from './page-tools.ts'
@@ -80,7 +80,7 @@ class BrowserSession extends Session implements OpenSession {
     this.#options = options
     this.#report = report
     this.#replica = replica
-    this.#who = `polylogue:who:${options.url}:${options.id}`
+    this.#who = whoKey(options.url, options.id)
     this.#storedWrites = new StoredWrites({
       doc: replica.doc,
       isForeign: (origin) => this.#isShared(origin),
@@ -193,7 +193,7 @@ class BrowserSession extends Session implements OpenSession {
   }
 
   async #openReplica(me: Participant): Promise<void> {
-    this.#shared = `polylogue:${this.#options.url}:${me.id}:${this.id}`
+    this.#shared = sharedName(this.#options.url, me.id, this.id)
     try {
       this.#store = await LocalStore.open({
         name: this.#shared,

@@ -33,7 +33,10 @@ export class Presence {
     return (this.#others ??= this.#read())
   }
 
-  /** Merges fields into what this participant shows, for example `{ typing: true }`. */
+  /**
+   * Merges fields into what this participant shows, for example `{ typing: true }`. A tab that shows `{ away: true }` does not
+   * count as presence: one that has the session open, but on nobody's screen.
+   */
   set(fields: Readonly<Record<string, unknown>>): void {
     // Unchanged: no frame to everybody for a key press that changes nothing.
     if (Object.entries(fields).every(([key, value]) => this.#shown[key] === value)) return
@@ -78,7 +81,7 @@ export class Presence {
     const byId = new Map<string, PresentParticipant>()
     for (const state of this.#awareness.getStates().values()) {
       const participant = readParticipant(state['participant'])
-      if (participant === null || participant.id === this.#me?.id) continue
+      if (participant === null || participant.id === this.#me?.id || state['away'] === true) continue
       const typing = state['typing'] === true || byId.get(participant.id)?.typing === true
       byId.set(participant.id, { participant, typing, state })
     }

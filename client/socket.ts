@@ -97,11 +97,14 @@ export class Socket {
     window.addEventListener('offline', onOffline)
     window.addEventListener('pageshow', onPageShow)
     document.addEventListener('visibilitychange', onVisible)
+    // A page that was frozen may have been visible all the time.
+    document.addEventListener('resume', wake)
     this.#undo.push(() => {
       window.removeEventListener('online', wake)
       window.removeEventListener('offline', onOffline)
       window.removeEventListener('pageshow', onPageShow)
       document.removeEventListener('visibilitychange', onVisible)
+      document.removeEventListener('resume', wake)
     })
   }
 }

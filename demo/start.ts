@@ -9,12 +9,13 @@ import { serve, sqliteStore, type RunningServer } from 'polylogue/server'
 import { AgentFailed, startAgents, type Agents } from './site/agents.ts'
 import { watchStore, type Desk } from './site/desk.ts'
 import { addPages } from './site/pages.ts'
+import { addHostPage, widgetOf } from './site/widget.ts'
 import { readSettings, signingSecret, type Settings } from './site/settings.ts'
 import { openShop } from './shop/database.ts'
 import { AGENTS, route, routeChange } from './shop/routing.ts'
 
 async function start(settings: Settings): Promise<{ server: RunningServer; agents: Agents; desk: Desk }> {
-  const { host, port, dataDir, leaseMs, idleReturnMs, restartAgents, push } = settings
+  const { host, port, dataDir, leaseMs, idleReturnMs, intentMs, restartAgents, push } = settings
   const secret = signingSecret(dataDir)
   // Created and filled here, before three processes open it at once.
   openShop(join(dataDir, 'shop.db')).close()
@@ -27,11 +28,16 @@ async function start(settings: Settings): Promise<{ server: RunningServer; agent
     push,
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(idleReturnMs === undefined ? {} : { idleReturnMs }),
+    ...(intentMs === undefined ? {} : { intentMs }),
     route: ({ to, text, lane, active }) => {
       if (to !== undefined) return AGENTS.filter((name) => to.includes(name))
       return lane === 'steer' ? routeChange(text, active) : route(text)
     },
-    routes: (app) => addPages(app, { secret, desk }),
+    widget: widgetOf(settings),
+    routes: (app) => {
+      addHostPage(app)
+      addPages(app, { secret, desk })
+    },
   })
   const url = `ws://${isAny(host) ? '127.0.0.1' : inUrl(host)}:${server.port}/sync`
   const agents = startAgents({ url, dataDir, restart: restartAgents })

@@ -119,7 +119,7 @@ export class Lanes {
     // What was cancelled with it starts nothing, and is shown as cancelled.
     const isCancelled = readCancel(this.#roots.control.get(cancelKey(head.id))) !== undefined
     if (now() - head.at > intentMs && !isCancelled) {
-      this.#judge(map, { state: 'asks', reason: 'stale' })
+      this.#judge(map, { state: 'asks', reason: 'stale', written: head.at })
       this.#waiting.set(head.id, map)
     } else {
       this.#start(input)

@@ -219,6 +219,11 @@ export class Sessions {
     this.#grants.revoke(target)
   }
 
+  /** Ends the connections whose tokens have been withdrawn. */
+  recheck(): void {
+    this.#grants.recheck()
+  }
+
   /** Counts for health and metrics. */
   get counts(): { sessions: number; connections: number; unstoredBytes: number; stalled: boolean } {
     return {

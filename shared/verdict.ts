@@ -28,6 +28,8 @@ export interface InputVerdict {
    * when an agent had it. Otherwise the words of the server's policy, which refused an interrupt.
    */
   readonly reason?: string
+  /** Of `asks`: when it was written, in epoch milliseconds by its author's clock. */
+  readonly written?: number
   /** Participant whose edit, removal or cancel this is the answer to. */
   readonly by?: string
   /** What the message was to say, where an edit came too late: nothing that somebody wrote is lost. */

@@ -100,7 +100,7 @@ describe('what has become of an input', () => {
     expect(fate(at('q2', { state: 'steering', at: 1, run: 'q1.orders' }), [busy])).toEqual({ kind: 'steering' })
     expect(fate(at('q2', { state: 'taken', at: 1, run: 'q1.orders', step: 2 }), [busy])).toEqual({ kind: 'taken', step: 2 })
     expect(fate(at('q2', { state: 'taken', at: 1, reason: 'late' }), [busy])).toBeNull()
-    expect(fate(at('q2', { state: 'asks', at: 1, reason: 'stale' }), [])).toEqual({ kind: 'asks' })
+    expect(fate(at('q2', { state: 'asks', at: 1, reason: 'stale' }), [])).toEqual({ kind: 'asks', written: 0 })
     const late = fate(at('q2', { state: 'queued', at: 1, reason: 'run-ended' }), [{ ...waits, status: 'active' }])
     expect(late).toEqual({ kind: 'queued', why: 'not taken: what was under way had ended' })
     expect(isOpen(late, at('q2'), [{ ...waits, status: 'active' }])).toBe(false)

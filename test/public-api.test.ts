@@ -23,6 +23,10 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
     values: 'SessionChat createChatTransport sessionChat useSessionChat',
     types: 'SessionChatOptions SessionTransport UseSessionChatOptions',
   },
+  'client/device.ts': {
+    values: 'beginOnDevice readStoredSession removeStoredSession storedSessions',
+    types: 'DeviceOptions StoredSession',
+  },
   'client/push.ts': {
     values: 'renewPush subscribeToPush unsubscribeFromPush',
     types: 'NoticeKind NoticePayload PushOptions PushState',
@@ -33,13 +37,17 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
       Agent AgentOptions AgentRun ApprovalRequest Message ModelMessage ModelStream Session SpawnEnd SpawnedRun
       StepHandle StreamEnd StreamOptions Usage`,
   },
+  'client/widget.ts': {
+    values: 'connectWidget',
+    types: 'Widget WidgetLooks WidgetRefusal WidgetState',
+  },
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
       AccessOptions ApprovalAnswer Batch CancelRequest Hold Job Limits LogEntry MayApprove MayCancel NewJob Notice
       NoticeKind PushOptions Rate
       RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredBlob StoredSession
-      Subscriber TokenClaims VapidKeys WakeTarget WakeTargets`,
+      Subscriber TokenClaims VapidKeys WakeTarget WakeTargets WidgetKey WidgetOptions`,
   },
 }
 

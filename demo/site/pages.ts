@@ -34,6 +34,7 @@ export interface PagesOptions {
  *
  *   GET  /                    a new session: redirects to /s/ID
  *   GET  /s/ID, /desk         the page
+ *   GET  /chats, /start, /share   the page as well: the conversations of this device, and ways into them
  *   GET  /api/desk?since=     the sessions, for the support desk, as soon as they are others than at that version
  *   POST /api/token           `{ role: 'user' | 'support', id, name, session? }` → `{ token }`
  *
@@ -63,7 +64,7 @@ export function addPages(app: Hono, { secret, desk }: PagesOptions): void {
     return context.html(shell) as Response
   }
   app.get('/s/:id', etag(), page)
-  app.get('/desk', etag(), page)
+  for (const path of ['/desk', '/chats', '/start', '/share']) app.get(path, etag(), page)
   app.get('/api/desk', async (context) => {
     context.header('cache-control', 'no-store')
     await desk.changed(context.req.query('since') ?? '', DESK_WAIT_MS)

@@ -1,6 +1,9 @@
-/** The page's entry: the shop with its chat, or the support desk. */
+/** The page's entry: the shop with its chat, the conversations of this device, or the support desk. */
 import { StrictMode, lazy, Suspense } from 'react'
 import { createRoot } from 'react-dom/client'
+import { watchVersion } from './app-version.ts'
+import { begin } from './chats/begin.ts'
+import { watchInstall } from './chats/install-hint.tsx'
 import { currentPlace } from './place.ts'
 import { keepFocus } from './focus.ts'
 import { ShopPage } from './shop/shop-page.tsx'
@@ -15,13 +18,22 @@ import './styles/approval.css'
 import './styles/push.css'
 import './styles/shop.css'
 import './styles/desk.css'
+import './styles/chats.css'
+import './styles/phone.css'
 import './styles/desk-columns.css'
 import './styles/access.css'
+import { watchViewport } from './viewport.ts'
+import { whoAmI } from './who.ts'
 
 // A customer's phone need not fetch the desk.
 const DeskPage = lazy(() => import('./desk/desk-page.tsx'))
+const ChatsPage = lazy(() => import('./chats/chats-page.tsx'))
 
+watchInstall()
+watchViewport()
 const place = currentPlace()
+// Its address may be anybody's next; that it is begun here, under this name, needs no server.
+if (place.page === 'shop' && place.isNew) begin(place.session, whoAmI('user'))
 const root = document.querySelector('#app')
 if (root === null) throw new Error('index.html has no #app')
 keepFocus(root)
@@ -31,13 +43,9 @@ createRoot(root).render(
     {place.page === 'shop' ? (
       <ShopPage session={place.session} />
     ) : (
-      <Suspense>
-        <DeskPage sessions={place.sessions} />
-      </Suspense>
+      <Suspense>{place.page === 'chats' ? <ChatsPage /> : <DeskPage sessions={place.sessions} />}</Suspense>
     )}
   </StrictMode>,
 )
 
-if ('serviceWorker' in navigator && window.isSecureContext) {
-  navigator.serviceWorker.register('/sw.js').catch((error: unknown) => console.warn('No offline start:', error))
-}
+watchVersion()

@@ -1,26 +1,101 @@
 /** Where the browser is: which page, and of which session. */
 
 export type Place =
-  | { readonly page: 'shop'; readonly session: string }
+  /** `isNew`: a conversation that nobody has begun. */
+  | { readonly page: 'shop'; readonly session: string; readonly isNew: boolean }
+  | { readonly page: 'chats' }
   | { readonly page: 'desk'; readonly sessions: readonly string[] }
 
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 const ALPHABET = `${LETTERS}${LETTERS.toUpperCase()}0123456789`
 
 const SESSION = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
+const LAST = 'polyshop:last'
 
-/** Reads the address. On `/` with no server that would name a session, one is named here. */
+/**
+ * Reads the address, and puts a better one in its place where it names no page: `/start`, with which the installed app begins,
+ * goes to the last conversation, or to the list where there is none; `/share` begins one with what another app has shared; on
+ * every other one, with no server that would name a session, one is named here.
+ */
 export function currentPlace(): Place {
   const { pathname, search } = window.location
   if (pathname === '/desk') {
     const named = new URLSearchParams(search).get('s')?.split(',') ?? []
     return { page: 'desk', sessions: [...new Set(named.filter((id) => SESSION.test(id)))] }
   }
-  const session = pathname.startsWith('/s/') ? pathname.slice('/s/'.length) : ''
-  if (SESSION.test(session)) return { page: 'shop', session }
-  const fresh = `s${random(11)}`
-  window.history.replaceState(null, '', `/s/${fresh}${search}`)
-  return { page: 'shop', session: fresh }
+  const last = pathname === '/start' ? read(LAST) : null
+  if (pathname === '/chats' || (pathname === '/start' && last === null)) {
+    window.history.replaceState(null, '', `/chats${search}`)
+    return { page: 'chats' }
+  }
+  const named = pathname.startsWith('/s/') ? pathname.slice('/s/'.length) : ''
+  const session = last ?? named
+  if (SESSION.test(session)) {
+    if (session === last) window.history.replaceState(null, '', `/s/${session}${search}`)
+    return { page: 'shop', session, isNew: false }
+  }
+  const fresh = newSession()
+  const shared = pathname === '/share' ? sharedText(new URLSearchParams(search)) : ''
+  if (shared !== '') keep(draftKey(fresh), shared)
+  window.history.replaceState(null, '', `/s/${fresh}${pathname === '/share' ? '' : search}`)
+  return { page: 'shop', session: fresh, isNew: true }
+}
+
+/** The conversation that the app begins with the next time; null: none. */
+export function rememberLast(session: string | null): void {
+  keep(LAST, session)
+}
+
+export function lastSession(): string | null {
+  return read(LAST)
+}
+
+export function newSession(): string {
+  return `s${random(11)}`
+}
+
+/** A conversation's address for this window; a name that was given to it goes along. */
+export function pathOf(session: string): string {
+  return `/s/${session}${nameInAddress()}`
+}
+
+export function chatsPath(): string {
+  return `/chats${nameInAddress()}`
+}
+
+/** Where the text that is not sent yet is kept. */
+export function draftKey(session: string): string {
+  return `polyshop:draft:${session}`
+}
+
+function nameInAddress(): string {
+  const name = new URLSearchParams(window.location.search).get('as')
+  return name === null ? '' : `?as=${encodeURIComponent(name)}`
+}
+
+/** What another app has shared, as a text to go on writing at; nothing is sent by itself. */
+export function sharedText(params: URLSearchParams): string {
+  const said = ['title', 'text', 'url'].map((name) => params.get(name)?.trim() ?? '')
+  // Many apps put the address into the text as well.
+  return said.filter((part, i) => part !== '' && !said.slice(i + 1).some((later) => later.includes(part))).join('\n')
+}
+
+function read(key: string): string | null {
+  try {
+    return localStorage.getItem(key)
+  } catch {
+    return null
+  }
+}
+
+/** Null removes it. A browser that stores nothing forgets it with the page. */
+function keep(key: string, value: string | null): void {
+  try {
+    if (value === null) localStorage.removeItem(key)
+    else localStorage.setItem(key, value)
+  } catch {
+    // As said.
+  }
 }
 
 /** Says in the address which sessions are open on the desk. */

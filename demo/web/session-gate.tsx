@@ -3,6 +3,7 @@ import { useEffect, useState, type ReactNode } from 'react'
 import type { OpenSession } from 'polylogue'
 import { SessionProvider, useMe, useOpenSession } from 'polylogue/react'
 import { syncUrl } from './place.ts'
+import { setReader } from './seen.ts'
 import { fetchToken, type Who } from './who.ts'
 
 export interface SessionGateProps {
@@ -14,6 +15,7 @@ export interface SessionGateProps {
 }
 
 export function SessionGate({ id, who, placeholder, children }: SessionGateProps): ReactNode {
+  setReader(who.id)
   const session = useOpenSession({
     url: syncUrl(),
     id,

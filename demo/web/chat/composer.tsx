@@ -7,6 +7,7 @@ import { hasEnded, SessionError, type Lane, type OpenSession, type Run } from 'p
 import { useHolder, useMe, useRuns, useSession } from 'polylogue/react'
 import { useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
+import { draftKey } from '../place.ts'
 import { editLast } from './editing.ts'
 import { handOver } from './handover.tsx'
 import { useWaiting } from './queue.ts'
@@ -172,7 +173,7 @@ function StopButton({ running }: { readonly running: Running }): ReactNode {
 
 /** Text that is not sent yet, kept on this device for each session. */
 function useDraft(session: string): [text: string, setText: (text: string) => void] {
-  const key = `polyshop:draft:${session}`
+  const key = draftKey(session)
   const [text, setText] = useState(() => {
     try {
       return localStorage.getItem(key) ?? ''

@@ -56,7 +56,7 @@ function PausedLine({ agent }: { readonly agent: string }): ReactNode {
 const LABELS: Readonly<Record<Fate['kind'], string>> = {
   queued: 'Next',
   steering: 'Being passed on',
-  asks: 'Written a while ago',
+  asks: 'Send anyway?',
   taken: '',
   removed: '',
 }
@@ -74,7 +74,7 @@ function Waiting({ message, fate }: { readonly message: Message; readonly fate: 
   }
   return (
     <li className="queued" data-fate={fate.kind} data-message={message.id}>
-      <span className="badge">{LABELS[fate.kind]}</span>
+      <span className="badge">{fate.kind === 'asks' && !mine ? 'Author is asked' : LABELS[fate.kind]}</span>
       {draft === null ? (
         <span className="what">
           {!mine && <b>{`${author.name}: `}</b>}
@@ -96,7 +96,7 @@ function Waiting({ message, fate }: { readonly message: Message; readonly fate: 
       )}
       {mine && fate.kind === 'asks' && (
         <button type="button" className="button small" onClick={() => session.confirm(message.id)}>
-          Send now
+          Send
         </button>
       )}
       {mine && fate.kind !== 'steering' && (
@@ -114,7 +114,7 @@ function Waiting({ message, fate }: { readonly message: Message; readonly fate: 
         <button
           type="button"
           className="round small ghost"
-          aria-label="Remove"
+          aria-label={fate.kind === 'asks' ? 'Discard' : 'Remove'}
           title="Take it back"
           onClick={() => session.remove(message.id)}
         >

@@ -11,7 +11,7 @@ export type Fate =
   /** A run has taken it, after so many steps. */
   | { readonly kind: 'taken'; readonly step: number }
   /** It was written so long ago that its author is asked first. */
-  | { readonly kind: 'asks' }
+  | { readonly kind: 'asks'; readonly written: number }
   | { readonly kind: 'removed' }
 
 const WHY: Readonly<Record<string, string>> = {
@@ -36,9 +36,12 @@ export function useWaiting(): ReadonlySet<string> {
 
 /** Null for one that just is answered, or asks nobody. */
 export function fateOf({ id, role, metadata }: Message, runs: readonly Run[], waiting: ReadonlySet<string>): Fate | null {
-  if (role !== 'user' || metadata.seq === undefined) return null
+  if (role !== 'user') return null
+  // Nobody has it yet, so nobody can have taken it.
+  if (metadata.seq === undefined) return metadata.asked?.remove === true ? { kind: 'removed' } : null
   const { verdict } = metadata
-  if (verdict?.state === 'asks' || verdict?.state === 'removed' || verdict?.state === 'steering') return { kind: verdict.state }
+  if (verdict?.state === 'asks') return { kind: 'asks', written: verdict.written ?? metadata.at }
+  if (verdict?.state === 'removed' || verdict?.state === 'steering') return { kind: verdict.state }
   if (verdict?.state === 'taken' && verdict.step !== undefined) return { kind: 'taken', step: verdict.step }
   const why = verdict?.state === 'queued' ? `not taken: ${WHY[verdict.reason ?? ''] ?? verdict.reason ?? 'it came too late'}` : ''
   const waits = runs.some((run) => run.input === id && waiting.has(run.id))

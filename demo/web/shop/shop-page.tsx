@@ -1,25 +1,29 @@
 /** The customer's page: the shop and the chat side by side, or one of them on a phone. */
 import { useHolder, useMe, useSession } from 'polylogue/react'
-import { useState, type ReactNode } from 'react'
+import { lazy, Suspense, useState, type ReactNode } from 'react'
 import { Chat, ChatPlaceholder } from '../chat/chat.tsx'
 import { AskHuman } from '../chat/handover.tsx'
 import { PresentPeople } from '../chat/people.tsx'
+import { ChatsLink } from '../chats/chats-link.tsx'
 import { Icon } from '../icons.tsx'
 import { shareLink } from '../place.ts'
 import { PushBell } from '../push/push-bell.tsx'
 import { SessionGate } from '../session-gate.tsx'
-import { whoAmI } from '../who.ts'
+import { whoAmI, type Who } from '../who.ts'
 import { CartEditsProvider } from './cart-edits.tsx'
 import { Cart, useCartCount } from './cart.tsx'
 import { useLocationTool } from './location.ts'
 import { Products } from './products.tsx'
+
+// What other conversations have new is read once this one is on the screen.
+const Elsewhere = lazy(() => import('../chats/elsewhere.tsx'))
 
 export function ShopPage({ session }: { readonly session: string }): ReactNode {
   const [who] = useState(() => whoAmI('user'))
   return (
     <SessionGate id={session} who={who} placeholder={<Loading />}>
       <CartEditsProvider>
-        <Shop />
+        <Shop who={who} />
       </CartEditsProvider>
     </SessionGate>
   )
@@ -48,7 +52,7 @@ function Brand(): ReactNode {
 
 type View = 'chat' | 'shop' | 'cart'
 
-function Shop(): ReactNode {
+function Shop({ who }: { readonly who: Who }): ReactNode {
   const session = useSession()
   const [view, setView] = useState<View>('chat')
   useLocationTool()
@@ -67,7 +71,7 @@ function Shop(): ReactNode {
         <Products onAsk={ask} />
       </section>
       <Chat
-        header={<ChatHeader views={<Views view={view} onPick={setView} />} />}
+        header={<ChatHeader who={who} views={<Views view={view} onPick={setView} />} />}
         empty={<Welcome />}
         placeholder="Ask anything…"
       />
@@ -103,7 +107,7 @@ function Views({ view, onPick }: { readonly view: View; readonly onPick: (view: 
   )
 }
 
-function ChatHeader({ views }: { readonly views: ReactNode }): ReactNode {
+function ChatHeader({ who, views }: { readonly who: Who; readonly views: ReactNode }): ReactNode {
   const session = useSession()
   const me = useMe()
   const holder = useHolder()
@@ -115,6 +119,9 @@ function ChatHeader({ views }: { readonly views: ReactNode }): ReactNode {
   }
   return (
     <header className="chat-header">
+      <Suspense fallback={<ChatsLink />}>
+        <Elsewhere who={who} />
+      </Suspense>
       <div className="chat-title">
         <h1>{holder.state === 'human' ? 'Support' : 'Assistant'}</h1>
         <p className="muted">{`You are ${me?.name ?? ''}`}</p>
