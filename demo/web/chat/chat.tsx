@@ -1,12 +1,15 @@
 /** The conversation with all that belongs to it; the same for customers and at the desk. */
+import { useMessageIds } from 'polylogue/react'
 import type { ReactNode } from 'react'
 import { Announcer } from './announcer.tsx'
 import { Composer } from './composer.tsx'
 import { ConnectionPill } from './connection.tsx'
+import { useDeepLink } from './deep-link.ts'
 import { useFollow } from './follow.ts'
 import { HolderBar } from './handover.tsx'
 import { TypingLine } from './people.tsx'
 import { QueueTray } from './queue-tray.tsx'
+import { useSeenMarker } from './seen-marker.ts'
 import { Transcript } from './transcript.tsx'
 
 export interface ChatProps {
@@ -17,6 +20,8 @@ export interface ChatProps {
 
 export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
   const follow = useFollow()
+  useSeenMarker(transcriptViewport)
+  useDeepLink(useMessageIds().length, follow.show)
   return (
     <section className="chat" aria-label="Chat">
       {header}
@@ -26,11 +31,15 @@ export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
         <TypingLine />
         <HolderBar />
         <QueueTray />
-        <Composer placeholder={placeholder} onSent={follow.toEnd} />
+        <Composer placeholder={placeholder} onSent={follow.sent} />
       </div>
       <Announcer />
     </section>
   )
+}
+
+function transcriptViewport(): HTMLElement | null {
+  return document.querySelector('.transcript .viewport')
 }
 
 /** In the place of a chat that is being opened: the same frame, so that nothing moves when it comes. */
