@@ -37,7 +37,13 @@ function cutBlocks(text: string, before: Cut): Cut {
 
 /** What a block consists of. `text`: it is shown as a whole. */
 export type Pieces =
-  | { readonly kind: 'list'; readonly ordered: boolean; readonly start: number; readonly loose: boolean; readonly items: readonly string[] }
+  | {
+      readonly kind: 'list'
+      readonly ordered: boolean
+      readonly start: number
+      readonly loose: boolean
+      readonly items: readonly string[]
+    }
   /** Cells of a row are joined by line ends, which a cell cannot have. */
   | { readonly kind: 'table'; readonly align: string; readonly head: string; readonly rows: readonly string[] }
   /** Of so many lines each. */

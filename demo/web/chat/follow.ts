@@ -38,7 +38,7 @@ export interface Follow {
   readonly show: (message: string) => boolean
   /** The row that is lit up. */
   readonly lit: string | null
-  /** To be called when rows have come or gone. @param keys of all rows @param begin where to begin, for one who was at the end */
+  /** To be called when rows have come or gone. @param keys of all rows @param begin the first row that is new to one who comes back */
   readonly arranged: (keys: readonly string[], begin: string | null) => void
   /** To be called when rows have been measured. */
   readonly measured: () => void
@@ -57,7 +57,15 @@ export function useFollow(): Follow {
   const [lit, setLit] = useState<string | null>(null)
   const [sends, setSends] = useState(0)
   // What the listeners need at once, without a render in between.
-  const now = useRef({ pinned: true, top: 0, keys: [] as readonly string[], turn: null as string | null, begun: false })
+  const now = useRef({
+    pinned: true,
+    top: 0,
+    keys: [] as readonly string[],
+    turn: null as string | null,
+    begun: false,
+    line: null as string | null,
+    frame: 0,
+  })
 
   const pin = useCallback((next: boolean) => {
     now.current.pinned = next
@@ -72,6 +80,13 @@ export function useFollow(): Follow {
     if (!pinned) return
     element.scrollTop = END
     now.current.top = element.scrollTop
+    // While sizes are being observed a browser may still have the old end.
+    cancelAnimationFrame(now.current.frame)
+    now.current.frame = requestAnimationFrame(() => {
+      if (!now.current.pinned) return
+      element.scrollTop = END
+      now.current.top = element.scrollTop
+    })
   }, [])
 
   const toEnd = useCallback(() => {
@@ -122,7 +137,10 @@ export function useFollow(): Follow {
         const place = placeIn(session.id)
         const at = place === null ? -1 : keys.indexOf(place.key)
         if (place !== null && at >= 0) goTo(at, place.above)
-        else if (begin !== null && keys.includes(begin)) goTo(keys.indexOf(begin), -ABOVE_PX)
+      }
+      if (begin !== now.current.line) {
+        now.current.line = begin
+        if (begin !== null && now.current.pinned) goTo(keys.indexOf(begin), -ABOVE_PX)
       }
       measured()
     },
@@ -136,17 +154,20 @@ export function useFollow(): Follow {
     const keep = (): void => {
       clearTimeout(timer)
       timer = undefined
-      const { pinned, keys } = now.current
+      // As it was last read: to read it now might cost a layout.
+      const { pinned, keys, top } = now.current
       if (list.current === null) return
-      const first = list.current.findItemIndex(element.scrollTop)
+      const first = list.current.findItemIndex(top)
       const key = keys[first]
       if (pinned || key === undefined) keepPlace(session.id, null)
-      else keepPlace(session.id, { key, above: Math.round(element.scrollTop - list.current.getItemOffset(first)) })
+      else keepPlace(session.id, { key, above: Math.round(top - list.current.getItemOffset(first)) })
     }
     const look = (): void => {
       const gap = element.scrollHeight - element.scrollTop - element.clientHeight
-      if (gap <= EDGE_PX) pin(true)
-      else if (element.scrollTop < now.current.top) pin(false)
+      // One pixel up is enough to be let go, and the end itself, wherever it has moved, is enough to be held.
+      if (gap < 1) pin(true)
+      else if (element.scrollTop < now.current.top - 0.5) pin(false)
+      else if (gap <= EDGE_PX) pin(true)
       now.current.top = element.scrollTop
       timer ??= setTimeout(keep, KEEP_MS)
     }

@@ -73,10 +73,10 @@ interface BlockProps {
 
 const Block = memo(function Block({ markdown, growing }: BlockProps): ReactNode {
   const pieces = useMemo(() => healed(markdown, growing), [markdown, growing])
-  if (pieces.kind === 'text') return <Html html={pieces.html} />
+  if (pieces.kind === 'text') return <Html html={pieces.html} tail={growing} />
   return (
     <div className="md-block">
-      {pieces.kind === 'list' && <List list={pieces} />}
+      {pieces.kind === 'list' && <List list={pieces} growing={growing} />}
       {pieces.kind === 'table' && <Table table={pieces} />}
       {pieces.kind === 'code' && (
         <pre>
@@ -109,23 +109,37 @@ function healed(markdown: string, growing: boolean): Shown {
   return pieces.kind === 'text' ? { kind: 'text', html: marked.parse(text, { async: false }) } : pieces
 }
 
-function Html({ html }: { readonly html: string }): ReactNode {
-  return <div className="md-block" ref={useMorphed<HTMLDivElement>(html, (fragment) => fragment)} />
+function Html({ html, tail }: { readonly html: string; readonly tail: boolean }): ReactNode {
+  return <div className="md-block" data-tail={tail || undefined} ref={useMorphed<HTMLDivElement>(html, (fragment) => fragment)} />
 }
 
-function List({ list }: { readonly list: Extract<Pieces, { kind: 'list' }> }): ReactNode {
-  const items = list.items.map((item, i) => <Item key={i} markdown={item} loose={list.loose} />)
+interface ListProps {
+  readonly list: Extract<Pieces, { kind: 'list' }>
+  readonly growing: boolean
+}
+
+function List({ list, growing }: ListProps): ReactNode {
+  const last = list.items.length - 1
+  const items = list.items.map((item, i) => <Item key={i} markdown={item} loose={list.loose} tail={growing && i === last} />)
   return list.ordered ? <ol start={list.start === 1 ? undefined : list.start}>{items}</ol> : <ul>{items}</ul>
 }
 
-const Item = memo(function Item({ markdown, loose }: { readonly markdown: string; readonly loose: boolean }): ReactNode {
+interface ItemProps {
+  readonly markdown: string
+  readonly loose: boolean
+  /** What grows grows here. An attribute on the list would have each of its entries styled anew when it ends. */
+  readonly tail: boolean
+}
+
+const Item = memo(function Item({ markdown, loose, tail }: ItemProps): ReactNode {
   const html = useMemo(() => {
     const tokens = marked.lexer(markdown)
     // Whether entries are paragraphs is the whole list's to say, and one entry alone does not know it.
     for (const token of tokens) if (token.type === 'list') for (const item of (token as Tokens.List).items) setLoose(item, loose)
     return marked.parser(tokens)
   }, [markdown, loose])
-  return <li ref={useMorphed<HTMLLIElement>(html, (fragment) => fragment.querySelector('li') ?? fragment)} />
+  const ref = useMorphed<HTMLLIElement>(html, (fragment) => fragment.querySelector('li') ?? fragment)
+  return <li ref={ref} data-tail={tail || undefined} />
 })
 
 function setLoose(item: Tokens.ListItem, loose: boolean): void {
@@ -138,7 +152,7 @@ function setLoose(item: Tokens.ListItem, loose: boolean): void {
 
 function Table({ table: { align, head, rows } }: { readonly table: Extract<Pieces, { kind: 'table' }> }): ReactNode {
   return (
-    <table>
+    <table data-headless={head.trim() === '' || undefined}>
       <thead>
         <Cells cells={head} align={align} tag="th" />
       </thead>

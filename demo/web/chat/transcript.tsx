@@ -5,7 +5,7 @@
  * those that a selection reaches.
  */
 import { hasEnded } from 'polylogue'
-import { useHolder, useMe, useMessageIds, useRuns, useSession } from 'polylogue/react'
+import { useHolder, useMe, useMessageIds, useRuns, useSession, useStatus } from 'polylogue/react'
 import {
   createContext,
   memo,
@@ -128,7 +128,8 @@ function RowList({ style, children, ref }: PartProps): ReactNode {
   // After each change of a size, and after the virtualizer has moved the view for it, but before anything is painted.
   useLayoutEffect(() => queueMicrotask(measured), [measured, style.height])
   return (
-    <div role="list" ref={ref} style={style}>
+    // What is scrolled takes clicks all the same: while an answer is followed it is scrolled all the time.
+    <div role="list" ref={ref} style={{ ...style, pointerEvents: undefined }}>
       {children}
     </div>
   )
@@ -214,26 +215,36 @@ function useRowViews(rows: readonly Row[], unread: string | null, lit: string | 
 
 /**
  * Key of the first row that came while the reader was away, by when they came back; null where there is none, and once they
- * have answered.
+ * have answered. What comes before their eyes is not new in this sense, so it is settled as soon as this device has caught up.
  */
 function useFirstUnread(rows: readonly Row[], sends: number): string | null {
   const session = useSession()
   const me = useMe()
-  const [mark, setMark] = useState(() => ({ seen: lastSeen(session.id), sends }))
+  const { connection } = useStatus()
+  const [mark, setMark] = useState<Mark>(() => ({ seen: lastSeen(session.id), sends, key: undefined }))
   useEffect(() => {
     const onBack = (): void => {
-      if (document.visibilityState === 'visible') setMark((before) => ({ seen: lastSeen(session.id), sends: before.sends }))
+      if (document.visibilityState !== 'visible') return
+      setMark((before) => ({ seen: lastSeen(session.id), sends: before.sends, key: undefined }))
     }
     document.addEventListener('visibilitychange', onBack)
     return () => document.removeEventListener('visibilitychange', onBack)
   }, [session])
-  return useMemo(() => {
-    if (mark.seen === null || mark.sends !== sends) return null
-    const at = rows.findIndex((row) => row.message === mark.seen)
+  const found = useMemo(() => {
+    const at = mark.seen === null ? -1 : rows.findIndex((row) => row.message === mark.seen)
     if (at === -1) return null
     const isNew = ({ message }: Row): boolean => message !== null && session.message(message)?.metadata.by !== me?.id
     return rows.slice(at + 1).find(isNew)?.key ?? null
-  }, [session, rows, me, mark, sends])
+  }, [session, rows, me, mark.seen])
+  if (mark.key === undefined && connection === 'live') setMark({ ...mark, key: found })
+  return mark.sends === sends ? (mark.key === undefined ? found : mark.key) : null
+}
+
+interface Mark {
+  readonly seen: string | null
+  /** How often something had been sent. */
+  readonly sends: number
+  readonly key: string | null | undefined
 }
 
 /** How many rows came since the reader left the end. */
@@ -261,7 +272,9 @@ function useKept(viewport: RefObject<HTMLElement | null>, count: number): readon
   useEffect(() => {
     const element = viewport.current
     if (element === null) return
-    const look = (): void => {
+    const look = ({ type }: Event): void => {
+      // Each key that is pressed where one writes changes the selection there, which is none of ours.
+      if (type === 'selectionchange' && document.activeElement instanceof HTMLTextAreaElement) return
       const next = heldIn(element)
       setHeld((before) => (before.join() === next.join() ? before : next))
     }
