@@ -116,7 +116,7 @@ test('[B3] of a long session a window of rows is in the page, at its end, and ea
   await a.page.evaluate((id) => (window.location.hash = `#m-${id}`), ids[149])
   const lit = a.page.locator('.row[data-lit]')
   await lit.waitFor()
-  expect(await lit.innerText()).toContain('Message 150.')
+  await until(() => lit.innerText(), 'the message').toContain('Message 150.')
   await until(() => lit.evaluate((row) => row.getBoundingClientRect().top > 0), 'in view').toBe(true)
   await a.page.locator('.jump').click()
   await until(async () => (await place(a)).gap, 'at the end').toBeLessThanOrEqual(3)

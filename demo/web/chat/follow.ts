@@ -14,8 +14,14 @@ import { keepPlace, placeIn } from './place-in-session.ts'
 /** How far from the end still counts as the end: fractions of pixels on zoomed screens. */
 const EDGE_PX = 3
 
+/** What is above the list within what scrolls, as the styles have it, in pixels. */
+export const START_PX = 20
+
 /** What is shown above a row that one goes to. */
 const ABOVE_PX = 12
+
+/** For so long after a wheel, a finger or a key, what moves up is moved by the reader. */
+const TOUCH_MS = 500
 
 /** How often the place is written down while one scrolls. */
 const KEEP_MS = 200
@@ -65,6 +71,7 @@ export function useFollow(): Follow {
     begun: false,
     line: null as string | null,
     frame: 0,
+    end: 0,
   })
 
   const pin = useCallback((next: boolean) => {
@@ -86,6 +93,7 @@ export function useFollow(): Follow {
       if (!now.current.pinned) return
       element.scrollTop = END
       now.current.top = element.scrollTop
+      now.current.end = element.scrollHeight - element.clientHeight
     })
   }, [])
 
@@ -160,13 +168,18 @@ export function useFollow(): Follow {
       const first = list.current.findItemIndex(top)
       const key = keys[first]
       if (pinned || key === undefined) keepPlace(session.id, null)
-      else keepPlace(session.id, { key, above: Math.round(top - list.current.getItemOffset(first)) })
+      else keepPlace(session.id, { key, above: Math.round(top - START_PX - list.current.getItemOffset(first)) })
     }
     const look = (): void => {
       const gap = element.scrollHeight - element.scrollTop - element.clientHeight
+      // Content that shrinks moves the view up as well: that is not the reader, unless they have just touched something.
+      const end = element.scrollHeight - element.clientHeight
+      const isReader = end === now.current.end || performance.now() - touched < TOUCH_MS
+      now.current.end = end
       // One pixel up is enough to be let go, and the end itself, wherever it has moved, is enough to be held.
       if (gap < 1) pin(true)
-      else if (element.scrollTop < now.current.top - 0.5) pin(false)
+      else if (element.scrollTop < now.current.top - 0.5 && isReader) pin(false)
+      else if (now.current.pinned) measured()
       else if (gap <= EDGE_PX) pin(true)
       now.current.top = element.scrollTop
       timer ??= setTimeout(keep, KEEP_MS)
@@ -177,6 +190,10 @@ export function useFollow(): Follow {
       event.preventDefault()
       toEnd()
     }
+    let touched = Number.NEGATIVE_INFINITY
+    const onTouch = (): void => void (touched = performance.now())
+    const touches = ['wheel', 'touchmove', 'pointerdown', 'keydown'] as const
+    for (const type of touches) element.addEventListener(type, onTouch, { passive: true })
     const onHide = (): void => {
       if (timer !== undefined) keep()
     }
@@ -189,6 +206,7 @@ export function useFollow(): Follow {
       clearTimeout(timer)
       observer.disconnect()
       element.removeEventListener('scroll', look)
+      for (const type of touches) element.removeEventListener(type, onTouch)
       element.removeEventListener('keydown', onKey)
       window.removeEventListener('pagehide', onHide)
     }

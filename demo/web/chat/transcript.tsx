@@ -23,7 +23,7 @@ import {
 import { Virtualizer } from 'virtua'
 import { Icon } from '../icons.tsx'
 import { lastSeen } from '../seen.ts'
-import type { Follow } from './follow.ts'
+import { START_PX, type Follow } from './follow.ts'
 import { IdleLine } from './handover.tsx'
 import { MessageRow } from './message-row.tsx'
 import { ReplyRow } from './reply-row.tsx'
@@ -36,9 +36,6 @@ const WHOLE = 100
 
 /** Beyond that, those within so many pixels of the view: about two screens each way. */
 const BUFFER_PX = 1_600
-
-/** As `.rows` has it above the list. */
-const START_PX = 20
 
 /** A selection keeps at most so many rows in the page. */
 const SELECTED = 300
