@@ -23,6 +23,7 @@ import { addUsage, type Usage } from '../shared/streams/usage.ts'
 import type { StreamEnd } from '../shared/ui-stream.ts'
 import type { Blobs } from './blobs.ts'
 import { Flusher } from './flusher.ts'
+import { EarlierCalls } from './earlier-calls.ts'
 import { RunCalls, type ApprovalRequest, type ModelStream, type StreamOptions } from './run-calls.ts'
 import { RunSteps, type StepHandle } from './run-steps.ts'
 import type { Session } from './session.ts'
@@ -62,6 +63,7 @@ export class AgentRun {
   readonly #abort = new AbortController()
   readonly #flusher: Flusher
   readonly #calls: RunCalls
+  #earlier: EarlierCalls = new EarlierCalls(undefined)
   #writer: MessageWriter | null = null
   #folds: Fold[] = []
   /** What the streams of this run have said of their ends so far. */
@@ -255,7 +257,7 @@ export class AgentRun {
    * Streams an answer that may need others: `call` makes the stream for the conversation so far, the reply included (with the
    * AI SDK: `async (messages) => streamText({ messages: await convertToModelMessages(messages), … })`). When it ends with calls
    * of tools that have no `execute`, or that somebody must approve, the run waits, and `call` is asked again with what came of
-   * them. Throws as `pipe` does.
+   * them. A later attempt of the run begins the stream, and with it what it asks, anew. Throws as `pipe` does.
    */
   async stream(
     call: (messages: readonly Message[]) => ModelStream | Promise<ModelStream>,
@@ -274,7 +276,9 @@ export class AgentRun {
   /**
    * Calls a tool in the browser of whoever wrote the run's input: it runs in one tab that offers it (`session.tools`), also one
    * that is opened later. The run waits meanwhile. Gives the output, which is that person's word; throws an `Error` with the
-   * tool's own text when it failed, or when nobody answered within `timeoutMs` (default: no limit), and when the run ends.
+   * tool's own text when it failed, or when nobody answered within `timeoutMs` (default: no limit), and when the run ends. A
+   * later attempt of the run gets what this one was given, and the tool does not run again, unless this was called within a stream
+   * or a durable step.
    */
   async callClient(name: string, input: unknown, options: { readonly timeoutMs?: number } = {}): Promise<unknown> {
     this.#closeText()
@@ -283,7 +287,8 @@ export class AgentRun {
 
   /**
    * Asks people for a yes; the run waits meanwhile, for days if need be. False when it was denied or nobody answered in time;
-   * the reason stands in the part. Throws when the run ends.
+   * the reason stands in the part. Throws when the run ends. Asked once, as by `callClient`: it outlives this worker, if the run is
+   * retried.
    */
   async approval(request: ApprovalRequest): Promise<boolean> {
     this.#closeText()
@@ -374,10 +379,15 @@ export class AgentRun {
   /** What the calls work with. */
   #calling(): ConstructorParameters<typeof RunCalls>[0] {
     const isOver = (): boolean => this.#over
+    const stands = (): boolean => this.#scopes.size === 0
     return {
       get over() {
         return isOver()
       },
+      get stands() {
+        return stands()
+      },
+      earlier: this.#earlier,
       reply: () => this.#reply(),
       wait: (title, work) => this.wait(title, work),
       untilReturned: () => this.untilReturned(),
@@ -550,6 +560,7 @@ export class AgentRun {
       const head = map instanceof Y.Map ? readMessageHead(map) : undefined
       if (head?.run !== this.id) continue
       this.#writer = MessageWriter.resume(messages, map, head)
+      this.#earlier = new EarlierCalls(map)
       return
     }
   }

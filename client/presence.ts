@@ -25,6 +25,7 @@ export class Presence {
     this.#awareness = awareness
     this.#report = report
     awareness.on('change', this.#onChange)
+    globalThis.document?.addEventListener('visibilitychange', this.#onVisible)
   }
 
   /** Everybody else who is present, by name. The same array until something changes. */
@@ -50,6 +51,7 @@ export class Presence {
   appear(me: Participant): void {
     this.#me = me
     this.#show({ ...this.#shown, participant: me })
+    this.#onVisible()
   }
 
   /** @internal Goes on with another replica's; what this participant shows goes along. */
@@ -63,6 +65,7 @@ export class Presence {
 
   destroy(): void {
     this.#awareness.off('change', this.#onChange)
+    globalThis.document?.removeEventListener('visibilitychange', this.#onVisible)
     this.#listeners.clear()
   }
 
@@ -80,6 +83,12 @@ export class Presence {
       byId.set(participant.id, { participant, typing, state })
     }
     return [...byId.values()].sort((a, b) => (a.participant.name < b.participant.name ? -1 : 1))
+  }
+
+  /** Whether this window is in sight: who has none in sight may be told by push what happens. Programs say nothing of it. */
+  readonly #onVisible = (): void => {
+    const { visibilityState } = globalThis.document ?? {}
+    if (visibilityState !== undefined) this.set({ visible: visibilityState === 'visible' })
   }
 
   readonly #onChange = (): void => {

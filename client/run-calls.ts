@@ -1,18 +1,22 @@
 /**
  * What a run waits for: tools in the browser of whoever asked, and approvals. Each is a part of the reply that says so; the
  * answer comes into that part by the server's hand (`shared/calls.ts`).
+ *
+ * What the handler itself asks is asked once: a later attempt that asks the same finds what the first one has asked, and what
+ * was answered meanwhile. Within a stream or a durable step it is a part of what is done again as a whole, and so asked again.
  */
 import type * as Y from 'yjs'
 import { readAnswer, type Answer, type Waits } from '../shared/calls.ts'
 import { SessionError } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
-import { KEY } from '../shared/layout.ts'
+import { asRecord, KEY } from '../shared/layout.ts'
 import type { Message } from '../shared/message.ts'
 import type { LivePart, MessageWriter } from '../shared/part-writer.ts'
 import { readReference } from '../shared/reference.ts'
 import { UIStreamFold, type UIStreamChunk } from '../shared/ui-stream.ts'
 import { jsonOf } from './answers.ts'
 import type { Blobs } from './blobs.ts'
+import type { EarlierCalls } from './earlier-calls.ts'
 
 /** What is to be approved. */
 export interface ApprovalRequest {
@@ -38,6 +42,10 @@ export interface StreamOptions {
 /** What of its run this works with. */
 export interface CallingRun {
   readonly over: boolean
+  /** What is written now stands: nothing is under way that a later attempt would do again as a whole. */
+  readonly stands: boolean
+  /** What an earlier attempt has asked once. */
+  readonly earlier: EarlierCalls
   /** The reply's writer; what `run.write` wrote last is a part of its own from here on. */
   reply(): MessageWriter
   wait<T>(title: string, work: (signal: AbortSignal) => Promise<T>): Promise<T>
@@ -54,8 +62,8 @@ export interface CallingRun {
 export class RunCalls {
   readonly #run: CallingRun
   readonly #blobs: Blobs
-  /** Parts that wait, and how each is closed when the run ends first. */
-  readonly #open = new Map<LivePart, (errorText: string) => void>()
+  /** Parts that wait, each with what it is about; they are closed when the run ends first. */
+  readonly #open = new Map<LivePart, unknown>()
 
   constructor(run: CallingRun, blobs: Blobs) {
     this.#run = run
@@ -64,25 +72,29 @@ export class RunCalls {
 
   async client(name: string, input: unknown, expiresInMs: number | undefined): Promise<unknown> {
     const writer = this.#writer()
-    const part = writer.open({ type: `tool-${name}`, toolCallId: newId() })
-    writer.set(part, 'input', jsonOf(input))
-    writer.set(part, 'state', 'input-available')
-    writer.set(part, 'waits', waitsFor('client', expiresInMs))
-    const answer = await this.#answer(part, `Waiting for ${name}`, (errorText) => {
-      writer.set(part, 'errorText', errorText)
-      writer.set(part, 'state', 'output-error')
+    const given = jsonOf(input)
+    const part = this.#asked(writer, `tool-${name}`, given, () => {
+      const made = writer.open({ type: `tool-${name}`, toolCallId: newId() })
+      writer.set(made, 'input', given)
+      writer.set(made, 'state', 'input-available')
+      writer.set(made, 'waits', this.#waits('client', expiresInMs))
+      return made
     })
+    const answer = await this.#answer(part, given, `Waiting for ${name}`)
     if (answer.output === undefined) throw new Error(answer.errorText ?? 'The client gave no output.')
     return readReference(answer.output) === undefined ? answer.output : await this.#blobs.fetch(answer.output)
   }
 
   async approval({ title, detail, expiresInMs, data }: ApprovalRequest): Promise<boolean> {
     const writer = this.#writer()
-    const part = writer.open({ type: 'data-approval', id: newId() })
     const shown = jsonOf({ ...data, title, detail }) as Record<string, unknown>
-    writer.set(part, 'more', { data: shown })
-    writer.set(part, 'waits', waitsFor('approval', expiresInMs))
-    const answer = await this.#answer(part, title, () => writer.set(part, 'more', { data: { ...shown, state: 'cancelled' } }))
+    const part = this.#asked(writer, 'data-approval', shown, () => {
+      const made = writer.open({ type: 'data-approval', id: newId() })
+      writer.set(made, 'more', { data: shown })
+      writer.set(made, 'waits', this.#waits('approval', expiresInMs))
+      return made
+    })
+    const answer = await this.#answer(part, shown, title)
     return answer.approved === true
   }
 
@@ -91,6 +103,7 @@ export class RunCalls {
     { expiresInMs }: StreamOptions,
   ): Promise<void> {
     const writer = this.#writer()
+    writer.anew()
     const fold = new UIStreamFold(writer)
     const release = this.#run.keep(fold)
     for (;;) {
@@ -115,14 +128,39 @@ export class RunCalls {
     return this.#run.reply()
   }
 
-  /** The run ends: nothing waits any more. Written with the run's end. */
-  close(errorText: string): void {
-    for (const close of this.#open.values()) close(errorText)
-    this.#open.clear()
+  /** The part that an earlier attempt has asked the same with, or one that `ask` makes. */
+  #asked(writer: MessageWriter, type: string, about: unknown, ask: () => LivePart): LivePart {
+    const found = this.#run.earlier.take(type, about)
+    if (found === undefined) {
+      writer.anew()
+      return ask()
+    }
+    writer.pass(found.parts)
+    return found.part
   }
 
-  async #answer(part: LivePart, title: string, close: (errorText: string) => void): Promise<Answer> {
-    this.#open.set(part, close)
+  #waits(kind: Waits['for'], expiresInMs: number | undefined): Waits {
+    return { ...waitsFor(kind, expiresInMs), ...(this.#run.stands ? { once: true } : {}) }
+  }
+
+  /** The run ends: nothing waits any more. Written with the run's end. */
+  close(errorText: string): void {
+    const open = [...this.#open, ...this.#run.earlier.rest()]
+    this.#open.clear()
+    if (open.length === 0) return
+    const writer = this.#run.reply()
+    for (const [part, about] of open) {
+      if (part.head['type'] === 'data-approval') {
+        writer.set(part, 'more', { data: { ...asRecord(about), state: 'cancelled' } })
+      } else {
+        writer.set(part, 'errorText', errorText)
+        writer.set(part, 'state', 'output-error')
+      }
+    }
+  }
+
+  async #answer(part: LivePart, about: unknown, title: string): Promise<Answer> {
+    this.#open.set(part, about)
     const answer = await this.#run.wait(title, (signal) => answerOf(part, signal))
     this.#open.delete(part)
     return answer
@@ -137,14 +175,18 @@ function waitsFor(kind: Waits['for'], expiresInMs: number | undefined): Waits {
 function answerOf(part: LivePart, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve) => {
     const map = part.map as Y.Map<unknown>
+    const stop = (): void => {
+      map.unobserve(look)
+      signal.removeEventListener('abort', stop)
+    }
     const look = (): void => {
       const answer = readAnswer(map.get(KEY.answer))
       if (answer === undefined) return
-      map.unobserve(look)
+      stop()
       resolve(answer)
     }
     map.observe(look)
-    signal.addEventListener('abort', () => map.unobserve(look), { once: true })
+    signal.addEventListener('abort', stop, { once: true })
     look()
   })
 }

@@ -14,7 +14,7 @@ import { openShop } from './shop/database.ts'
 import { AGENTS, route, routeChange } from './shop/routing.ts'
 
 async function start(settings: Settings): Promise<{ server: RunningServer; agents: Agents }> {
-  const { host, port, dataDir, leaseMs, idleReturnMs, restartAgents } = settings
+  const { host, port, dataDir, leaseMs, idleReturnMs, restartAgents, push } = settings
   const secret = signingSecret(dataDir)
   // Created and filled here, before three processes open it at once.
   openShop(join(dataDir, 'shop.db')).close()
@@ -24,6 +24,7 @@ async function start(settings: Settings): Promise<{ server: RunningServer; agent
     access: { secret },
     host,
     port,
+    push,
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(idleReturnMs === undefined ? {} : { idleReturnMs }),
     route: ({ to, text, lane, active }) => {

@@ -88,10 +88,11 @@ export class Calls {
 
   /** A run has changed its status or what it waits for. */
   look(run: Entry): void {
-    if (run.get(KEY.status) === 'suspended') this.#waiting.add(run)
-    else if (hasEnded(run.get(KEY.status) as RunStatus)) {
+    const status = run.get(KEY.status) as RunStatus
+    if (hasEnded(status)) {
       for (const call of this.#open.values()) if (call.run === run) this.#forget(call)
-    }
+      // What an earlier attempt has asked stays open until the next one comes to it.
+    } else if (status === 'suspended' || run.has(KEY.attempt)) this.#waiting.add(run)
   }
 
   /** Somebody has asked for an answer to be taken. */

@@ -7,6 +7,9 @@ export { LIMITS, type Limits, type Rate } from '../shared/limits.ts'
 export { mintToken, type AccessOptions, type TokenClaims } from './access.ts'
 export type { ApprovalAnswer, MayApprove } from './calls.ts'
 export type { CancelRequest, MayCancel } from './cancels.ts'
+export type { PushOptions } from './push.ts'
+export type { VapidKeys } from './push-keys.ts'
+export type { NoticeKind } from '../shared/notice.ts'
 export type { WakeTarget, WakeTargets } from './wake.ts'
 export type { Route, RoutedInput } from './clerk.ts'
 export {
@@ -16,7 +19,9 @@ export {
   type Job,
   type LogEntry,
   type NewJob,
+  type Notice,
   type Store,
   type StoredBlob,
   type StoredSession,
+  type Subscriber,
 } from './store.ts'

@@ -8,7 +8,7 @@
  * 4. A session whose stored pages are damaged is given up, so that the others' commits go on.
  */
 import type { Report } from '../shared/errors.ts'
-import { DamagedSession, type ClientBinding, type Hold, type LogEntry, type NewJob, type Store } from './store.ts'
+import { DamagedSession, type ClientBinding, type Hold, type LogEntry, type NewJob, type Notice, type Store } from './store.ts'
 
 /** First and longest pause between two tries of a failed commit. */
 const RETRY_FIRST_MS = 50
@@ -32,10 +32,21 @@ interface Group {
   holds: Hold[]
   ended: string[]
   clients: ClientBinding[]
+  notices: Notice[]
+  dropped: Pick<Notice, 'session' | 'id'>[]
   tasks: (() => void)[]
 }
 
-const emptyGroup = (): Group => ({ entries: [], jobs: [], holds: [], ended: [], clients: [], tasks: [] })
+const emptyGroup = (): Group => ({
+  entries: [],
+  jobs: [],
+  holds: [],
+  ended: [],
+  clients: [],
+  notices: [],
+  dropped: [],
+  tasks: [],
+})
 
 export class UpdateLog {
   readonly #store: Store
@@ -98,6 +109,20 @@ export class UpdateLog {
     this.#schedule()
   }
 
+  /** Keeps a notice in the same commit as what was just appended. */
+  notify(notice: Notice): void {
+    // A commit keeps first and drops then: of what both were asked for, the last one counts.
+    this.#gathering.dropped = this.#gathering.dropped.filter((each) => !isSameNotice(each, notice))
+    this.#gathering.notices.push(notice)
+    this.#schedule()
+  }
+
+  /** Drops a notice in the same commit as what was just appended. */
+  dropNotice(notice: Pick<Notice, 'session' | 'id'>): void {
+    this.#gathering.dropped.push(notice)
+    this.#schedule()
+  }
+
   /** Runs `task` when all that was appended so far is stored: at once when it is already. */
   after(task: () => void): void {
     if (this.#hasWrites(this.#gathering)) this.#gathering.tasks.push(task)
@@ -138,8 +163,8 @@ export class UpdateLog {
   }
 
   #hasWrites(group: Group): boolean {
-    const { entries, jobs, holds, ended, clients } = group
-    return entries.length + jobs.length + holds.length + ended.length + clients.length > 0
+    const { entries, jobs, holds, ended, clients, notices, dropped } = group
+    return [entries, jobs, holds, ended, clients, notices, dropped].some((list) => list.length > 0)
   }
 
   #schedule(): void {
@@ -197,6 +222,7 @@ export class UpdateLog {
     batch.jobs = others(batch.jobs)
     // Holds stay: they name runs, and one whose job is not stored has no effect.
     batch.clients = others(batch.clients)
+    batch.notices = others(batch.notices)
     this.#run(() => this.#onDamaged(session))
     return true
   }
@@ -224,4 +250,8 @@ export class UpdateLog {
       this.#report(error, { stage: 'release' })
     }
   }
+}
+
+function isSameNotice(a: Pick<Notice, 'session' | 'id'>, b: Pick<Notice, 'session' | 'id'>): boolean {
+  return a.session === b.session && a.id === b.id
 }

@@ -3,10 +3,11 @@
  *
  * 1. At the lapse the run is pending again, without a lease, with one attempt more. Steps that ran are interrupted; the text so
  *    far stays to be read.
- * 2. When the next worker gets it, what that one does again goes: everything after the last durable step, or everything. So
- *    nobody who comes later sees what a dead attempt has left.
+ * 2. When the next worker gets it, what that one does again goes: everything after the last durable step or call that is asked
+ *    once, or everything. So nobody who comes later sees what a dead attempt has left, and nobody is asked twice.
  */
 import * as Y from 'yjs'
+import { readWaits } from '../shared/calls.ts'
 import { readMessageHead } from '../shared/entries.ts'
 import { arrayAt, KEY, recordAt, type Entry, type SessionRoots } from '../shared/layout.ts'
 import { RUN_TABLE, STEP_AT_END, type RunStatus } from '../shared/run.ts'
@@ -60,8 +61,14 @@ export function clearForRetry(run: Entry, messages: SessionRoots['messages']): v
   cut(arrayAt(run, KEY.steps), keptSteps)
   const id = recordAt(run, KEY.head)?.['id']
   for (const message of messages) {
-    if (message instanceof Y.Map && readMessageHead(message)?.run === id) cut(arrayAt(message, KEY.parts), keptParts)
+    if (!(message instanceof Y.Map) || readMessageHead(message)?.run !== id) continue
+    const parts = arrayAt(message, KEY.parts)
+    cut(parts, restart ? 0 : Math.max(keptParts, (parts?.toArray().findLastIndex(isAskedOnce) ?? -1) + 1))
   }
+}
+
+function isAskedOnce(part: unknown): boolean {
+  return part instanceof Y.Map && readWaits(part.get(KEY.waits))?.once === true
 }
 
 function stepsOf(run: Entry): Entry[] {

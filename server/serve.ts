@@ -19,6 +19,9 @@ import { acceptPlain, GATEWAY_PATH } from './gateway.ts'
 import type { RevokeTarget } from './grants.ts'
 import { IDLE_RETURN_MS } from './holding.ts'
 import { Sessions } from './sessions.ts'
+import { Push, checkPushOptions, type PushOptions } from './push.ts'
+import { vapidKeys } from './push-keys.ts'
+import { addPushRoutes } from './push-routes.ts'
 import { joinWrites, leave } from './socket.ts'
 import type { Store } from './store.ts'
 import { Waker, type WakeTargets } from './wake.ts'
@@ -56,6 +59,11 @@ export interface ServeOptions {
    * worker has room, again and again until one comes. See `WakeTarget`.
    */
   readonly wake?: WakeTargets
+  /**
+   * Tells people by Web Push what happens while they have no window in sight: that a run has ended or waits for a yes, that a
+   * person has answered. Default: nobody is told. Pages subscribe with `polylogue/push`.
+   */
+  readonly push?: PushOptions
   /**
    * How long a worker holds a run, and a tab a client's call, without a sign of life. Default 10,000 ms, at least 1,000.
    */
@@ -108,7 +116,7 @@ export interface RunningServer {
 
 /** Starts a server. Rejects when the port is taken or the store cannot be read. */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS, wake } = options
+  const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS, wake, push } = options
   const { idleReturnMs = IDLE_RETURN_MS, intentMs = INTENT_MS } = options
   if (leaseMs < 1_000) throw new SessionError('bad-argument', `leaseMs must be at least 1000; it is ${leaseMs}.`)
   if (!(idleReturnMs >= 1_000))
@@ -116,6 +124,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   if (!(intentMs >= 0)) throw new SessionError('bad-argument', `intentMs must be 0 or more; it is ${intentMs}.`)
   const report = guardReport(options.onError ?? reportToStderr)
   const limits = { ...LIMITS, ...options.limits }
+  if (push !== undefined) checkPushOptions(push)
+  const keys = push === undefined ? null : await vapidKeys(push.keys, store)
+  let pushing: Push | undefined
   const sessions = new Sessions({
     store,
     access: createAccess(options.access),
@@ -127,11 +138,15 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     mayCancel: options.mayCancel === undefined ? undefined : guardMayCancel(options.mayCancel, report),
     mayApprove: options.mayApprove ?? (() => true),
     wake: wake && ((hasWorkerFor) => new Waker({ targets: wake, access: options.access, store, hasWorkerFor, report })),
+    push:
+      push === undefined || keys === null
+        ? undefined
+        : (log) => (pushing = new Push(push, { store, keys, log, report, now: Date.now })),
     limits,
     now: Date.now,
   })
   await sessions.start()
-  const answer = getRequestListener(createApp(sessions, options, limits, report).fetch)
+  const answer = getRequestListener(createApp(sessions, options, limits, report, pushing).fetch)
   const http = createServer((request, response) => void answer(request, response))
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false })
   // Also those that http itself has let go of: upgraded, or refused while their other side stays open.
@@ -164,13 +179,22 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   }
 }
 
-function createApp(sessions: Sessions, { store, origins, routes }: ServeOptions, limits: Limits, report: Report): Hono {
+function createApp(
+  sessions: Sessions,
+  { store, origins, routes }: ServeOptions,
+  limits: Limits,
+  report: Report,
+  push: Push | undefined,
+): Hono {
   const app = new Hono()
   app.get('/health', (context) => {
     const counts = sessions.counts
     return context.json({ status: counts.stalled ? 'stalled' : 'ok', ...counts }, counts.stalled ? 503 : 200)
   })
   addBlobRoutes(app, { store, limits, origins, report, check: (token, session) => sessions.check(token, session) })
+  if (push !== undefined) {
+    addPushRoutes(app, { push, origins, report, check: (token, session) => sessions.check(token, session) })
+  }
   routes?.(app)
   return app
 }

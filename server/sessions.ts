@@ -29,6 +29,7 @@ import { must, refusal, type HostDocument, type HostSocket } from './host.ts'
 import { Link, type SocketWorkers, type WorkerMessage } from './link.ts'
 import { load, type LogSize, type Stored } from './load.ts'
 import { UpdateLog } from './log.ts'
+import type { Push } from './push.ts'
 import { Room } from './room.ts'
 import { metered, type AcceptedSocket, type JoinedSocket } from './socket.ts'
 import { DamagedSession, type Job, type NewJob, type Store } from './store.ts'
@@ -49,6 +50,8 @@ export interface SessionsOptions {
   readonly mayCancel: MayCancel | undefined
   /** Calls agents that are not running; made with what tells whether one is. */
   readonly wake?: ((hasWorkerFor: (job: Job) => boolean) => Waker) | undefined
+  /** Tells people who do not look; made with the log that keeps what is to be told. */
+  readonly push?: ((log: UpdateLog) => Push) | undefined
   readonly limits: Limits
   /** Epoch milliseconds. */
   readonly now: () => number
@@ -87,6 +90,7 @@ export class Sessions {
   readonly #log: UpdateLog
   readonly #dispatcher: Dispatcher
   readonly #waker: Waker | undefined
+  readonly #push: Push | undefined
   readonly #compactor: Compactor
   readonly #grants: Grants
   readonly #traffic: Traffic
@@ -118,6 +122,7 @@ export class Sessions {
       lapse: async (job, isReleased) => (await this.#use(job.session, ({ clerk }) => clerk.lapse(job.run, isReleased))) ?? true,
       onWaiting: (agent) => this.#waker?.look(agent),
     })
+    this.#push = options.push?.(this.#log)
     this.#waker = options.wake?.((job) => this.#dispatcher.hasWorkerFor(job))
     // flushDelay false: the host hands each broadcast on at once, to the override below.
     this.#host = new Hocuspocus<Context>({
@@ -135,6 +140,7 @@ export class Sessions {
   async start(): Promise<void> {
     await this.#dispatcher.start()
     this.#waker?.start()
+    await this.#push?.start()
   }
 
   /** Lets a socket in, now or when it is the turn of those who are new. */
@@ -222,6 +228,8 @@ export class Sessions {
     const deadline = Date.now() + timeoutMs
     for (const { room } of this.#rooms.values()) for (const member of [...room.members]) member.refuse('going-away')
     this.#host.closeConnections()
+    // What cannot be delivered in time is put back into the log.
+    await this.#push?.stop(timeoutMs / 2)
     const stored = await this.#log.drain(Math.max(0, deadline - Date.now()))
     await this.#compactor.close()
     for (const { room } of this.#rooms.values()) {
@@ -307,7 +315,14 @@ export class Sessions {
       report: this.#options.report,
     })
     this.#rooms.set(name, { room, clerk, size })
-    room.watch(clerk)
+    const unwatch = this.#push?.watch(document, (origin) => (origin instanceof Link ? origin.participant : null))
+    room.watch({
+      settle: () => clerk.settle(),
+      destroy: () => {
+        clerk.destroy()
+        unwatch?.()
+      },
+    })
   }
 
   #onStored(room: Room, size: LogSize, bytes: number): void {

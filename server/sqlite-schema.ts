@@ -6,9 +6,9 @@ import { SessionError } from '../shared/errors.ts'
 
 /**
  * Layout of the tables, kept in `user_version`.
- * 1: first. 2: `clients`. 3: `parent`, `urgent` and `held` of jobs; `blobs`.
+ * 1: first. 2: `clients`. 3: `parent`, `urgent` and `held` of jobs; `blobs`. 4: `subscribers`, `notices`, `kept`.
  */
-const SCHEMA_VERSION = 3
+const SCHEMA_VERSION = 4
 /** Marks the file as ours ("Poly"), so that the database of something else is not taken for an empty store. */
 const APPLICATION_ID = 0x506f_6c79
 /**
@@ -91,8 +91,34 @@ const QUEUES_AND_BLOBS = `
   ) strict;
 `
 
+/** Who is to be told of a session by push, what they are still to be told (JSON), and keys that are made once. */
+const PUSH = `
+  create table subscribers (
+    id integer primary key,
+    session text not null,
+    participant text not null,
+    kind text not null,
+    endpoint text not null,
+    p256dh text not null,
+    auth text not null,
+    unique (session, endpoint)
+  ) strict;
+  create index subscribers_by_endpoint on subscribers (endpoint);
+  create table notices (
+    session text not null,
+    id text not null,
+    at integer not null,
+    data text not null,
+    primary key (session, id)
+  ) strict, without rowid;
+  create table kept (
+    name text primary key,
+    value text not null
+  ) strict, without rowid;
+`
+
 /** What leads from one version to the next, by the version it leads from. */
-const MIGRATIONS: Readonly<Record<number, string>> = { 1: CLIENTS, 2: QUEUES_AND_BLOBS }
+const MIGRATIONS: Readonly<Record<number, string>> = { 1: CLIENTS, 2: QUEUES_AND_BLOBS, 3: PUSH }
 
 /**
  * Opens or creates the file. Throws when it is not a store, was written by a newer version, is locked for more than 5 s, or
@@ -172,7 +198,7 @@ function createTables(db: DatabaseSync): void {
     // Another process may have been quicker.
     if (checkVersion(db)) {
       db.exec(
-        `${TABLES}; ${CLIENTS}; ${QUEUES_AND_BLOBS}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${SCHEMA_VERSION}`,
+        `${TABLES}; ${CLIENTS}; ${QUEUES_AND_BLOBS}; ${PUSH}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${SCHEMA_VERSION}`,
       )
     }
     db.exec('commit')

@@ -2,7 +2,7 @@
  * A store that keeps everything in memory: for tests, and for servers whose sessions may end with them. It keeps the whole
  * contract but one clause: nothing survives the process.
  */
-import type { Batch, StoredBlob, Job, NewJob, Store, StoredSession } from './store.ts'
+import type { Batch, Job, NewJob, Notice, Store, StoredBlob, StoredSession, Subscriber } from './store.ts'
 
 interface MemorySession {
   snapshot: Uint8Array | null
@@ -37,6 +37,10 @@ class MemoryStore implements Store {
   #added = 0
   readonly #clients = new Map<string, Map<number, string>>()
   readonly #blobs = new Map<string, Map<string, StoredBlob>>()
+  #subscribers: Subscriber[] = []
+  /** By session and id. */
+  readonly #notices = new Map<string, Notice>()
+  readonly #kept = new Map<string, string>()
   #closed = false
 
   constructor(now: () => number) {
@@ -67,6 +71,8 @@ class MemoryStore implements Store {
       if (clients === undefined) this.#clients.set(session, (clients = new Map()))
       if (!clients.has(client)) clients.set(client, participant)
     }
+    for (const notice of batch.notices ?? []) this.#notices.set(noticeKey(notice.session, notice.id), notice)
+    for (const { session, id } of batch.dropped ?? []) this.#notices.delete(noticeKey(session, id))
   }
 
   async clients(session: string): Promise<ReadonlyMap<number, string>> {
@@ -103,6 +109,8 @@ class MemoryStore implements Store {
     this.#clients.delete(session)
     this.#blobs.delete(session)
     for (const job of this.#jobs.values()) if (job.session === session) this.#jobs.delete(job.run)
+    this.#subscribers = this.#subscribers.filter((each) => each.session !== session)
+    for (const [key, notice] of this.#notices) if (notice.session === session) this.#notices.delete(key)
   }
 
   async putBlob(session: string, id: string, type: string, data: Uint8Array): Promise<void> {
@@ -176,6 +184,50 @@ class MemoryStore implements Store {
     return true
   }
 
+  async subscribe(subscriber: Subscriber, most: number): Promise<void> {
+    this.#open()
+    const { session, participant, endpoint } = subscriber
+    const others = this.#subscribers.filter(
+      (each) => each.endpoint !== endpoint || (each.participant === participant && each.session !== session),
+    )
+    const own = others.filter((each) => each.session === session && each.participant === participant)
+    const tooMany = new Set(own.slice(0, Math.max(0, own.length + 1 - most)))
+    this.#subscribers = [...others.filter((each) => !tooMany.has(each)), { ...subscriber }]
+  }
+
+  async unsubscribe(endpoint: string, session?: string): Promise<void> {
+    this.#open()
+    const isMeant = (each: Subscriber): boolean =>
+      each.endpoint === endpoint && (session === undefined || each.session === session)
+    this.#subscribers = this.#subscribers.filter((each) => !isMeant(each))
+  }
+
+  async subscribers(session: string): Promise<Subscriber[]> {
+    this.#open()
+    return this.#subscribers.filter((each) => each.session === session)
+  }
+
+  async subscribed(): Promise<string[]> {
+    this.#open()
+    return [...new Set(this.#subscribers.map(({ session }) => session))]
+  }
+
+  async notices(): Promise<Notice[]> {
+    this.#open()
+    return [...this.#notices.values()].sort((a, b) => a.at - b.at)
+  }
+
+  async takeNotice(session: string, id: string): Promise<boolean> {
+    this.#open()
+    return this.#notices.delete(noticeKey(session, id))
+  }
+
+  async keep(name: string, value: string): Promise<string> {
+    this.#open()
+    if (!this.#kept.has(name)) this.#kept.set(name, value)
+    return this.#kept.get(name) ?? value
+  }
+
   async close(): Promise<void> {
     this.#closed = true
   }
@@ -183,6 +235,10 @@ class MemoryStore implements Store {
   #open(): void {
     if (this.#closed) throw new Error('The store is closed.')
   }
+}
+
+function noticeKey(session: string, id: string): string {
+  return JSON.stringify([session, id])
 }
 
 /** Whether an agent must be at `job`, or be done with it, before it takes up `wanted`. */

@@ -10,8 +10,19 @@
 import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib'
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { promisify } from 'node:util'
+import { JOB, toJob } from './sqlite-jobs.ts'
+import { PushTables } from './sqlite-push.ts'
 import { isCorrupt, openDatabase } from './sqlite-schema.ts'
-import { DamagedSession, type Batch, type StoredBlob, type Job, type Store, type StoredSession } from './store.ts'
+import {
+  DamagedSession,
+  type Batch,
+  type Job,
+  type Notice,
+  type Store,
+  type StoredBlob,
+  type StoredSession,
+  type Subscriber,
+} from './store.ts'
 
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
@@ -55,6 +66,7 @@ class SqliteStore implements Store {
   readonly #db: DatabaseSync
   readonly #now: () => number
   readonly #statements: Statements
+  readonly #pushTables: PushTables
   readonly #cache = new Map<string, CachedSession>()
   /** SQLite's counter of commits by other connections, as of our last transaction. */
   #dataVersion: SQLOutputValue | undefined
@@ -63,6 +75,7 @@ class SqliteStore implements Store {
     this.#db = db
     this.#now = now
     this.#statements = prepareStatements(db)
+    this.#pushTables = new PushTables(db)
   }
 
   async append(batch: Batch): Promise<void> {
@@ -84,6 +97,8 @@ class SqliteStore implements Store {
       for (const { run, held } of batch.holds ?? []) hold.run(held ? 1 : 0, run)
       for (const run of batch.ended) endJob.run(run)
       for (const { session, client, participant } of batch.clients ?? []) bindClient.run(session, client, participant)
+      for (const notice of batch.notices ?? []) this.#push.put(notice)
+      for (const { session, id } of batch.dropped ?? []) this.#push.take(session, id)
     })
   }
 
@@ -143,6 +158,7 @@ class SqliteStore implements Store {
       dropJobs.run(session)
       dropClients.run(session)
       dropBlobs.run(session)
+      this.#push.erase(session)
       const id = findSession.get(session)?.['id']
       if (id === undefined) return
       dropUpdates.run(id, Number.MAX_SAFE_INTEGER)
@@ -206,6 +222,34 @@ class SqliteStore implements Store {
     return this.#sql.reopen.run(run, generation).changes === 1
   }
 
+  async subscribe(subscriber: Subscriber, most: number): Promise<void> {
+    this.#transaction('immediate', () => this.#push.subscribe(subscriber, most))
+  }
+
+  async unsubscribe(endpoint: string, session?: string): Promise<void> {
+    this.#push.unsubscribe(endpoint, session)
+  }
+
+  async subscribers(session: string): Promise<Subscriber[]> {
+    return this.#push.subscribers(session)
+  }
+
+  async subscribed(): Promise<string[]> {
+    return this.#push.subscribed()
+  }
+
+  async notices(): Promise<Notice[]> {
+    return this.#push.notices()
+  }
+
+  async takeNotice(session: string, id: string): Promise<boolean> {
+    return this.#push.take(session, id)
+  }
+
+  async keep(name: string, value: string): Promise<string> {
+    return this.#push.keep(name, value)
+  }
+
   async close(): Promise<void> {
     if (this.#db.isOpen) this.#db.close()
   }
@@ -213,6 +257,11 @@ class SqliteStore implements Store {
   get #sql(): Statements {
     if (!this.#db.isOpen) throw new Error('The store is closed.')
     return this.#statements
+  }
+
+  get #push(): PushTables {
+    if (!this.#db.isOpen) throw new Error('The store is closed.')
+    return this.#pushTables
   }
 
   /** Runs `work` as a whole or not at all, and gives the error that stopped it. */
@@ -263,8 +312,6 @@ class SqliteStore implements Store {
 }
 
 type Statements = ReturnType<typeof prepareStatements>
-
-const JOB = 'run, session, agent, input, parent, urgent, held, generation, worker, expires_at'
 
 function prepareStatements(db: DatabaseSync) {
   const readUpdates = db.prepare('select seq, sum, data from updates where session = ? and seq > ? order by seq')
@@ -341,28 +388,4 @@ async function openSnapshot(
     // Told below, like a result of another length.
   }
   throw new DamagedSession(session, `the snapshot does not expand to its ${size} bytes`)
-}
-
-function toJob(row: Row): Job {
-  const { run, session, agent, input, parent, urgent, held, generation, worker, expires_at } = row as unknown as JobRow
-  return {
-    run,
-    session,
-    agent,
-    input,
-    ...(parent === null ? {} : { parent }),
-    ...(urgent === 0 ? {} : { urgent: true }),
-    ...(held === 0 ? {} : { held: true }),
-    state: worker === null ? 'open' : 'leased',
-    generation,
-    worker,
-    expiresAt: expires_at,
-  }
-}
-
-interface JobRow extends Pick<Job, 'run' | 'session' | 'agent' | 'input' | 'generation' | 'worker'> {
-  readonly parent: string | null
-  readonly urgent: number
-  readonly held: number
-  readonly expires_at: number
 }

@@ -4,6 +4,8 @@
  * A store keeps, per session, a log of Yjs updates behind an optional snapshot, and one table of jobs: the runs that some
  * agent still owes. It knows nothing of Yjs: updates and snapshots are opaque bytes to it.
  */
+import type { NoticeKind } from '../shared/notice.ts'
+import type { ParticipantKind } from '../shared/participant.ts'
 
 /** One Yjs update of one session, about to be logged. */
 export interface LogEntry {
@@ -55,6 +57,40 @@ export interface ClientBinding {
   readonly participant: string
 }
 
+/** A participant's browser that is to be told of a session, as its Push API describes itself. */
+export interface Subscriber {
+  readonly session: string
+  /** Id of the participant. */
+  readonly participant: string
+  readonly kind: ParticipantKind
+  /** Address at the browser's push service. Whoever knows it can push there. */
+  readonly endpoint: string
+  /** Public key of the browser, P-256, uncompressed, base64url. */
+  readonly p256dh: string
+  /** Secret that it shares with whoever pushes: 16 bytes, base64url. */
+  readonly auth: string
+}
+
+/** What people are still to be told. `id` is unique within the session: a run's, so that there is one per run. */
+export interface Notice {
+  readonly session: string
+  readonly id: string
+  readonly kind: NoticeKind
+  /** Id of the participant who is told; null: all that the kind concerns. */
+  readonly to: string | null
+  /** Id of the message that it is about. */
+  readonly message: string
+  readonly run: string | null
+  /** Beginning of that message, where it is to be told as well. */
+  readonly text?: string
+  /** Epoch milliseconds: when it came to be, when it is due, when it is no longer of use. */
+  readonly at: number
+  readonly dueAt: number
+  readonly until: number
+  /** Endpoints that are still to be tried, and how often they were; absent: all, never. */
+  readonly again?: { readonly endpoints: readonly string[]; readonly tries: number }
+}
+
 /** What goes into the store in one atomic group commit. */
 export interface Batch {
   readonly entries: readonly LogEntry[]
@@ -66,6 +102,10 @@ export interface Batch {
   readonly ended: readonly string[]
   /** Client ids to bind; one that is bound already is left as it is. */
   readonly clients?: readonly ClientBinding[]
+  /** Notices to keep; each takes the place of one with its session and id. */
+  readonly notices?: readonly Notice[]
+  /** Notices that are not needed any more, dropped after `notices` were kept; unknown ones are ignored. */
+  readonly dropped?: readonly Pick<Notice, 'session' | 'id'>[]
 }
 
 /** What is stored of one session: the snapshot (null when there is none) and the updates after it, oldest first. */
@@ -121,7 +161,7 @@ export interface Store {
   compact(session: string, seq: number, snapshot: Uint8Array): Promise<boolean>
 
   /**
-   * Removes everything of a session: updates, snapshot, jobs, bindings and blobs; a session written again begins at sequence 1. MUST NOT be
+   * Removes everything of a session: updates, snapshot, jobs, bindings, blobs, subscribers and notices; a session written again begins at sequence 1. MUST NOT be
    * called while somebody is between `read` and `compact` of that session (`Compactor.forget` sees to that): what was erased
    * would return.
    */
@@ -167,6 +207,31 @@ export interface Store {
    * Takes the lease from a job: it is open again, its generation unchanged. False when that generation does not hold it.
    */
   reopen(run: string, generation: number): Promise<boolean>
+
+  /**
+   * Keeps a subscriber; one with its session and endpoint is replaced. An endpoint is one browser's, and a browser is one
+   * person's at a time: MUST remove the endpoint from all other participants, in all sessions. Of one participant in one session
+   * MUST keep the newest `most` only.
+   */
+  subscribe(subscriber: Subscriber, most: number): Promise<void>
+
+  /** Removes an endpoint, from one session or (without) from all. */
+  unsubscribe(endpoint: string, session?: string): Promise<void>
+
+  /** Subscribers of a session, oldest first. */
+  subscribers(session: string): Promise<Subscriber[]>
+
+  /** Ids of the sessions that have subscribers. */
+  subscribed(): Promise<string[]>
+
+  /** All notices, in the order of when they came to be. */
+  notices(): Promise<Notice[]>
+
+  /** Removes a notice. False when it is not there (any more): MUST give true to one caller only. */
+  takeNotice(session: string, id: string): Promise<boolean>
+
+  /** Keeps a value under a name unless one is there; gives the one that is kept. For keys that are made once. */
+  keep(name: string, value: string): Promise<string>
 
   /** Lets go of the medium. Calls after it reject, but for a second `close`. */
   close(): Promise<void>

@@ -12,6 +12,8 @@ export interface Waits {
   readonly for: 'client' | 'approval'
   /** How long, in milliseconds, from when the server sees it. Absent: for as long as the run lasts. */
   readonly expiresInMs?: number
+  /** Asked once: a later attempt of the run finds it, and what was answered meanwhile. */
+  readonly once?: true
 }
 
 export function readWaits(value: unknown): Waits | undefined {
@@ -19,7 +21,11 @@ export function readWaits(value: unknown): Waits | undefined {
   const kind = waits?.['for']
   if (kind !== 'client' && kind !== 'approval') return undefined
   const ms = waits?.['expiresInMs']
-  return { for: kind, ...(typeof ms === 'number' && ms >= 0 ? { expiresInMs: ms } : {}) }
+  return {
+    for: kind,
+    ...(typeof ms === 'number' && ms >= 0 ? { expiresInMs: ms } : {}),
+    ...(waits?.['once'] === true ? { once: true } : {}),
+  }
 }
 
 /** The server's word on which tab does a client's call, at `claim`. Without `tab`: the one that had it was not heard of in time. */

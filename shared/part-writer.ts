@@ -92,8 +92,22 @@ export class MessageWriter {
 
   /** Goes on after `index` parts that stand; what was written after the last of those goes. */
   seek(index: number): void {
+    // They were written anew.
+    if (index > this.#kept) return
     if (this.#count > this.#kept) this.drop(this.#kept)
-    this.#count = Math.min(index, this.#kept)
+    this.#count = index
+  }
+
+  /** Goes on after `index` parts at least. */
+  pass(index: number): void {
+    this.#count = Math.max(this.#count, index)
+  }
+
+  /** What stands after here goes, and is written anew: what is asked next must really be there. */
+  anew(): void {
+    if (this.#count >= this.#kept) return
+    this.#kept = this.#count
+    this.drop(this.#kept)
   }
 
   get hasWrites(): boolean {

@@ -23,6 +23,10 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
     values: 'SessionChat createChatTransport sessionChat useSessionChat',
     types: 'SessionChatOptions SessionTransport UseSessionChatOptions',
   },
+  'client/push.ts': {
+    values: 'renewPush subscribeToPush unsubscribeFromPush',
+    types: 'NoticeKind NoticePayload PushOptions PushState',
+  },
   'client/agent.ts': {
     values: 'SessionError createAgent textOf',
     types: `
@@ -32,9 +36,10 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
-      AccessOptions ApprovalAnswer Batch CancelRequest Hold Job Limits LogEntry MayApprove MayCancel NewJob Rate
+      AccessOptions ApprovalAnswer Batch CancelRequest Hold Job Limits LogEntry MayApprove MayCancel NewJob Notice
+      NoticeKind PushOptions Rate
       RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredBlob StoredSession
-      TokenClaims WakeTarget WakeTargets`,
+      Subscriber TokenClaims VapidKeys WakeTarget WakeTargets`,
   },
 }
 

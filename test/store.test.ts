@@ -53,7 +53,7 @@ describe('the file', () => {
   })
 
   test.each([
-    ['of a newer version', 'pragma user_version = 4', /newer version of Polylogue \(layout 4; this one knows 3\)/],
+    ['of a newer version', 'pragma user_version = 5', /newer version of Polylogue \(layout 5; this one knows 4\)/],
     ['of something else', 'pragma application_id = 7', /database of something else/],
   ])('a database %s is refused and left as it is', async (_, change, message) => {
     const file = join(freshFolder(), 'store.db')
@@ -73,7 +73,7 @@ describe('the file', () => {
     await log(store, 's', 1)
     await store.close()
     for (const column of ['parent', 'urgent', 'held']) sqlOf(file, `alter table jobs drop column ${column}`)
-    for (const table of ['clients', 'blobs']) sqlOf(file, `drop table ${table}`)
+    for (const table of ['clients', 'blobs', 'subscribers', 'notices', 'kept']) sqlOf(file, `drop table ${table}`)
     sqlOf(file, 'pragma user_version = 1')
     const migrated = openStore(file)
     await migrated.append({ entries: [], jobs: [], ended: [], clients: [{ session: 's', client: 1, participant: 'ada' }] })

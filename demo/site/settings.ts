@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { PushOptions } from 'polylogue/server'
 
 export interface Settings {
   readonly host: string
@@ -13,22 +14,31 @@ export interface Settings {
   readonly leaseMs: number | undefined
   /** How long the desk may be silent before the assistant answers again, in milliseconds; undefined: the package's default. */
   readonly idleReturnMs: number | undefined
+  /** How people are told while they do not look; the keys are kept with the sessions. */
+  readonly push: PushOptions
   /** Whether an agent that dies is started again. */
   readonly restartAgents: boolean
 }
 
 /**
- * Reads PORT (8787), HOST (127.0.0.1), DATA_DIR (./data), DEMO_LEASE_MS, DEMO_IDLE_RETURN_MS and DEMO_RESTART (`0`: agents that
- * die stay dead).
+ * Reads PORT (8787), HOST (127.0.0.1), DATA_DIR (./data), DEMO_LEASE_MS, DEMO_IDLE_RETURN_MS, DEMO_RESTART (`0`: agents that
+ * die stay dead), DEMO_PUSH_SUBJECT (whom push services may turn to), DEMO_PUSH_GRACE_MS and, for tests, DEMO_PUSH_LOOPBACK
+ * (`1`: pushes to this machine).
  * Throws a `RangeError` that names the variable when a value is of no use.
  */
 export function readSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
+  const graceMs = numberIn(env, 'DEMO_PUSH_GRACE_MS', 0, 600_000)
   return {
     host: env['HOST'] || '127.0.0.1',
     port: numberIn(env, 'PORT', 0, 65_535) ?? 8787,
     dataDir: resolve(env['DATA_DIR'] || 'data'),
     leaseMs: numberIn(env, 'DEMO_LEASE_MS', 1_000, 600_000),
     idleReturnMs: numberIn(env, 'DEMO_IDLE_RETURN_MS', 1_000, 86_400_000),
+    push: {
+      subject: env['DEMO_PUSH_SUBJECT'] || 'mailto:push@polyshop.example',
+      loopback: env['DEMO_PUSH_LOOPBACK'] === '1',
+      ...(graceMs === undefined ? {} : { graceMs }),
+    },
     restartAgents: env['DEMO_RESTART'] !== '0',
   }
 }

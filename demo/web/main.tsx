@@ -9,6 +9,7 @@ import './styles/message.css'
 import './styles/transcript.css'
 import './styles/cards.css'
 import './styles/queue.css'
+import './styles/push.css'
 import './styles/shop.css'
 import './styles/desk.css'
 

@@ -28,6 +28,8 @@ self.addEventListener('activate', (event) => {
   event.waitUntil(tidy())
 })
 
+importScripts('/sw-push.js')
+
 self.addEventListener('fetch', (event) => {
   const { request } = event
   const url = new URL(request.url)

@@ -3,7 +3,7 @@
  * than 400 lines: one list, by what it is about.
  */
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import type { Batch, Job, NewJob, Store } from '../../server/store.ts'
+import type { Batch, Job, NewJob, Notice, Store, Subscriber } from '../../server/store.ts'
 
 export interface StoreUnderTest {
   readonly store: Store
@@ -262,6 +262,85 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       })
     })
 
+    describe('subscribers and notices', () => {
+      const device = (endpoint: string, participant = 'ada', session = 's'): Subscriber => {
+        return { session, participant, kind: 'user', endpoint, p256dh: `key of ${endpoint}`, auth: 'secret' }
+      }
+      const notice = (id: string, at: number, session = 's'): Notice => {
+        return { session, id, kind: 'done', to: 'ada', message: 'm', run: id, at, dueAt: at + 5, until: at + 100 }
+      }
+      const endpoints = async (session: string): Promise<string[]> =>
+        (await store.subscribers(session)).map(({ participant, endpoint }) => `${participant}:${endpoint}`)
+
+      test('an endpoint is there once in a session, as it was told last, and goes from one or all (PSH-5)', async () => {
+        expect([await store.subscribers('s'), await store.subscribed()]).toEqual([[], []])
+        for (const each of [device('a'), device('b'), device('a', 'ada', 't')]) await store.subscribe(each, 10)
+        await store.subscribe({ ...device('a'), kind: 'support', auth: 'new' }, 10)
+        expect(await store.subscribers('s')).toEqual([device('b'), { ...device('a'), kind: 'support', auth: 'new' }])
+        expect((await store.subscribed()).sort()).toEqual(['s', 't'])
+        await store.unsubscribe('a', 't')
+        await store.subscribe(device('b', 'ada', 'u'), 10)
+        await store.unsubscribe('b')
+        expect(await store.subscribed()).toEqual(['s'])
+        // They make no session of their own.
+        expect(await store.sessions()).toEqual([])
+      })
+
+      test('of one participant the newest are kept; a browser is one participant’s (PSH-5)', async () => {
+        for (const endpoint of ['a', 'b', 'c']) await store.subscribe(device(endpoint), 2)
+        await store.subscribe(device('x', 'bob'), 2)
+        await store.subscribe(device('y', 'bob', 't'), 2)
+        expect(await endpoints('s')).toEqual(['ada:b', 'ada:c', 'bob:x'])
+        await store.subscribe(device('y'), 2)
+        expect([await endpoints('s'), await endpoints('t')]).toEqual([['ada:c', 'bob:x', 'ada:y'], []])
+      })
+
+      test('a notice takes the place of the one with its id, and is taken once (PSH-3)', async () => {
+        await store.append(batch({ notices: [notice('r1', 2), notice('r2', 1), notice('r1', 1, 't')] }))
+        const newer = { ...notice('r1', 3), kind: 'failed' as const, text: 'Well', again: { endpoints: ['a'], tries: 1 } }
+        await store.append(
+          batch({
+            notices: [newer],
+            dropped: [
+              { session: 't', id: 'r1' },
+              { session: 't', id: 'none' },
+            ],
+          }),
+        )
+        expect(await store.notices()).toEqual([notice('r2', 1), newer])
+        const taken = await Promise.all(['r1', 'r1', 'r3'].map((id) => store.takeNotice('s', id)))
+        expect(taken).toEqual([true, false, false])
+        expect(await store.notices()).toEqual([notice('r2', 1)])
+      })
+
+      test('what is kept under a name is what was kept first (PSH-4)', async () => {
+        const kept = await Promise.all(['one', 'two'].map((value) => store.keep('key', value)))
+        expect(new Set(kept).size).toBe(1)
+        expect(await store.keep('key', 'three')).toBe(kept[0])
+        expect(await store.keep('other', 'four')).toBe('four')
+      })
+
+      test('erasing a session takes both (PSH-5)', async () => {
+        for (const session of ['s', 't']) {
+          await store.subscribe(device('a', 'ada', session), 10)
+          await store.append(batch({ notices: [notice('r', 1, session)] }))
+        }
+        await store.erase('s')
+        expect([await store.subscribed(), await store.notices()]).toEqual([['t'], [notice('r', 1, 't')]])
+      })
+
+      test('both are there after the store was opened again (PSH-3, PSH-5)', async ({ skip }) => {
+        if (reopen === undefined) return skip('this store keeps nothing')
+        await store.subscribe(device('a'), 10)
+        await store.append(batch({ notices: [notice('r', 1)] }))
+        await store.keep('key', 'one')
+        const again = await reopen()
+        onTestFinished(() => again.close())
+        expect([await again.subscribers('s'), await again.notices()]).toEqual([[device('a')], [notice('r', 1)]])
+        expect(await again.keep('key', 'two')).toBe('one')
+      })
+    })
+
     describe('jobs', () => {
       test('are open at first, oldest first', async () => {
         await addJobs(job('r2', 's', 'b'), job('r1'))
@@ -482,6 +561,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       await expect(store.append(batch({}))).rejects.toThrow('closed')
       await expect(store.read('s')).rejects.toThrow('closed')
       await expect(store.claim('r', 'w', LEASE_MS)).rejects.toThrow('closed')
+      await expect(store.notices()).rejects.toThrow('closed')
     })
 
     test('all of it is there after the store was opened again', async ({ skip }) => {

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { hasEnded, type OpenSession, type Run } from '../../client/index.ts'
 import { memoryStore } from '../../server/index.ts'
-import { begunBy, startAgentProcess } from '../support/agent-process.ts'
+import { begun, begunBy, startAgentProcess } from '../support/agent-process.ts'
 import { ChaosProxy } from '../support/chaos-proxy.ts'
 import type { Child } from '../support/child.ts'
 import { openLive, replyTo, texts, tokensOf } from '../support/clients.ts'
@@ -69,9 +69,9 @@ test.for([
       what: () =>
         `1,000 runs to be complete; ${inputs.filter(({ user, input }) => runOf(user, input)?.status === 'complete').length} are`,
     })
+    await until(() => agents.flatMap(begunBy).length >= inputs.length, { what: 'both processes to have told what they began' })
     const [first, second] = agents.map(begunBy)
-    const begun = [...first!, ...second!]
-    expect(begun.toSorted()).toEqual(inputs.map(({ input }) => `${input}.assistant`).toSorted())
+    expect([...first!, ...second!].toSorted()).toEqual(inputs.map(({ input }) => `${input}.assistant`).toSorted())
     // One at a time in each session, and yet neither was idle.
     expect(atOnce).toBe(1)
     expect(Math.min(first!.length, second!.length)).toBeGreaterThan(20)
@@ -128,7 +128,7 @@ test('[G4] the server is killed twice in the middle of runs: all come back by th
   }
   await until(() => inputs.every(({ user, input }) => runOf(user, input)?.status === 'complete'), { timeoutMs: 20_000 })
   expect(counts()).toEqual([600, 600, 600])
-  expect(begunBy(agent).toSorted()).toEqual(inputs.map(({ input }) => `${input}.assistant`).toSorted())
+  expect((await begun(agent, inputs.length)).toSorted()).toEqual(inputs.map(({ input }) => `${input}.assistant`).toSorted())
   const reader = await openLive({ url: server.url, id: 'a', as: 'bob' })
   expect(texts(reader).filter((text) => text.startsWith('offline'))).toEqual(['offline at 30', 'offline at 250'])
   expect(reader.view.runs.map(({ status, steps }) => [status, steps.map((step) => step.status)])).toEqual([
@@ -159,7 +159,7 @@ test('[R3] what is cancelled before any worker is there is never begun, also whe
   const agent = await startAgentProcess({ url: server.url, name: 'assistant' })
   const after = user.send('tokens=4')
   await until(() => runOf(user, after)?.status === 'complete')
-  expect(begunBy(agent)).toEqual([`${after}.assistant`])
+  expect(await begun(agent, 1)).toEqual([`${after}.assistant`])
 })
 
 /** A server whose leases go by a clock that the test sets, and an agent in a process of its own behind a network. */

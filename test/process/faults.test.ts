@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import { memoryStore } from '../../server/index.ts'
 import { startAgent } from '../support/agent.ts'
-import { begunBy, startAgentProcess } from '../support/agent-process.ts'
+import { begun, startAgentProcess } from '../support/agent-process.ts'
 import { openClient, openLive, replyTo, texts, tokensOf } from '../support/clients.ts'
 import { FaultyStore } from '../support/faulty-store.ts'
 import { serveHere } from '../support/in-process.ts'
@@ -74,7 +74,7 @@ async function failAndHeal({ url, fail, heal }: Medium): Promise<string[]> {
     expect(session.run(`${long}.assistant`)?.status).toBe('complete')
     expect(replyTo(session, long, 'assistant')).toBe(tokensOf('assistant', 700))
   }
-  expect(begunBy(agent)).toEqual([`${long}.assistant`, `${held}.assistant`])
+  expect(await begun(agent, 2)).toEqual([`${long}.assistant`, `${held}.assistant`])
   expect(texts(carl)).toEqual(texts(ada))
   return [long, ...sent]
 }

@@ -16,6 +16,36 @@ const statusOf = (session: OpenSession, input: string) => session.run(`${input}.
 const lastPart = (session: OpenSession, input: string): MessagePart | undefined =>
   session.view.messages.find(({ metadata }) => metadata.parent === input)?.parts.at(-1)
 
+test('[T3] an approval is answered while its agent is gone, after the server was killed; the next worker hears it (TOOL-4)', async () => {
+  const server = await ServerProcess.start()
+  const ada = await openLive({ url: server.url, id: 's' })
+  const start = () =>
+    startAgent({
+      url: server.url,
+      onLapse: 'retry',
+      run: async (run) => run.write(String(await run.approval({ title: 'Refund $40?' }))),
+    })
+  const { agent } = await start()
+  const input = ada.send('Refund it')
+  const approval = await until(() => {
+    const part = lastPart(ada, input)
+    return part?.type === 'data-approval' && statusOf(ada, input) === 'suspended'
+      ? (part as unknown as { id: string })
+      : undefined
+  })
+  await agent.close()
+  await until(() => statusOf(ada, input) === 'pending')
+  await server.kill()
+  await until(() => ada.status.connection === 'offline')
+  ada.approve(approval.id, true)
+  await server.start()
+  await until(() => ada.status.onServer && ada.status.connection === 'live')
+  await until(() => (lastPart(ada, input) as { data?: { state?: string } }).data?.state === 'approved')
+  await start()
+  await until(() => statusOf(ada, input) === 'complete')
+  expect(replyTo(ada, input, 'assistant')).toBe('true')
+})
+
 async function openTab(settings: Omit<TabSettings, 'token'>): Promise<Child> {
   const tab = startChild('tab.ts', [JSON.stringify({ ...settings, token: await tokenFor('ada') })])
   await tab.said('live')

@@ -4,7 +4,7 @@ import { read, testTitles, titlesIn } from './tree.ts'
 
 /** Acceptance scenarios that this release promises; a test of each begins with its id: `[S6] …`. */
 const PROMISED = `
-  D1 D2 D3 D4 D5 D6 D7 D8 D9 D10 D11
+  D1 D2 D3 D4 D5 D6 D7 D8 D9 D10 D11 D12
   S1 S2 S3 S4 S5 S6 S7 S8 S9 S10
   O1 O2 O3 O4 O5 O6 O7 O8
   R1 R2 R3 R4 R5 R6 R7 R8 R9 R10 R11

@@ -1,6 +1,7 @@
 /** The conversation with all that belongs to it; the same for customers and at the desk. */
 import { useMessageIds } from 'polylogue/react'
 import type { ReactNode } from 'react'
+import { PushCard } from '../push/push-card.tsx'
 import { Announcer } from './announcer.tsx'
 import { Composer } from './composer.tsx'
 import { ConnectionPill } from './connection.tsx'
@@ -30,6 +31,7 @@ export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
       <div className="dock">
         <TypingLine />
         <HolderBar />
+        <PushCard />
         <QueueTray />
         <Composer placeholder={placeholder} onSent={follow.sent} />
       </div>

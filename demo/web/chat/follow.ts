@@ -80,20 +80,23 @@ export function useFollow(): Follow {
   }, [])
 
   const measured = useCallback(() => {
-    const { keys, turn, pinned } = now.current
-    const element = viewport.current
-    if (element === null) return
-    if (room.current !== null) keepRoom(room.current, element, list.current, turn === null ? -1 : keys.indexOf(turn), keys.length)
-    if (!pinned) return
-    element.scrollTop = END
-    now.current.top = element.scrollTop
-    // While sizes are being observed a browser may still have the old end.
-    cancelAnimationFrame(now.current.frame)
-    now.current.frame = requestAnimationFrame(() => {
-      if (!now.current.pinned) return
+    const settle = (): void => {
+      const { keys, turn, pinned } = now.current
+      const element = viewport.current
+      if (element === null) return
+      const at = turn === null ? -1 : keys.indexOf(turn)
+      if (room.current !== null) keepRoom(room.current, element, list.current, at, keys.length)
+      if (!pinned) return
       element.scrollTop = END
       now.current.top = element.scrollTop
-      now.current.end = element.scrollHeight - element.clientHeight
+    }
+    settle()
+    // Once more when all is laid out: while sizes are being observed a browser may still have the old end.
+    cancelAnimationFrame(now.current.frame)
+    now.current.frame = requestAnimationFrame(() => {
+      settle()
+      const element = viewport.current
+      if (element !== null) now.current.end = element.scrollHeight - element.clientHeight
     })
   }, [])
 

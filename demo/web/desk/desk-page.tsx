@@ -5,6 +5,7 @@ import { PresentPeople } from '../chat/people.tsx'
 import { timeOf } from '../chat/time.tsx'
 import { Icon } from '../icons.tsx'
 import { rememberDeskSession } from '../place.ts'
+import { PushBell } from '../push/push-bell.tsx'
 import { SessionGate } from '../session-gate.tsx'
 import { CartEditsProvider } from '../shop/cart-edits.tsx'
 import { whoAmI } from '../who.ts'
@@ -79,6 +80,7 @@ export default function DeskPage({ session }: { readonly session: string | null 
                 <div className="desk-chat-header">
                   {header}
                   <PresentPeople />
+                  <PushBell />
                 </div>
               }
               empty={<p className="muted nothing">Nothing was said yet.</p>}

@@ -6,6 +6,7 @@ import { AskHuman } from '../chat/handover.tsx'
 import { PresentPeople } from '../chat/people.tsx'
 import { Icon } from '../icons.tsx'
 import { shareLink } from '../place.ts'
+import { PushBell } from '../push/push-bell.tsx'
 import { SessionGate } from '../session-gate.tsx'
 import { whoAmI } from '../who.ts'
 import { CartEditsProvider } from './cart-edits.tsx'
@@ -120,6 +121,7 @@ function ChatHeader({ views }: { readonly views: ReactNode }): ReactNode {
       </div>
       <PresentPeople />
       <AskHuman />
+      <PushBell />
       <button
         type="button"
         className="round ghost share"

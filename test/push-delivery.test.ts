@@ -1,0 +1,131 @@
+/** Subscriptions, and push services that do not take what they are sent; over real sockets. */
+import { expect, onTestFinished, test } from 'vitest'
+import { memoryStore, type Notice } from '../server/index.ts'
+import { startAgent } from './support/agent.ts'
+import { openLive } from './support/clients.ts'
+import { serveHere } from './support/in-process.ts'
+import { startPushService } from './support/push-service.ts'
+import { setUp, SUBJECT, type Asked } from './support/push-setting.ts'
+import { tokenFor } from './support/tokens.ts'
+import { until } from './support/wait.ts'
+
+test('a subscription that its push service has given up is dropped, in all sessions; one that was not reached is tried again, it alone (PSH-5, PSH-6)', async () => {
+  const store = memoryStore()
+  const setting = await setUp({}, { store })
+  const { url, service, reported } = setting
+  await startAgent({ url })
+  const [gone, busy, good] = [await setting.subscribe(), await setting.subscribe(), await setting.subscribe()]
+  expect((await setting.ask(gone, { session: 'other' })).status).toBe(204)
+  let refused = 0
+  service.answer = ({ endpoint }) => {
+    if (endpoint === gone.endpoint) return { status: 410 }
+    if (endpoint !== busy.endpoint || refused++ > 0) return { status: 201 }
+    return { status: 503, headers: { 'retry-after': '1' } }
+  }
+  const user = await openLive({ url, id: 's' })
+  const input = user.send('Hello')
+  await until(() => service.delivered.length === 2)
+  expect(service.tried.map(({ endpoint }) => endpoint).sort()).toEqual(
+    [gone, busy, good, busy].map(({ endpoint }) => endpoint).sort(),
+  )
+  expect((await store.subscribers('s')).map(({ endpoint }) => endpoint)).toEqual([busy.endpoint, good.endpoint])
+  expect(await store.subscribed()).toEqual(['s'])
+  await setting.nothingElse([`done ${input}.assistant`, `done ${input}.assistant`])
+  expect(reported).toMatchObject([{ stage: 'push' }])
+  expect(String(reported[0]?.error)).toMatch(/127\.0\.0\.1:\d+: It answered 503/)
+})
+
+test('a session whose push service does not answer holds up no other (PSH-6)', async () => {
+  const store = memoryStore()
+  const slow = (id: string, session = 'slow'): Notice => {
+    const at = Date.now()
+    const what = { kind: 'done', to: 'ada', message: 'm', run: id } as const
+    return { ...what, session, id, at, dueAt: at, until: at + 60_000 }
+  }
+  const waiting = Array.from({ length: 100 }, (_, n) => slow(`r${n}`))
+  await store.append({ entries: [], jobs: [], ended: [], notices: [...waiting, slow('quick', 'quick')] })
+  const service = await startPushService()
+  onTestFinished(() => service.close())
+  const held = Promise.withResolvers<{ status: number }>()
+  service.answer = ({ payload }) => (payload.session === 'slow' ? held.promise : { status: 201 })
+  for (const session of ['slow', 'quick']) {
+    const { endpoint, keys } = service.subscribe()
+    await store.subscribe({ session, participant: 'ada', kind: 'user', endpoint, ...keys }, 10)
+  }
+  await serveHere({ store, push: { subject: SUBJECT, loopback: true, graceMs: 0 } })
+  await until(() => service.delivered.length === 1)
+  expect(service.delivered[0]?.payload.run).toBe('quick')
+  expect(service.tried.filter(({ payload }) => payload.session === 'slow').length).toBeLessThanOrEqual(4)
+  held.resolve({ status: 201 })
+  await until(() => service.delivered.length === 101)
+})
+
+test('what a push service refuses is reported, without the endpoint, and not tried again; no redirect is followed; the session goes on (PSH-6)', async () => {
+  const setting = await setUp()
+  const { url, service, reported } = setting
+  await startAgent({ url })
+  const browser = await setting.subscribe()
+  const trap = service.subscribe()
+  const answers = [{ status: 413 }, { status: 307, headers: { location: trap.endpoint } }]
+  service.answer = ({ endpoint }) => (endpoint === browser.endpoint ? (answers.shift() ?? { status: 201 }) : { status: 201 })
+  const user = await openLive({ url, id: 's' })
+  for (const n of [1, 2]) {
+    user.send('Hello')
+    await until(() => reported.length === n)
+  }
+  const input = user.send('Hello')
+  await until(() => user.run(`${input}.assistant`)?.status === 'complete')
+  await setting.nothingElse([`done ${input}.assistant`])
+  expect(reported.map(({ error }) => String(error).replace(/:\d+:/, ':'))).toEqual([
+    'Error: Push to 127.0.0.1: It answered 413.',
+    'Error: Push to 127.0.0.1: It answered 307.',
+  ])
+  expect(service.tried.some(({ endpoint }) => endpoint === trap.endpoint)).toBe(false)
+})
+
+test('only users and supporters of the session subscribe, with an endpoint and keys that can be used, and not too often (PSH-5)', async () => {
+  const setting = await setUp()
+  const { ask, service } = setting
+  const good = service.subscribe()
+  const status = async (body: unknown, asked?: Asked): Promise<number> => (await ask(body, asked)).status
+  const own = await tokenFor('ada', 'user', ['mine'])
+  expect(await status(good, { token: 'none' })).toBe(401)
+  expect(await status(good, { token: own })).toBe(403)
+  expect(await status(good, { token: own, session: 'mine' })).toBe(204)
+  expect(await status(good, { kind: 'viewer' })).toBe(403)
+  expect(await status(good, { as: 'assistant', kind: 'agent' })).toBe(403)
+  expect(await status(null, { method: 'GET', token: 'none' })).toBe(401)
+  for (const body of [
+    null,
+    {},
+    { ...good, endpoint: 'http://10.0.0.1/x' },
+    { ...good, keys: { ...good.keys, auth: 'short' } },
+    { ...good, keys: { ...good.keys, p256dh: good.keys.auth } },
+    // Of the right length, and not on the curve.
+    { ...good, keys: { ...good.keys, p256dh: Buffer.alloc(65, 4).toString('base64url') } },
+  ]) {
+    expect(await status(body)).toBe(400)
+  }
+  const many = await Promise.all(Array.from({ length: 70 }, () => status(good, { as: 'eve' })))
+  expect([new Set(many), many.filter((each) => each === 204).length]).toEqual([new Set([204, 429]), 60])
+  const huge = await ask({ ...good, more: 'x'.repeat(10_000) })
+  expect(huge.status).toBe(413)
+})
+
+test('who unsubscribes is not told any more, nor who has lost the browser to somebody else (PSH-5)', async () => {
+  const setting = await setUp()
+  const { url, ask, service } = setting
+  await startAgent({ url })
+  const browser = await setting.subscribe()
+  const other = await setting.subscribe()
+  expect((await ask({ endpoint: browser.endpoint }, { method: 'DELETE' })).status).toBe(204)
+  expect((await ask(other, { as: 'bob' })).status).toBe(204)
+  const ada = await openLive({ url, id: 's' })
+  ada.send('Hello')
+  await until(() => ada.view.runs[0]?.status === 'complete')
+  const bob = await openLive({ url, id: 's', as: 'bob' })
+  const input = bob.send('Hello')
+  await until(() => service.delivered.length === 1)
+  expect(service.delivered[0]?.endpoint).toBe(other.endpoint)
+  await setting.nothingElse([`done ${input}.assistant`])
+})
