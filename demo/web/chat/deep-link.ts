@@ -1,5 +1,5 @@
 /** Links to one message: `/s/SESSION#m-MESSAGE` shows it and lights it up. */
-import { useEffect, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 
 /** Id of the message that an address points to; null: none. */
 export function messageInHash(hash: string): string | null {
@@ -41,12 +41,12 @@ const LIT_MS = 2_400
  */
 export function useDeepLink(count: number, show: (id: string) => boolean = scrollTo): void {
   const linked = useLinkedMessage()
-  const [shown, setShown] = useState<number | null>(null)
+  const shown = useRef<number>(null)
   useEffect(() => {
-    if (linked === null || shown === linked.n || !show(linked.id)) return
-    setShown(linked.n)
+    if (linked === null || shown.current === linked.n || !show(linked.id)) return
+    shown.current = linked.n
     light(linked.id)
-  }, [linked, shown, count, show])
+  }, [linked, count, show])
 }
 
 function find(id: string): HTMLElement | null {

@@ -23,6 +23,9 @@ const ABOVE_PX = 12
 /** For so long after a wheel, a finger or a key, what moves up is moved by the reader. */
 const TOUCH_MS = 500
 
+/** No correction is as long as this. */
+const FAR_PX = 100
+
 /** How often the place is written down while one scrolls. */
 const KEEP_MS = 200
 
@@ -175,9 +178,11 @@ export function useFollow(): Follow {
     }
     const look = (): void => {
       const gap = element.scrollHeight - element.scrollTop - element.clientHeight
-      // Content that shrinks moves the view up as well: that is not the reader, unless they have just touched something.
+      // The virtualizer corrects the view, and content shrinks: that is not the reader, unless they have just touched something,
+      // or the view has gone a long way with nothing else changed (a scroll bar, an assistive program).
       const end = element.scrollHeight - element.clientHeight
-      const isReader = end === now.current.end || performance.now() - touched < TOUCH_MS
+      const far = end === now.current.end && element.scrollTop < now.current.top - FAR_PX
+      const isReader = far || performance.now() - touched < TOUCH_MS
       now.current.end = end
       // One pixel up is enough to be let go, and the end itself, wherever it has moved, is enough to be held.
       if (gap < 1) pin(true)

@@ -171,6 +171,28 @@ const RowView = memo(function RowView({ message, run, before, day, today, idle, 
   )
 })
 
+interface Head {
+  /** The day that begins here. */
+  readonly day: number | null
+  /** Before it the agents were given the session back. */
+  readonly idle: boolean
+}
+
+/** What stands above each row, by when the rows were written. Above a conversation of today alone nothing does. */
+function headsOf(ats: readonly (number | null)[], today: number, idleAt: number | null): Head[] {
+  let idleSaid = idleAt === null
+  let last: number | null = null
+  const heads: Head[] = []
+  for (const at of ats) {
+    const begins = at !== null && dayOf(at) !== dayOf(last ?? today) && (last === null || at > last)
+    const idle = !idleSaid && at !== null && at > (idleAt ?? 0)
+    if (idle) idleSaid = true
+    if (at !== null) last = Math.max(at, last ?? at)
+    heads.push({ day: begins ? dayOf(at) : null, idle })
+  }
+  return heads
+}
+
 /** The rows as elements, which stay the same until one comes or goes: a token must not cost the number of rows. */
 function useRowViews(rows: readonly Row[], unread: string | null, lit: string | null): readonly ReactElement[] {
   const session = useSession()
@@ -178,15 +200,10 @@ function useRowViews(rows: readonly Row[], unread: string | null, lit: string | 
   const holder = useHolder()
   const idleAt = holder.state === 'agents' && holder.reason === 'idle' ? (holder.at ?? null) : null
   return useMemo(() => {
-    let idle = idleAt
-    let last: number | null = null
+    const atOf = ({ message }: Row): number | null => (message === null ? null : (session.message(message)?.metadata.at ?? null))
+    const heads = headsOf(rows.map(atOf), today, idleAt)
     const views = rows.map((row, i) => {
-      const at = row.message === null ? null : (session.message(row.message)?.metadata.at ?? null)
-      // Above a conversation of today alone nothing is said.
-      const day = at !== null && dayOf(at) !== dayOf(last ?? today) && (last === null || at > last) ? dayOf(at) : null
-      if (at !== null) last = Math.max(at, last ?? at)
-      const isIdle = idle !== null && at !== null && at > idle
-      if (isIdle) idle = null
+      const { day, idle } = heads[i] ?? { day: null, idle: false }
       return (
         <RowView
           key={row.key}
@@ -195,13 +212,13 @@ function useRowViews(rows: readonly Row[], unread: string | null, lit: string | 
           before={rows[i - 1]?.message ?? null}
           day={day}
           today={today}
-          idle={isIdle}
+          idle={idle}
           unread={row.key === unread}
           lit={row.key === lit}
         />
       )
     })
-    if (idle !== null) {
+    if (idleAt !== null && !heads.some(({ idle }) => idle)) {
       views.push(
         <RowView key=" idle" message={null} run={null} before={null} day={null} today={today} idle unread={false} lit={false} />,
       )
