@@ -167,9 +167,10 @@ test('what was sent goes to the top, with room under it; a long answer costs wha
   }
   const { shift, rows, cells } = await counted()
   expect(shift, 'layout shift').toBeLessThan(0.05)
-  // Six rows came, and those of the window around them. Each cell and each entry came once, and few of them twice: while they were half there.
+  // Six rows came, and those of the window around them. Each cell and entry comes once, some again while they are half there or
+  // when their row comes back into the window; rendered anew for each piece of text it would be more than a hundred times.
   expect(rows).toBeLessThan(60)
-  expect(cells).toBeLessThan(1_600 * 1.5)
+  expect(cells).toBeLessThan(1_600 * 3)
 })
 
 test('who comes back finds a line above what is new, and days have names', async () => {

@@ -171,6 +171,8 @@ export function useFollow(): Follow {
       // As it was last read: to read it now might cost a layout.
       const { pinned, keys, top } = now.current
       if (list.current === null) return
+      // The virtualizer makes up for some changes only when scrolling has come to rest.
+      if (pinned) measured()
       const first = list.current.findItemIndex(top)
       const key = keys[first]
       if (pinned || key === undefined) keepPlace(session.id, null)
