@@ -28,7 +28,7 @@ import { RunCalls, type ApprovalRequest, type ModelStream, type StreamOptions } 
 import { RunSteps, type StepHandle } from './run-steps.ts'
 import type { Session } from './session.ts'
 import { Children, dataOf, type SpawnedRun } from './spawn.ts'
-import { asUserMessage, saidBefore, steeredIn, type SteeringModelMessage } from './steering.ts'
+import { asUserMessage, messagesOf, saidBefore, steeredIn, turnsUpTo, type SteeringModelMessage } from './steering.ts'
 import { endsStep, Turn } from './turn.ts'
 
 /** A stream on its way into the reply. */
@@ -136,16 +136,18 @@ export class AgentRun {
   /**
    * What was said up to the input, and what was answered since, in order; then the input, and what has steered this run so
    * far. Without the reply that this run writes, and without what is not for it: inputs that wait for their turn or their
-   * author's word, or were taken back.
+   * author's word, or were taken back. Only of the branch that the input is in; for another answer to the same input, only what
+   * was said up to it.
    */
   get messages(): readonly Message[] {
     const steered = steeredIn(this.#map)
     const isSaid = saidBefore(this.input, this.#parts.agent, this.session)
-    const said = this.session.view.messages.filter(
-      (message) => message.metadata.run !== this.id && !steered.includes(message.id) && isSaid(message),
+    const line = messagesOf(this.session, this.session.lineOf(this.id))
+    const isBefore = this.#parts.run.again === undefined ? () => true : turnsUpTo(this.input, this.session)
+    const said = line.filter(
+      (message) => message.metadata.run !== this.id && !steered.includes(message.id) && isSaid(message) && isBefore(message),
     )
-    const asked = [this.input.id, ...steered].map((id) => this.session.message(id))
-    return [...said, ...asked.filter((message) => message !== undefined)]
+    return [...said, ...messagesOf(this.session, [this.input.id, ...steered])]
   }
 
   /**
@@ -157,7 +159,7 @@ export class AgentRun {
   takeSteering(step: number = arrayAt(this.#map, KEY.steps)?.length ?? 0): readonly Message[] {
     if (this.#over) return []
     const steered = steeredIn(this.#map)
-    const taken = this.session.view.messages.filter(({ id, metadata: { verdict } }) => {
+    const taken = messagesOf(this.session, this.session.allIds).filter(({ id, metadata: { verdict } }) => {
       return verdict?.state === 'steering' && verdict.run === this.id && !steered.includes(id)
     })
     if (taken.length === 0) return []

@@ -17,7 +17,10 @@ export interface Activity {
 
 /** `streaming` while a reply grows, `submitted` while one is on its way, `ready` also while a run waits for somebody's answer. */
 export function activityOf(session: Session): Activity {
-  const going = session.view.runs.filter((run) => !hasEnded(run.status) && !waitsForPerson(session, run))
+  // What goes on in another branch is not this chat's.
+  const going = session.view.runs.filter(
+    (run) => !hasEnded(run.status) && session.isShown(run.id) && !waitsForPerson(session, run),
+  )
   if (going.some((run) => run.status !== 'pending' && (replyOf(session, run.id)?.parts.length ?? 0) > 0)) {
     return { status: 'streaming' }
   }
@@ -52,14 +55,16 @@ function isSending({ status, me, view }: Session): boolean {
   )
 }
 
-function failureOf({ status, view }: Session): Activity['failure'] {
+function failureOf(session: Session): Activity['failure'] {
+  const { status, view } = session
   if (status.connection === 'refused') {
     const { says } = CLOSE_REASONS[status.reason ?? 'unavailable']
     return { id: `refused:${status.reason}`, text: `The server refused the connection: ${says}.` }
   }
-  const last = view.runs.findLast(({ parent }) => parent === undefined)
+  const isShown = (run: Run): boolean => run.parent === undefined && session.isShown(run.id)
+  const last = view.runs.findLast(isShown)
   const failed = view.runs.findLast(
-    (run) => run.parent === undefined && run.input === last?.input && (run.status === 'error' || run.status === 'interrupted'),
+    (run) => isShown(run) && run.input === last?.input && (run.status === 'error' || run.status === 'interrupted'),
   )
   return failed === undefined ? undefined : { id: failed.id, text: failureText(failed) }
 }

@@ -16,7 +16,6 @@ import { activityOf, replyOf } from './ai-sdk-activity.ts'
 import { approve, respond } from './ai-sdk-answers.ts'
 import { createChatTransport, sendOptions } from './ai-sdk-transport.ts'
 import type { OpenSession } from './open-session.ts'
-import type { SendOptions } from './session.ts'
 
 /** What a chat tells of a session while a component uses it. */
 export type SessionChatOptions<M extends UIMessage = UIMessage> = Pick<ChatInit<M>, 'onFinish' | 'onError'>
@@ -60,30 +59,35 @@ export class SessionChat<M extends UIMessage = UIMessage> extends Chat<M> implem
 
   /**
    * Writes a message into the session, also without a connection; resolves when it is in the view. `body` may have `to` and
-   * `lane`, as `session.send` does. A message that replaces another (`messageId`) is said after it: what was said stays.
-   * Without a message there is nothing to do, since answers are on their way already. Rejects as `session.send` throws.
+   * `lane`, as `session.send` does. One that replaces another of the user's (`messageId`) is an alternative to it, as
+   * `session.edit` makes it. Without a message there is nothing to do, since answers are on their way already. Rejects as
+   * `session.send` and `session.edit` throw.
    */
   override sendMessage: Chat<M>['sendMessage'] = async (message, options) => {
     if (message === undefined) return
     const parts = await partsOf<M>(message)
     await this.#session.ready
-    this.#session.send(parts, sendOptions(options?.body))
+    const { messageId } = message
+    if (messageId === undefined) this.#session.send(parts, sendOptions(options?.body))
+    else this.#session.edit(messageId, parts, sendOptions(options?.body))
   }
 
   /**
-   * Asks again for a reply, of the same agent: the question is said once more, since a session keeps what was answered.
-   * Rejects with `SessionError` `not-found` when there is nothing that was asked.
+   * Asks for another answer, beside the one that there is: to a reply, or to the last one that a message of the user's has got
+   * (default: the last message). Rejects with `SessionError` `not-found` when there is nothing that was answered.
    */
-  override regenerate: Chat<M>['regenerate'] = async ({ messageId, ...options } = {}) => {
+  override regenerate: Chat<M>['regenerate'] = async ({ messageId } = {}) => {
+    await this.#session.ready
     const { view } = this.#session
     const message = messageId === undefined ? view.messages.at(-1) : this.#session.message(messageId)
-    const run = this.#session.run(message?.metadata.run ?? '')
-    const input = message?.role === 'user' ? message : this.#session.message(run?.input ?? '')
-    if (input === undefined)
+    const asked = view.runs.findLast(({ id, input, parent }) => {
+      return parent === undefined && input === message?.id && this.#session.isShown(id)
+    })
+    const run = message?.metadata.run ?? asked?.id
+    if (run === undefined) {
       throw new SessionError('not-found', `Nothing was asked for the message ${messageId ?? 'at the end'}.`)
-    const to: SendOptions =
-      run === undefined ? (input.metadata.to === undefined ? {} : { to: input.metadata.to }) : { to: [run.agent] }
-    this.#session.send(input.parts as readonly OtherPart[], { ...to, ...sendOptions(options.body) })
+    }
+    this.#session.regenerate(run)
   }
 
   /** Cancels all runs of the session, from whichever tab, and also before an agent has begun. */

@@ -31,9 +31,11 @@ export function openCalls(session: Session): OpenCall[] {
     session.view.runs.filter(({ status }) => !hasEnded(status)).map(({ id }) => [id, askerOf(session, id)] as const),
   )
   if (askers.size === 0) return []
-  return session.view.messages.flatMap((message) => {
-    const { run = '' } = message.metadata
-    return askers.has(run) ? openIn(message, askers.get(run)) : []
+  // Of all branches: a run goes on also where nobody looks.
+  return session.allIds.flatMap((id) => {
+    const message = session.message(id)
+    const run = message?.metadata.run ?? ''
+    return message !== undefined && askers.has(run) ? openIn(message, askers.get(run)) : []
   })
 }
 

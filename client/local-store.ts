@@ -2,17 +2,13 @@
  * The replica of a session in the browser's IndexedDB, in a database of its own per participant and session, so that a
  * change of account never shows or sends another's writes. Says when a write is really on the device.
  */
-import { openDB, deleteDB, type DBSchema, type IDBPDatabase } from 'idb'
 import * as Y from 'yjs'
+import type { Choices } from '../shared/branches.ts'
 import type { Report } from '../shared/errors.ts'
+import { done, openDatabase, result } from './indexed-db.ts'
 
 /** An update; those of replicas that took the place of refused ones bear their generation. */
 type Row = Uint8Array | { readonly generation: number; readonly update: Uint8Array }
-
-interface Schema extends DBSchema {
-  updates: { key: number; value: Row }
-  meta: { key: string; value: unknown }
-}
 
 /** Rows above which the log is folded into one. */
 const FOLD_AT_ROWS = 300
@@ -24,6 +20,7 @@ const UNSTORED = 'unstored:'
 const QUARANTINE = 'quarantine:'
 const GENERATION = 'generation'
 const LEFTOVERS = 'leftovers'
+const CHOICES = 'choices'
 
 /** Origin of the transactions that apply what was read from the device. */
 export const LOCAL_STORE: unique symbol = Symbol('local store')
@@ -62,7 +59,7 @@ export interface LocalStoreOptions {
 
 export class LocalStore {
   readonly #options: LocalStoreOptions
-  readonly #db: IDBPDatabase<Schema>
+  readonly #db: IDBDatabase
   #queue: Uint8Array[] = []
   #timer: ReturnType<typeof setTimeout> | undefined
   #writing: Promise<boolean> | null = null
@@ -75,7 +72,7 @@ export class LocalStore {
   /** A change of replica that is not on the device yet. */
   #move: Move | null = null
 
-  private constructor(options: LocalStoreOptions, db: IDBPDatabase<Schema>) {
+  private constructor(options: LocalStoreOptions, db: IDBDatabase) {
     this.#options = options
     this.#doc = options.doc
     this.#db = db
@@ -83,19 +80,13 @@ export class LocalStore {
 
   /** Opens the database and puts what it holds into the document. Rejects when the browser gives no storage. */
   static async open(options: LocalStoreOptions): Promise<LocalStore> {
-    const db = await openDB<Schema>(options.name, 1, {
-      upgrade(database) {
-        database.createObjectStore('updates', { autoIncrement: true })
-        database.createObjectStore('meta')
-      },
-      blocking(_current, _blocked, event) {
-        // Another tab erases the database: stepping aside lets it.
-        ;(event.target as IDBDatabase).close()
-      },
+    const db = await openDatabase(options.name, (database) => {
+      database.createObjectStore('updates', { autoIncrement: true })
+      database.createObjectStore('meta')
     })
     const store = new LocalStore(options, db)
-    store.#generation = Number((await db.get('meta', GENERATION)) ?? 0)
-    const updates = await db.getAll('updates')
+    store.#generation = Number((await store.#read('meta', (meta) => meta.get(GENERATION))) ?? 0)
+    const updates = await store.#read<Row[]>('updates', (rows) => rows.getAll())
     store.#rows = updates.length
     store.#apply(updates, options.doc, store.#generation)
     options.doc.on('update', store.#onUpdate)
@@ -109,38 +100,45 @@ export class LocalStore {
 
   /** Replicas that were refused, and of which not everything has found its place again. */
   async kept(): Promise<KeptReplica[]> {
-    const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
-    const meta = transaction.objectStore('meta')
+    const { meta, rows, stored } = this.#begin()
     const kept: KeptReplica[] = []
-    for (const key of await meta.getAllKeys()) {
-      if (key.startsWith(QUARANTINE) && key !== QUARANTINE + LEFTOVERS) kept.push((await meta.get(key)) as KeptReplica)
+    for (const key of (await result(meta.getAllKeys())) as string[]) {
+      if (key.startsWith(QUARANTINE) && key !== QUARANTINE + LEFTOVERS) kept.push((await result(meta.get(key))) as KeptReplica)
     }
     // What a tab wrote into a refused replica after another one had replaced it. It builds on the replicas that are kept.
-    const rows = transaction.objectStore('updates')
-    const known = (await meta.get(QUARANTINE + LEFTOVERS)) as KeptReplica | undefined
+    const known = (await result(meta.get(QUARANTINE + LEFTOVERS))) as KeptReplica | undefined
     const updates = known === undefined ? [] : [known.update]
-    for (const key of await rows.getAllKeys()) {
-      const row = await rows.get(key)
+    for (const key of await result(rows.getAllKeys())) {
+      const row = (await result(rows.get(key))) as Row | undefined
       if (row === undefined || generationOf(row) === this.#generation) continue
       updates.push(updateOf(row))
-      await rows.delete(key)
+      await result(rows.delete(key))
     }
     if (updates.length > 0) {
       const update = Y.mergeUpdates([...kept.map((replica) => replica.update), ...updates])
       const rejected = [...kept, ...(known === undefined ? [] : [known])].flatMap((replica) => replica.rejected)
       kept.push({ key: LEFTOVERS, update, rejected, code: null, path: null })
-      await meta.put(kept.at(-1), QUARANTINE + LEFTOVERS)
+      await result(meta.put(kept.at(-1), QUARANTINE + LEFTOVERS))
     }
-    await transaction.done
+    await stored
     return kept
   }
 
+  /** The branches that were last chosen on this device. */
+  async choices(): Promise<Choices> {
+    return (await this.#read<Choices | undefined>('meta', (meta) => meta.get(CHOICES))) ?? new Map()
+  }
+
+  keepChoices(choices: Choices): void {
+    this.#later((meta) => meta.put(choices, CHOICES))
+  }
+
   keep(kept: KeptReplica): void {
-    this.#later(this.#db.put('meta', kept, QUARANTINE + kept.key))
+    this.#later((meta) => meta.put(kept, QUARANTINE + kept.key))
   }
 
   forget(key: string): void {
-    this.#later(this.#db.delete('meta', QUARANTINE + key))
+    this.#later((meta) => meta.delete(QUARANTINE + key))
   }
 
   /**
@@ -161,15 +159,17 @@ export class LocalStore {
 
   /** Replicas on this device, by client id, that have written something which the server has not confirmed. */
   async unstored(): Promise<string[]> {
-    return (await this.#db.getAllKeys('meta')).filter((key) => key.startsWith(UNSTORED))
+    const keys = await this.#read('meta', (meta) => meta.getAllKeys())
+    return (keys as string[]).filter((key) => key.startsWith(UNSTORED))
   }
 
   /** Notes whether this replica has unconfirmed writes; with `also`, that those of earlier replicas are confirmed too. */
   setUnstored(unstored: boolean, also: readonly string[]): void {
     const key = UNSTORED + this.#doc.clientID
-    this.#later(
-      unstored ? this.#db.put('meta', true, key) : Promise.all([key, ...also].map((each) => this.#db.delete('meta', each))),
-    )
+    this.#later((meta) => {
+      if (unstored) meta.put(true, key)
+      else for (const each of [key, ...also]) meta.delete(each)
+    })
   }
 
   /** Writes what waits. Resolves when that is on the device, or when the device has refused it; it is then tried again. */
@@ -198,7 +198,7 @@ export class LocalStore {
     this.#queue = []
     this.#move = null
     await this.close()
-    await deleteDB(this.#options.name)
+    await result(indexedDB.deleteDatabase(this.#options.name))
   }
 
   readonly #onUpdate = (update: Uint8Array, origin: unknown): void => {
@@ -216,8 +216,24 @@ export class LocalStore {
   /** What came from the server waits a moment to be written in one go; a page that goes away has no such moment. */
   readonly #onHide = (): void => void this.flush()
 
-  #later(work: Promise<unknown>): void {
-    work.catch((error: unknown) => this.#options.report(error, { stage: 'local store' }))
+  #later(write: (meta: IDBObjectStore) => void): void {
+    const work = async (): Promise<void> => {
+      const { meta, stored } = this.#begin()
+      write(meta)
+      await stored
+    }
+    work().catch((error: unknown) => this.#options.report(error, { stage: 'local store' }))
+  }
+
+  #read<T>(store: 'updates' | 'meta', request: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+    return result(request(this.#db.transaction(store).objectStore(store)))
+  }
+
+  /** A transaction over all; `stored` settles with it. */
+  #begin(): { transaction: IDBTransaction; rows: IDBObjectStore; meta: IDBObjectStore; stored: Promise<void> } {
+    const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
+    const [rows, meta] = [transaction.objectStore('updates'), transaction.objectStore('meta')]
+    return { transaction, rows, meta, stored: done(transaction) }
   }
 
   #write(): Promise<boolean> {
@@ -249,35 +265,36 @@ export class LocalStore {
   async #put(updates: Uint8Array[]): Promise<void> {
     if (this.#closed || updates.length === 0) return
     const merged = updates.length === 1 ? (updates[0] as Uint8Array) : Y.mergeUpdates(updates)
-    const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
-    const rows = transaction.objectStore('updates')
-    const stored = transaction.objectStore('meta').get(GENERATION)
+    const { transaction, rows, meta, stored } = this.#begin()
+    const generation = result(meta.get(GENERATION))
+    // Where the transaction fails, that is said by `stored`.
+    generation.catch(() => {})
     if (this.#rows < FOLD_AT_ROWS) {
-      const added = rows.add(tagged(merged, this.#generation))
+      const added = result(rows.add(tagged(merged, this.#generation)))
       // Not when the answers are there: a page that goes away would not live to give that word.
       transaction.commit()
-      await Promise.all([added, transaction.done])
+      await Promise.all([added, stored])
       this.#rows += 1
-      if (((await stored) ?? 0) !== this.#generation) await this.#setAside(await added)
+      if (((await generation) ?? 0) !== this.#generation) await this.#setAside(await added)
       return
     }
-    if (((await stored) ?? 0) !== this.#generation) return await this.#setAside(null)
+    if (((await generation) ?? 0) !== this.#generation) return await this.#setAside(null)
     // Another tab may have added rows that this one has not seen: they are read in before the rows are replaced.
-    const others = this.#apply(await rows.getAll(), this.#doc, this.#generation)
-    await rows.clear()
-    for (const other of others) await rows.add(other)
-    await rows.add(tagged(Y.encodeStateAsUpdate(this.#doc), this.#generation))
-    await transaction.done
+    const others = this.#apply((await result(rows.getAll())) as Row[], this.#doc, this.#generation)
+    rows.clear()
+    for (const other of others) rows.add(other)
+    rows.add(tagged(Y.encodeStateAsUpdate(this.#doc), this.#generation))
+    await stored
     this.#rows = 1 + others.length
   }
 
   /** The rows are another replica's by now. What is written here goes aside until this tab has a fresh one too. */
-  async #setAside(row: number | null): Promise<void> {
-    const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
+  async #setAside(row: IDBValidKey | null): Promise<void> {
+    const { rows, meta, stored } = this.#begin()
     const kept = keptReplica(this.#doc)
-    void transaction.objectStore('meta').put(kept, QUARANTINE + kept.key)
-    if (row !== null) void transaction.objectStore('updates').delete(row)
-    await transaction.done
+    meta.put(kept, QUARANTINE + kept.key)
+    if (row !== null) rows.delete(row)
+    await stored
     this.#options.onSuperseded?.()
   }
 
@@ -297,24 +314,22 @@ export class LocalStore {
   }
 
   async #replace({ generation, old, kept }: Move): Promise<void> {
-    const transaction = this.#db.transaction(['updates', 'meta'], 'readwrite')
-    const rows = transaction.objectStore('updates')
-    const meta = transaction.objectStore('meta')
-    const stored = Number((await meta.get(GENERATION)) ?? 0)
+    const { rows, meta, stored: isStored } = this.#begin()
+    const stored = Number((await result(meta.get(GENERATION))) ?? 0)
     const isFirst = stored < generation
-    const before = await rows.getAll()
+    const before = (await result(rows.getAll())) as Row[]
     const next = Math.max(stored, generation)
     // Another tab may have been first: what is there is of the fresh replica then, or waits for `kept`.
     if (isFirst) for (const each of new Set(before.map(generationOf))) this.#apply(before, old, each)
     else this.#apply(before, this.#doc, stored)
-    if (isFirst) await rows.clear()
-    await meta.put({ ...kept, update: Y.encodeStateAsUpdate(old) }, QUARANTINE + kept.key)
-    await rows.add(tagged(Y.encodeStateAsUpdate(this.#doc), next))
-    await meta.put(next, GENERATION)
-    await meta.delete(UNSTORED + kept.key)
-    await meta.put(true, UNSTORED + this.#doc.clientID)
-    const count = await rows.count()
-    await transaction.done
+    if (isFirst) rows.clear()
+    meta.put({ ...kept, update: Y.encodeStateAsUpdate(old) }, QUARANTINE + kept.key)
+    rows.add(tagged(Y.encodeStateAsUpdate(this.#doc), next))
+    meta.put(next, GENERATION)
+    meta.delete(UNSTORED + kept.key)
+    meta.put(true, UNSTORED + this.#doc.clientID)
+    const count = await result(rows.count())
+    await isStored
     this.#rows = count
     this.#generation = next
   }

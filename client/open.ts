@@ -1,6 +1,8 @@
 /**
  * Opens a session in a browser (or anywhere): document, replica on the device, other tabs, connection, in that order, so
  * that what is here is shown before anything is asked of the network.
+ *
+ * More than 400 lines: each piece is elsewhere, and how they go together, and change over when a replica is refused, is one thing.
  */
 import { SessionError, type CloseReason, type Report } from '../shared/errors.ts'
 import { rootsOf } from '../shared/layout.ts'
@@ -14,7 +16,7 @@ import { LocalStore, LOCAL_STORE } from './local-store.ts'
 import type { OpenOptions, OpenSession } from './open-session.ts'
 import { PageTools } from './page-tools.ts'
 import { Presence } from './presence.ts'
-import { Quarantine, type RefusedWrites } from './quarantine.ts'
+import type { Quarantine, RefusedWrites } from './quarantine.ts'
 import { HEALED, HealPause, newReplica, type Replica } from './replica.ts'
 import { Session } from './session.ts'
 import { Socket } from './socket.ts'
@@ -23,6 +25,8 @@ import { Tabs } from './tabs.ts'
 
 /** How long a start waits for a token before it shows what is on the device under the last known identity. */
 const TOKEN_PATIENCE_MS = 400
+/** Pause before what is needed to heal is asked for again, after it could not be loaded. */
+const LOAD_AGAIN_MS = 3_000
 
 /** Opens a session. Returns at once; `ready` says when it can be written to. */
 export function openSession(options: OpenOptions): OpenSession {
@@ -39,7 +43,8 @@ class BrowserSession extends Session implements OpenSession {
   readonly #options: OpenOptions
   readonly #report: Report
   readonly #storedWrites: StoredWrites
-  readonly #quarantine = new Quarantine()
+  /** Loaded when something was refused: few pages ever need it. */
+  #quarantine: Quarantine | null = null
   readonly #who: string
   readonly #tools: PageTools
   #replica: Replica
@@ -117,6 +122,10 @@ class BrowserSession extends Session implements OpenSession {
     return this.#storedWrites.whenStored()
   }
 
+  protected override keepChoices(): void {
+    this.#store?.keepChoices(this.choices)
+  }
+
   reconnect(): void {
     if (this.#healing && this.#healTimer !== undefined) this.#beginAgain()
     else this.#connection?.reconnect()
@@ -125,14 +134,14 @@ class BrowserSession extends Session implements OpenSession {
   restoreRefused(): void {
     const refused = this.#refused
     if (refused === null) return
-    this.#forget(this.#quarantine.clear())
+    this.#forget(this.#quarantine?.clear())
     for (const { head, parts } of refused.messages) this.post(head, parts)
     for (const [name, fields] of Object.entries(refused.fields)) this.object(name).update(fields)
     this.#setRefused(null)
   }
 
   discardRefused(): void {
-    this.#forget(this.#quarantine.clear())
+    this.#forget(this.#quarantine?.clear())
     this.#setRefused(null)
   }
 
@@ -199,6 +208,7 @@ class BrowserSession extends Session implements OpenSession {
       })
       this.setStatus({ onDevice: true })
       this.#generation = this.#store.generation
+      this.recallChoices(await this.#store.choices())
       this.#unstored = await this.#store.unstored()
       if (this.#unstored.length > 0) this.#storedWrites.assumeWritten()
     } catch (error) {
@@ -291,22 +301,35 @@ class BrowserSession extends Session implements OpenSession {
   #beginAgain(): void {
     clearTimeout(this.#healTimer)
     this.#healTimer = undefined
-    const { me } = this
-    if (this.closed || this.#socket === null || me === null) return
-    this.#connection = this.#connect(this.#socket, me, newReplica())
+    const begin = (): void => {
+      const { me } = this
+      if (this.closed || this.#socket === null || me === null) return
+      this.#connection = this.#connect(this.#socket, me, newReplica())
+    }
+    if (this.#quarantine !== null) return begin()
+    this.#loadQuarantine().then(begin, (error: unknown) => {
+      this.#report(error, { stage: 'heal' })
+      if (!this.closed) this.#healTimer = setTimeout(() => this.#beginAgain(), LOAD_AGAIN_MS)
+    })
+  }
+
+  async #loadQuarantine(): Promise<Quarantine> {
+    const { Quarantine } = await import('./quarantine.ts')
+    return (this.#quarantine ??= new Quarantine())
   }
 
   /** The fresh replica is in step with the server: it takes the place of the old one, in one turn. */
   #replace(fresh: Replica): void {
     const { me } = this
-    if (me === null || this.#connection === null) return
+    const quarantine = this.#quarantine
+    if (me === null || this.#connection === null || quarantine === null) return
     const old = this.#replica
     const others = new Set(this.#tabs?.siblings)
     this.#others = others
     // What earlier pages wrote is sent by one of the tabs that are open; they become fewer.
     const own = old.doc.clientID
     const counts = (id: number): boolean => id === own || (!others.has(id) && [...others].every((other) => own < other))
-    const kept = this.#quarantine.add(old.doc, counts, this.#why)
+    const kept = quarantine.add(old.doc, counts, this.#why)
     this.#why = { code: null, path: null }
     this.#replica = fresh
     this.#generation += 1
@@ -314,7 +337,7 @@ class BrowserSession extends Session implements OpenSession {
     this.#tabs?.close(true)
     this.#storedWrites.moveTo(fresh.doc, this.#connection)
     this.#store?.moveTo(fresh.doc, this.#generation, kept)
-    if (this.#blame) this.#quarantine.blame(fresh.doc, me)
+    if (this.#blame) quarantine.blame(fresh.doc, me)
     this.#blame = false
     this.moveTo(fresh.doc, fresh.awareness, () => this.#sendAgain(me))
     if (this.#tabs !== null) this.#openTabs()
@@ -325,8 +348,12 @@ class BrowserSession extends Session implements OpenSession {
     if (this.#recalled || this.#store === null) return
     this.#recalled = true
     try {
-      for (const kept of await this.#store.kept()) this.#quarantine.recall(kept)
-      if (this.closed || this.me === null || this.#quarantine.size === 0) return
+      const kept = await this.#store.kept()
+      if (kept.length > 0) {
+        const quarantine = await this.#loadQuarantine()
+        for (const replica of kept) quarantine.recall(replica)
+      }
+      if (this.closed || this.me === null || !this.#quarantine?.size) return
       this.#sendAgain(this.me)
       this.#settle()
     } catch (error) {
@@ -335,6 +362,7 @@ class BrowserSession extends Session implements OpenSession {
   }
 
   #sendAgain(me: Participant): void {
+    if (this.#quarantine === null) return
     const { messages, cancels, refused } = this.#quarantine.plan(this.#replica.doc, me)
     for (const { head, parts } of messages) this.post(head, parts)
     const { control } = rootsOf(this.#replica.doc)
@@ -346,7 +374,7 @@ class BrowserSession extends Session implements OpenSession {
   /** Lets go of refused replicas when all of them is at the server, and nothing more of them can come from the device. */
   #settle(): void {
     const { onDevice, onServer } = this.status
-    if (!onServer || (!onDevice && this.#store !== null) || this.me === null || this.#quarantine.size === 0) return
+    if (!onServer || (!onDevice && this.#store !== null) || this.me === null || !this.#quarantine?.size) return
     this.#forget(this.#quarantine.settle(this.#replica.doc, this.me))
   }
 
@@ -356,7 +384,7 @@ class BrowserSession extends Session implements OpenSession {
     this.tellStatus()
   }
 
-  #forget(keys: readonly string[]): void {
+  #forget(keys: readonly string[] = []): void {
     for (const key of keys) this.#store?.forget(key)
   }
 
@@ -371,7 +399,7 @@ class BrowserSession extends Session implements OpenSession {
     this.#whenClosed.resolve()
     await this.#opening
     if (this.#store !== null) await release(this.#store)
-    this.#quarantine.clear()
+    this.#quarantine?.clear()
     this.#replica.awareness.destroy()
     this.#replica.doc.destroy()
   }

@@ -8,7 +8,7 @@ import { SessionError } from '../shared/errors.ts'
 import type { Holder, Pause } from '../shared/control.ts'
 import type { Json, Message } from '../shared/message.ts'
 import type { Participant } from '../shared/participant.ts'
-import type { Topic } from '../shared/view.ts'
+import type { Siblings, Topic } from '../shared/view.ts'
 import { openSession } from './open.ts'
 import type { OpenOptions, OpenSession } from './open-session.ts'
 import type { PresentParticipant } from './presence.ts'
@@ -68,6 +68,14 @@ export function useMessageIds(): readonly string[] {
 /** One message; re-renders when it changes. */
 export function useMessage(id: string): Message | undefined {
   return useTopic(`message:${id}`, (session) => session.message(id))
+}
+
+/**
+ * The alternatives to a message or a reply (by its id or that of its run), and which of them is shown; undefined where there are
+ * none. `useSession().choose` shows another one.
+ */
+export function useSiblings(id: string): Siblings | undefined {
+  return useTopic('messages', (session) => session.siblings(id))
 }
 
 /** All runs; re-renders when one changes its status or a step, never for a token. */

@@ -1,20 +1,23 @@
 /**
  * A session as the app sees it: an immutable view, and the few things one can do. Everything is written into the local
  * document at once; getting it to the server is the connection's affair. `open.ts` puts the pieces together.
+ *
+ * More than 400 lines: it is all that an app can call, and half of it says what the calls do.
  */
 import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
+import type { Choices } from '../shared/branches.ts'
 import { cancelOf, type HandoverAction } from '../shared/control.ts'
 import type { Run } from '../shared/entries.ts'
 import { SessionError, type CloseReason, type Report } from '../shared/errors.ts'
-import { newId } from '../shared/ids.ts'
+import { anotherIdOf, newId } from '../shared/ids.ts'
 import { askKey, cancelKey, KEY, rootsOf, type Ask } from '../shared/layout.ts'
 import { MAX_MESSAGE_CHARS } from '../shared/limits.ts'
 import type { Lane, Message, MessageHead, OtherPart, TextPart } from '../shared/message.ts'
 import type { Participant } from '../shared/participant.ts'
 import { newMessage } from '../shared/new-message.ts'
 import { hasEnded } from '../shared/run.ts'
-import { ViewBuilder, type SessionView, type Topic } from '../shared/view.ts'
+import { ViewBuilder, type SessionView, type Siblings, type Topic } from '../shared/view.ts'
 import type { ConnectionState } from './connection.ts'
 import { SharedObjects, type SharedObject } from './objects.ts'
 import type { Presence } from './presence.ts'
@@ -62,6 +65,8 @@ export interface SessionParts {
   readonly now: () => number
 }
 
+type Content = string | readonly (TextPart | OtherPart)[]
+
 export class Session {
   readonly id: string
   readonly presence: Presence
@@ -69,6 +74,7 @@ export class Session {
   readonly #report: Report
   readonly #now: () => number
   #view: ViewBuilder
+  readonly #choices = new Map<string, readonly string[]>()
   readonly #subscriptions = new Set<{ readonly topic: Topic; readonly listener: () => void; off: () => void }>()
   readonly #objects: SharedObjects
   readonly #statusListeners = new Set<() => void>()
@@ -82,7 +88,7 @@ export class Session {
     this.#doc = parts.doc
     this.#report = parts.report
     this.#now = parts.now
-    this.#view = new ViewBuilder(parts.doc, parts.report)
+    this.#view = new ViewBuilder(parts.doc, parts.report, this.#choices)
     this.#objects = new SharedObjects(parts.doc, parts.report, () => void this.#writer())
   }
 
@@ -100,7 +106,7 @@ export class Session {
     return this.#view.view
   }
 
-  /** Ids of all messages in their order; the same array until one comes, goes or is placed. */
+  /** Ids of the messages that are shown, in their order; the same array until one comes, goes or is placed, or another branch is chosen. */
   get messageIds(): readonly string[] {
     return this.#view.messageIds
   }
@@ -111,6 +117,19 @@ export class Session {
 
   run(id: string): Run | undefined {
     return this.#view.run(id)
+  }
+
+  /**
+   * The alternatives to a message (its edits) or to a reply (other answers; by its own id or that of its run), and which one is
+   * shown; undefined where there are none. The same object until that changes, which listeners of `messages` are told.
+   */
+  siblings(id: string): Siblings | undefined {
+    return this.#view.siblings(id)
+  }
+
+  /** Whether a message, or what a run answers, is in the branch that is shown. */
+  isShown(id: string): boolean {
+    return this.#view.isShown(id)
   }
 
   /**
@@ -136,7 +155,61 @@ export class Session {
    * `SessionError`: `too-big` above MAX_MESSAGE_CHARS, `bad-argument` for an empty one, `closed`, `forbidden` for viewers and
    * agents (an agent writes in its runs).
    */
-  send(content: string | readonly (TextPart | OtherPart)[], options: SendOptions = {}): string {
+  send(content: Content, options: SendOptions = {}): string {
+    // Who looks at another branch than others do writes there; else it is the server's order that says where it belongs.
+    const parent = this.#view.isChosen ? this.messageIds.at(-1) : undefined
+    return this.#send(content, parent === undefined ? options : { parent, ...options })
+  }
+
+  /**
+   * Writes another text in the place of an own message: both stay, as alternatives, and what came after the old one is not shown
+   * with the new one. What that message and the author's later ones have set going is cancelled. Works offline; gives the id of
+   * the new message, which asks the same agents unless `options` say otherwise. Throws as `send` does, and `not-found` and
+   * `forbidden` for a message that is not there, not one's own or not a user's. For one that still waits there is `editQueued`.
+   */
+  edit(id: string, content: Content, options: Omit<SendOptions, 'parent'> = {}): string {
+    const { role, metadata } = this.#own(id)
+    if (role !== 'user') throw new SessionError('forbidden', `The message ${id} is not a user's.`)
+    const to = metadata.to === undefined ? {} : { to: metadata.to }
+    const edit = this.#send(content, { ...to, ...options }, { edits: id, seen: this.#view.lastSeq })
+    this.choose(edit)
+    return edit
+  }
+
+  /**
+   * Asks for another answer to the same input, by the id of a reply or of its run; the old one stays beside it, as it is. Works
+   * offline: until the server has judged it, `run.asked` says so. It has no effect for an input of somebody else (except for
+   * support), while another answer is under way, for a run that nobody has begun, and from MAX_ANSWERS answers on. Throws
+   * `SessionError`: `not-found` for what is no reply, `closed`, `forbidden`.
+   */
+  regenerate(id: string): void {
+    const run = this.run(this.message(id)?.metadata.run ?? id)
+    if (run === undefined) throw new SessionError('not-found', `There is no reply ${id} in the session ${this.id}.`)
+    this.ask('regenerate', run.id, { seen: this.#view.lastSeq })
+    const { ids } = this.siblings(run.id) ?? { ids: [''] }
+    const chosen = this.#choices.get(ids[0] as string)
+    if (chosen === undefined) return
+    // The new one is shown when it is there; until then what was chosen.
+    this.#choices.set(ids[0] as string, [anotherIdOf(run.input, run.agent, ids.length + 1), ...chosen])
+    this.#chose()
+  }
+
+  /**
+   * Shows the branch that a message is in, or a run's answer, in the place of its alternatives. For this viewer only, and kept on
+   * the device. Throws `SessionError` `not-found`.
+   */
+  choose(id: string): void {
+    if (this.message(id) === undefined && this.run(id) === undefined)
+      throw new SessionError('not-found', `There is no message ${id} in the session ${this.id}.`)
+    for (const [key, [chosen = '']] of this.#view.pathTo(id)) {
+      // Whoever looks at the newest sees the next one too.
+      if (this.siblings(chosen)?.ids.at(-1) === chosen) this.#choices.delete(key)
+      else this.#choices.set(key, [chosen])
+    }
+    this.#chose()
+  }
+
+  #send(content: Content, options: SendOptions, more: Pick<MessageHead, 'edits' | 'seen'> = {}): string {
     const me = this.#writer()
     if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent writes in its runs: `run.write` or `run.pipe`.')
     const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
@@ -151,6 +224,7 @@ export class Session {
       ...(options.to === undefined ? {} : { to: [...options.to] }),
       ...(options.lane === undefined ? {} : { lane: options.lane }),
       ...(options.parent === undefined ? {} : { parent: options.parent }),
+      ...more,
     }
     this.post(head, parts as readonly OtherPart[])
     return head.id
@@ -196,7 +270,7 @@ export class Session {
 
   /** Lets the queue of an agent go on that waits since the agent was stopped or has failed; see `view.paused`. */
   resume(agent: string): void {
-    this.#ask('resume', agent)
+    this.ask('resume', agent, {})
   }
 
   /** A shared object by name: a map of JSON values, made by its first write. Writing to it throws as `send` does. */
@@ -261,6 +335,30 @@ export class Session {
     this.#doc.transact(() => rootsOf(this.#doc).control.set(askKey(ask, target), value), this)
   }
 
+  /** @internal Ids of the messages of all branches, in their order. */
+  get allIds(): readonly string[] {
+    return this.#view.allIds
+  }
+
+  /** @internal Ids of the messages of the branch that a message, or the answer of a run, is in. */
+  lineOf(id: string): readonly string[] {
+    return this.#view.lineOf(id)
+  }
+
+  /** @internal The choices that are to be kept. */
+  get choices(): Choices {
+    return this.#choices
+  }
+
+  /** @internal Choices that were kept; those of this page count more. */
+  recallChoices(choices: Choices): void {
+    for (const [key, ids] of choices) if (!this.#choices.has(key)) this.#choices.set(key, ids)
+    this.#view.chose()
+  }
+
+  /** @internal Choices have changed. */
+  protected keepChoices(): void {}
+
   /** @internal Writes a message, in a transaction of its own. */
   post(head: MessageHead, parts: readonly OtherPart[]): void {
     this.#doc.transact(() => newMessage(rootsOf(this.#doc).messages, head).push([...parts]), this)
@@ -273,7 +371,7 @@ export class Session {
   moveTo(doc: Y.Doc, awareness: Awareness, write: () => void): void {
     this.#view.destroy()
     this.#doc = doc
-    this.#view = new ViewBuilder(doc, this.#report)
+    this.#view = new ViewBuilder(doc, this.#report, this.#choices)
     write()
     this.#objects.moveTo(doc)
     this.presence.moveTo(awareness)
@@ -318,9 +416,14 @@ export class Session {
     return this.#me
   }
 
+  #chose(): void {
+    this.#view.chose()
+    this.keepChoices()
+  }
+
   /** The time, or a moment after the last message that waits for its place: of two of one millisecond the first stays first. */
   #nextAt(): number {
-    const last = this.message(this.messageIds.at(-1) ?? '')?.metadata
+    const last = this.message(this.#view.allIds.at(-1) ?? '')?.metadata
     return last === undefined || last.seq !== undefined ? this.#now() : Math.max(this.#now(), last.at + 1)
   }
 
@@ -330,19 +433,17 @@ export class Session {
     this.#doc.transact(() => rootsOf(this.#doc).control.set(KEY.handover, request), this)
   }
 
-  #askAbout(ask: Ask, id: string, more?: { readonly text: string }): void {
+  #askAbout(ask: Ask, id: string, more: { readonly text?: string } = {}): void {
+    this.#own(id)
+    this.ask(ask, id, more)
+  }
+
+  #own(id: string): Message {
     const me = this.#writer()
     const message = this.message(id)
     if (message === undefined) throw new SessionError('not-found', `There is no message ${id} in the session ${this.id}.`)
     if (message.metadata.by !== me.id) throw new SessionError('forbidden', `The message ${id} is another participant's.`)
-    this.#ask(ask, id, more)
-  }
-
-  #ask(ask: Ask, target: string, more?: { readonly text: string }): void {
-    const me = this.#writer()
-    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent has no say about what it is asked.')
-    const value = { by: me.id, at: this.#now(), ...more }
-    this.#doc.transact(() => rootsOf(this.#doc).control.set(askKey(ask, target), value), this)
+    return message
   }
 
   #cancelTargets(target: CancelTarget): string[] {
@@ -369,7 +470,11 @@ export class Session {
   #unasked(matches: (message: Message) => boolean): string[] {
     const isUnasked = ({ role, metadata }: Message): boolean =>
       role === 'user' && (metadata.seq === undefined || metadata.verdict?.state === 'steering')
-    return this.view.messages.filter((message) => isUnasked(message) && matches(message)).map((message) => message.id)
+    // Of all branches: what cannot be seen is to be stopped as well.
+    return this.#view.allIds.filter((id) => {
+      const message = this.message(id)
+      return message !== undefined && isUnasked(message) && matches(message)
+    })
   }
 }
 

@@ -100,7 +100,7 @@ export class Children {
         const run = session.run(id)
         if (run === undefined || !hasEnded(run.status)) return
         stop()
-        const reply = session.view.messages.find(({ metadata }) => metadata.run === id)
+        const reply = session.allIds.map((each) => session.message(each)).find((message) => message?.metadata.run === id)
         resolve({ run, ...(reply === undefined ? {} : { reply }), text: reply === undefined ? '' : textOf(reply) })
       }
       const fail = (): void => {

@@ -29,6 +29,21 @@ export function saidBefore(input: Message, agent: string, session: Pick<Session,
   }
 }
 
+/** Says of a message whether it belongs to a turn that is not behind that of an input: by what it answers, else by its own place. */
+export function turnsUpTo(input: Message, session: Pick<Session, 'message'>): (message: Message) => boolean {
+  const seqOf = (message: Message): number => message.metadata.seq ?? Number.POSITIVE_INFINITY
+  return (message) => {
+    const { kind, parent = '' } = message.metadata
+    const asked = kind === 'agent' ? session.message(parent) : undefined
+    return seqOf(asked ?? message) <= seqOf(input)
+  }
+}
+
+/** Those of some messages that are there. */
+export function messagesOf(session: Pick<Session, 'message'>, ids: readonly string[]): Message[] {
+  return ids.map((id) => session.message(id)).filter((message) => message !== undefined)
+}
+
 type Content =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'file'; readonly data: string; readonly mediaType: string }

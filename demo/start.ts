@@ -7,13 +7,14 @@
 import { join } from 'node:path'
 import { serve, sqliteStore, type RunningServer } from 'polylogue/server'
 import { AgentFailed, startAgents, type Agents } from './site/agents.ts'
-import { watchStore } from './site/desk.ts'
+import { watchStore, type Desk } from './site/desk.ts'
 import { addPages } from './site/pages.ts'
+import { addHostPage, widgetOf } from './site/widget.ts'
 import { readSettings, signingSecret, type Settings } from './site/settings.ts'
 import { openShop } from './shop/database.ts'
 import { AGENTS, route, routeChange } from './shop/routing.ts'
 
-async function start(settings: Settings): Promise<{ server: RunningServer; agents: Agents }> {
+async function start(settings: Settings): Promise<{ server: RunningServer; agents: Agents; desk: Desk }> {
   const { host, port, dataDir, leaseMs, idleReturnMs, restartAgents, push } = settings
   const secret = signingSecret(dataDir)
   // Created and filled here, before three processes open it at once.
@@ -31,11 +32,15 @@ async function start(settings: Settings): Promise<{ server: RunningServer; agent
       if (to !== undefined) return AGENTS.filter((name) => to.includes(name))
       return lane === 'steer' ? routeChange(text, active) : route(text)
     },
-    routes: (app) => addPages(app, { secret, desk }),
+    widget: widgetOf(settings),
+    routes: (app) => {
+      addHostPage(app)
+      addPages(app, { secret, desk })
+    },
   })
   const url = `ws://${isAny(host) ? '127.0.0.1' : inUrl(host)}:${server.port}/sync`
   const agents = startAgents({ url, dataDir, restart: restartAgents })
-  return { server, agents }
+  return { server, agents, desk }
 }
 
 /** Addresses that listen everywhere and cannot be called. */
@@ -57,13 +62,14 @@ function explain(error: unknown): string {
 
 try {
   const settings = readSettings()
-  const { server, agents } = await start(settings)
+  const { server, agents, desk } = await start(settings)
   let stopping = false
   const stop = async (exitCode: number): Promise<void> => {
     if (stopping) return
     stopping = true
     // Agents first: they mark what they were at as interrupted, and the server stores it.
     await agents.stop()
+    desk.close()
     await server.close()
     process.exit(exitCode)
   }

@@ -42,6 +42,7 @@ const config: UserConfig = defineConfig({
     assetsInlineLimit: 0,
     reportCompressedSize: false,
     chunkSizeWarningLimit: 600,
+    rolldownOptions: { input: [here('index.html'), here('widget.html')] },
   },
 })
 

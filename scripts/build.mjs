@@ -19,11 +19,17 @@ export function buildLibrary() {
   build(
     'library',
     'Building the library',
-    [...SOURCES, 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'],
+    [...SOURCES, 'scripts/widget.config.mjs', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'],
     'dist',
     () => {
       run('the type check', PINNED_NODE, [bin('typescript/bin/tsc'), '-p', 'tsconfig.build.json', '--noEmitOnError'])
       removeOrphans('dist')
+      // After that: the two scripts for pages of others have no sources of their names.
+      for (const script of ['widget', 'polylogue-chat']) {
+        const env = { ...process.env, NODE_ENV: 'production', WIDGET_SCRIPT: script }
+        const args = [bin('vite/bin/vite.js'), 'build', '--config', 'scripts/widget.config.mjs', '--logLevel', 'warn']
+        run('vite', PINNED_NODE, args, { env })
+      }
     },
   )
 }
@@ -50,7 +56,11 @@ function build(name, label, inputs, output, work) {
   writeFileSync(remembered, JSON.stringify({ inputs: before, outputs: fingerprint(output) }))
 }
 
-/** Files below a path of the repository, the path itself when it is a file, sorted. */
+/**
+ * Files below a path of the repository, the path itself when it is a file, sorted.
+ * @param {string} path
+ * @returns {string[]}
+ */
 function filesOf(path) {
   const full = join(ROOT, path)
   if (!existsSync(full)) return []

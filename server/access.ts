@@ -22,6 +22,8 @@ export interface Grant {
   readonly expiresAt: number
   /** Epoch milliseconds, whole seconds as `iat` is; 0 for a token that does not say when it was issued. */
   readonly issuedAt: number
+  /** Whether what the token was given for is not there any more, whatever it says itself. Absent: it stands for itself. */
+  readonly isWithdrawn?: () => boolean
 }
 
 export type Access = (token: string) => Promise<Grant | null>

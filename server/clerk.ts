@@ -12,9 +12,9 @@
  * Every event only notes what changed; `settle`, called once per applied update, decides (one decision function).
  */
 import * as Y from 'yjs'
-import { cancelOf } from '../shared/control.ts'
+import type { AnotherRun } from '../shared/branches.ts'
 import { readMessageHead, readRun, readStamp, readWholePart } from '../shared/entries.ts'
-import { runIdOf } from '../shared/ids.ts'
+import { anotherIdOf, runIdOf } from '../shared/ids.ts'
 import {
   arrayAt,
   cancelKey,
@@ -118,6 +118,12 @@ export class Clerk implements Watcher {
       intentMs,
       route: (input, active) => this.#route(input, active),
       makeRun: (input, agent, urgent) => this.#makeRun({ id: runIdOf(input, agent), agent, input }, urgent),
+      makeAnother: (run, n, asked) => {
+        const { id, agent, input } = recordAt(run, KEY.head) as { id: string; agent: string; input: string }
+        const another = anotherIdOf(input, agent, n)
+        this.#makeRun({ id: another, agent, input, again: { ...asked, run: id, seq: this.#lastSeq } })
+        return another
+      },
       endUnclaimed: (run) => this.#end(run, run.get(KEY.status) as RunStatus, 'cancel'),
       objection: (run, by) => this.#cancels.objection(run, by),
       hold: holdJob,
@@ -194,7 +200,7 @@ export class Clerk implements Watcher {
    */
   lapse(run: string, isReleased = false): boolean {
     const map = this.#runs.get(run)
-    const value = map === undefined ? undefined : readRun(map, (id, input) => cancelOf(this.#roots.control, id, input))
+    const value = map === undefined ? undefined : readRun(map, this.#roots.control)
     if (map === undefined || value === undefined || hasEnded(value.status)) {
       // What came of its end was decided then.
       this.#options.endJob(run)
@@ -313,7 +319,7 @@ export class Clerk implements Watcher {
   }
 
   /** Makes a run, for an input or for another run, and its job. */
-  #makeRun(head: Omit<ChildRun, 'parent'> & Partial<ChildRun>, urgent = false): void {
+  #makeRun(head: Omit<ChildRun, 'parent'> & Partial<ChildRun> & Partial<AnotherRun>, urgent = false): void {
     const { id, agent, input, parent } = head
     if (this.#runs.has(id)) return
     const { session, now, addJob } = this.#options
@@ -331,7 +337,7 @@ export class Clerk implements Watcher {
   #cancelUnclaimed(): void {
     for (const map of this.#runs.values()) {
       if (map.get(KEY.status) !== 'pending' || map.has(KEY.lease)) continue
-      const run = readRun(map, (id, input) => cancelOf(this.#roots.control, id, input))
+      const run = readRun(map, this.#roots.control)
       if (run?.cancel !== undefined) this.#end(map, run.status, 'cancel')
     }
   }

@@ -112,6 +112,11 @@ export class Grants {
       throw new SessionError('bad-argument', 'revoke needs a participant, a session, or both.')
     }
     this.#revoked.set(keyOf(participant, session), this.#options.now())
+    this.recheck()
+  }
+
+  /** Ends the connections whose tokens are revoked or withdrawn by now. */
+  recheck(): void {
     for (const [holder, { grant }] of this.#held) {
       if (this.#isRevoked(grant, holder.documentName)) holder.refuse('bad-token')
     }
@@ -123,6 +128,7 @@ export class Grants {
   }
 
   #isRevoked(grant: Grant, documentName: string): boolean {
+    if (grant.isWithdrawn?.() === true) return true
     if (this.#revoked.size === 0) return false
     const { id } = grant.participant
     // `iat` has no fractions: a token of the same second may be older than the revocation, and counts as older.

@@ -11,6 +11,8 @@ export type { PushOptions } from './push.ts'
 export type { VapidKeys } from './push-keys.ts'
 export type { NoticeKind } from '../shared/notice.ts'
 export type { WakeTarget, WakeTargets } from './wake.ts'
+export type { WidgetOptions } from './widget.ts'
+export type { WidgetKey } from './widget-keys.ts'
 export type { Route, RoutedInput } from './clerk.ts'
 export {
   DamagedSession,

@@ -1,9 +1,12 @@
 /**
  * How inputs come to agents (SPEC §3): in which lane, what becomes of those that steer, those that wait for their author's
- * word, and those that their author changes or takes back; and when an agent's queue waits. Called by the clerk, within its
+ * word, and those that their author changes, takes back or puts another in the place of; and when an agent's queue waits. Called by the clerk, within its
  * transaction: what was asked and what is decided are one update.
+ *
+ * More than 400 lines: what is asked about inputs, and what becomes of them by that, is decided in one place.
  */
 import * as Y from 'yjs'
+import { hasSeen, type Again } from '../shared/branches.ts'
 import { cancelOf, readCancel, readHolder, readPause, type Pause } from '../shared/control.ts'
 import { readMessageHead, readStamp, readWholePart } from '../shared/entries.ts'
 import {
@@ -19,7 +22,7 @@ import {
   type Ask,
   type SessionRoots,
 } from '../shared/layout.ts'
-import { MAX_MESSAGE_CHARS } from '../shared/limits.ts'
+import { MAX_ANSWERS, MAX_MESSAGE_CHARS } from '../shared/limits.ts'
 import type { MessageHead } from '../shared/message.ts'
 import { readParticipant, type Participant } from '../shared/participant.ts'
 import { hasEnded, type RunStatus } from '../shared/run.ts'
@@ -37,6 +40,8 @@ export interface LanesOptions {
   readonly route: (input: Input, active: readonly string[]) => Iterable<string>
   /** Makes the run of an input and its job, unless it is there. */
   readonly makeRun: (input: string, agent: string, urgent: boolean) => void
+  /** Makes the n-th run of an input and its job, and gives its id; `asked` is whose wish it is. */
+  readonly makeAnother: (run: Y.Map<unknown>, n: number, asked: Omit<Again, 'run' | 'seq'>) => string
   /** Ends a run that no worker has. */
   readonly endUnclaimed: (run: Y.Map<unknown>) => void
   /** Why a run must not be cancelled by somebody; null where it may be. */
@@ -137,10 +142,53 @@ export class Lanes {
       }
       if (agents.length > 0) this.#judge(map, { state: 'queued', reason: runs.length > 0 ? 'run-ending' : 'no-run' })
     }
+    const stopped = this.#edited(input)
     for (const agent of agents) {
+      if (stopped.has(agent)) {
+        makeRun(head.id, agent, true)
+        continue
+      }
       const run = head.lane === 'interrupt' ? active.get(agent) : undefined
       makeRun(head.id, agent, head.lane === 'interrupt' && (run === undefined || this.#interrupt(run, input)))
     }
+  }
+
+  /**
+   * What somebody had set going, with messages from a place in the order on that they knew of, ends for what goes on in another
+   * branch; others' runs go on. Gives the agents that are stopped.
+   * @param next the message or run for which it ends.
+   */
+  #leaveBehind(since: number, { by, at, seen }: Omit<Again, 'run' | 'seq'>, from: Participant, next: string): Set<string> {
+    const left = new Map<string, Y.Map<unknown>>()
+    for (const map of this.#roots.messages) {
+      const stamp = map instanceof Y.Map ? readStamp(map) : undefined
+      const head = stamp === undefined ? undefined : readMessageHead(map)
+      if (stamp?.by !== by || head === undefined || head.id === next || stamp.seq < since) continue
+      if (hasSeen({ by, at, seen }, { by, at: head.at, seq: stamp.seq })) left.set(head.id, map)
+    }
+    for (const [id, map] of left) if (this.#waiting.has(id)) this.#remove(id, map, by)
+    const agents = new Set<string>()
+    for (const run of this.#options.runs.values()) {
+      if (isOver(run) || isChild(run) || !left.has(inputOf(run))) continue
+      if (this.#stopFor(run, from, next)) agents.add(agentOf(run))
+    }
+    return agents
+  }
+
+  /** Asks a run to end, for something that takes its place. False where the policy does not let it. */
+  #stopFor(run: Y.Map<unknown>, from: Participant, next: string): boolean {
+    if (this.#cancelOf(run) !== undefined) return true
+    if (this.#options.objection(idOf(run), from) !== null) return false
+    this.#roots.control.set(cancelKey(idOf(run)), { by: from.id, at: this.#options.now(), for: next })
+    return true
+  }
+
+  /** An edit goes before the queues of the agents that it stops. */
+  #edited({ head, from }: Input): ReadonlySet<string> {
+    const old = head.edits === undefined ? undefined : this.#find(head.edits)
+    const stamp = old === undefined ? undefined : readStamp(old)
+    if (stamp === undefined || stamp.by !== from.id) return new Set()
+    return this.#leaveBehind(stamp.seq, { by: from.id, at: head.at, seen: head.seen ?? Infinity }, from, head.id)
   }
 
   /** Cancels what an agent is at for an input that goes before it. False where the policy does not let it. */
@@ -164,7 +212,8 @@ export class Lanes {
       const ask = readAskKey(key)
       const value = asRecord(this.#roots.control.get(key))
       const by = value?.['by']
-      if (ask !== null && typeof by === 'string') this.#answer(ask.ask, ask.target, by, value?.['text'])
+      if (ask?.ask === 'regenerate') this.#regenerate(ask.target, value)
+      else if (ask !== null && typeof by === 'string') this.#answer(ask.ask, ask.target, by, value?.['text'])
       if (this.#roots.control.has(key)) this.#roots.control.delete(key)
     }
     this.#asked.clear()
@@ -213,8 +262,43 @@ export class Lanes {
     }
   }
 
+  /** Another answer to what a run has answered, or is at: for the author of the input or for support, and one at a time. */
+  #regenerate(id: string, value: Record<string, unknown> | undefined): void {
+    const { runs, now, intentMs, objection, makeAnother } = this.#options
+    const { by, at, seen = Number.MAX_SAFE_INTEGER } = value ?? {}
+    const run = runs.get(id)
+    const input = run === undefined || isChild(run) ? undefined : this.#find(inputOf(run))
+    if (run === undefined || input === undefined || typeof by !== 'string' || !this.#agentsAnswer) return
+    const from = this.#participant(by)
+    if (from === null || (readStamp(input)?.by !== by && from.kind !== 'support')) return
+    // As with inputs: nothing begins by itself that was wanted so long ago. What was taken back was never asked.
+    if (!(now() - Number(at) <= intentMs) || readInputVerdict(input.get(KEY.verdict))?.state === 'removed') return
+    const answers = this.#runsOf(inputOf(run)).filter((each) => agentOf(each) === agentOf(run))
+    if (answers.length >= MAX_ANSWERS || isWaiting(run) || answers.some((each) => each !== run && !isOver(each))) return
+    const isStopped = isOver(run) || this.#cancelOf(run) !== undefined
+    if (!isStopped && objection(id, from) !== null) return
+    this.#ofRunsOnly(inputOf(run))
+    const asked = { by, at: Number(at), seen: Number(seen) }
+    const another = makeAnother(run, answers.length + 1, asked)
+    if (!isOver(run)) this.#stopFor(run, from, another)
+    const reply = [...this.#roots.messages].find((map) => map instanceof Y.Map && readMessageHead(map)?.run === id)
+    const stamp = reply === undefined ? undefined : readStamp(reply)
+    if (stamp !== undefined) this.#leaveBehind(stamp.seq, asked, from, another)
+  }
+
+  /** A cancel of an input means the runs that it has, not those that are still to come. */
+  #ofRunsOnly(input: string): void {
+    const { control } = this.#roots
+    const flag = readCancel(control.get(cancelKey(input)))
+    if (flag === undefined) return
+    control.delete(cancelKey(input))
+    for (const run of this.#runsOf(input)) {
+      if (this.#cancelOf(run) === undefined) control.set(cancelKey(idOf(run)), flag)
+    }
+  }
+
   #confirm(id: string, map: Y.Map<unknown>, by: string): void {
-    const from = readParticipant(mapAt(this.#roots.ledger, KEY.participants)?.get(by))
+    const from = this.#participant(by)
     const head = readMessageHead(map)
     if (from === null || head === undefined) return
     this.#waiting.delete(id)
@@ -303,6 +387,10 @@ export class Lanes {
 
   #judge(map: Y.Map<unknown>, verdict: Omit<InputVerdict, 'at'>): void {
     map.set(KEY.verdict, { ...verdict, at: this.#options.now() })
+  }
+
+  #participant(id: string): Participant | null {
+    return readParticipant(mapAt(this.#roots.ledger, KEY.participants)?.get(id))
   }
 
   get #agentsAnswer(): boolean {

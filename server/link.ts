@@ -52,6 +52,8 @@ export interface LinkOptions {
   readonly report: Report
   /** Called for each frame, before anything else is done with it. */
   readonly onFrame: () => void
+  /** Runs a task when it is the turn of the socket, before all frames that come from now on. */
+  readonly defer: (task: () => void) => void
   /** Whether the token of this connection opens a session. */
   readonly mayOpen: (link: Link, session: string) => boolean
   /** The client has sent a fresh token. */
@@ -76,7 +78,9 @@ export class Link implements Member, WorkerLink {
   /** Why it was refused before it stood; null otherwise. */
   #objection: CloseReason | null = null
   #isOpen = false
-  /** The client has closed the connection while it was being put together. */
+  /** Frames that the host had kept until the connection stood and that are not handled yet. */
+  #kept = 0
+  /** The client has closed the connection before those frames, or others, were handled. */
   #isLeft = false
   /** A question for the state waits to be answered. */
   #answering = false
@@ -97,7 +101,7 @@ export class Link implements Member, WorkerLink {
     this.#room = room
     this.#options = options
     this.address = connection.messageAddress
-    connection.handleMessage = (data) => this.receive(data)
+    connection.handleMessage = (data) => this.#hear(data)
     connection.send = (frame) => this.#write(frame)
     room?.members.add(this)
     connection.onClose(() => {
@@ -132,13 +136,28 @@ export class Link implements Member, WorkerLink {
   open(): void {
     queueMicrotask(() => {
       this.#isOpen = true
-      if (this.#isLeft) this.leave()
+      this.#leaveIfLeft()
       if (this.#objection !== null) this.refuse(this.#objection)
     })
   }
 
-  receive(data: Uint8Array): void {
+  #hear(data: Uint8Array): void {
     this.#options.onFrame()
+    if (this.#isOpen) return this.receive(data)
+    // What the host has kept, thousands of frames, it hands on in one piece.
+    this.#kept += 1
+    this.#options.defer(() => {
+      this.#kept -= 1
+      this.receive(data)
+      this.#leaveIfLeft()
+    })
+  }
+
+  #leaveIfLeft(): void {
+    if (this.#isLeft && this.#isOpen && this.#kept === 0) this.leave()
+  }
+
+  receive(data: Uint8Array): void {
     if (this.#closed || this.#objection !== null) return
     const reason = this.#options.meter.frame(data.byteLength)
     if (reason !== null) return this.refuse(reason)
@@ -221,9 +240,8 @@ export class Link implements Member, WorkerLink {
         return this.#options.onToken(this, decoding.readVarString(decoder))
       case FRAME.close:
         // The host keeps frames until a connection stands. A close that others follow is about an earlier connection.
-        if (this.#isOpen) this.leave()
-        else this.#isLeft = true
-        return
+        this.#isLeft = true
+        return this.#leaveIfLeft()
       default:
         return this.refuse('malformed')
     }

@@ -17,21 +17,34 @@ export interface Stored {
   readonly clients: ReadonlyMap<number, string>
 }
 
-/** Rejects with `DamagedSession` when what is stored does not make a whole document, and with what the store throws. */
-export async function load(document: Document, store: Store): Promise<Stored> {
+/** So long one piece of a load is worked at before others have their turn: a log of the largest size takes 20 of these. */
+const PIECE_MS = 1
+
+/**
+ * Rejects with `DamagedSession` when what is stored does not make a whole document, and with what the store throws. The
+ * updates are applied in pieces, each of which `perform` runs when there is time for it.
+ */
+export async function load(document: Document, store: Store, perform: (piece: () => void) => Promise<void>): Promise<Stored> {
   const { snapshot, updates } = await store.read(document.name)
   // After the updates: a binding is stored with the update that needs it, or before.
   const clients = await store.clients(document.name)
   const size: LogSize = { updates: updates.length, bytes: 0, snapshotBytes: snapshot?.byteLength ?? 0 }
   try {
-    // One transaction: per update, Yjs copies the state vector twice.
-    document.transact(() => {
-      if (snapshot !== null) Y.applyUpdate(document, snapshot)
-      for (const update of updates) {
-        size.bytes += update.byteLength
-        Y.applyUpdate(document, update)
-      }
-    })
+    if (snapshot !== null) await perform(() => Y.applyUpdate(document, snapshot))
+    let next = 0
+    while (next < updates.length) {
+      await perform(() => {
+        const endMs = performance.now() + PIECE_MS
+        // One transaction for many: per transaction, Yjs copies the state vector twice.
+        document.transact(() => {
+          do {
+            const update = updates[next++] as Uint8Array
+            size.bytes += update.byteLength
+            Y.applyUpdate(document, update)
+          } while (next < updates.length && performance.now() < endMs)
+        })
+      })
+    }
   } catch (error) {
     throw new DamagedSession(document.name, `an update does not decode (${String(error)})`)
   }

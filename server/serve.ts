@@ -25,6 +25,8 @@ import { addPushRoutes } from './push-routes.ts'
 import { joinWrites, leave } from './socket.ts'
 import type { Store } from './store.ts'
 import { Waker, type WakeTargets } from './wake.ts'
+import { Widget, type WidgetOptions } from './widget.ts'
+import type { WidgetKey } from './widget-keys.ts'
 
 /** Path of the WebSocket endpoint. */
 const SYNC_PATH = '/sync'
@@ -91,6 +93,8 @@ export interface ServeOptions {
   readonly origins?: readonly string[]
   /** Limits other than the defaults of `LIMITS`. */
   readonly limits?: Partial<Limits>
+  /** A chat for pages of other origins, by one script tag. Where `origins` are given, this server's own must be among them. */
+  readonly widget?: WidgetOptions
   /** Adds routes of your own on the same port. */
   readonly routes?: (app: Hono) => void
   /** Where background failures go. Default: one line of JSON each on standard error. */
@@ -108,6 +112,12 @@ export interface RunningServer {
    */
   revoke(target: RevokeTarget): void
   /**
+   * Puts these keys of the widget in the place of all. What was begun with a key that is gone, or at an origin that its key is not
+   * for any more, ends at once: frames, tokens, and connections. Throws `SessionError` for a key that is not of the form, or when
+   * the server has no widget; nothing is changed then.
+   */
+  setWidgetKeys(keys: readonly WidgetKey[]): void
+  /**
    * Stops accepting, ends all connections, stores what is left and closes the store. Resolves to false when the store did
    * not take everything within `timeoutMs` (default 5,000); nothing of that had been acknowledged or shown to anyone.
    */
@@ -124,12 +134,14 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   if (!(intentMs >= 0)) throw new SessionError('bad-argument', `intentMs must be 0 or more; it is ${intentMs}.`)
   const report = guardReport(options.onError ?? reportToStderr)
   const limits = { ...LIMITS, ...options.limits }
+  const verify = createAccess(options.access)
+  const widget = options.widget && new Widget(options.widget, { access: options.access, verify, now: Date.now })
   if (push !== undefined) checkPushOptions(push)
   const keys = push === undefined ? null : await vapidKeys(push.keys, store)
   let pushing: Push | undefined
   const sessions = new Sessions({
     store,
-    access: createAccess(options.access),
+    access: widget?.access ?? verify,
     route: guardRoute(options.route ?? routeByName, report),
     report,
     leaseMs,
@@ -146,7 +158,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     now: Date.now,
   })
   await sessions.start()
-  const answer = getRequestListener(createApp(sessions, options, limits, report, pushing).fetch)
+  const answer = getRequestListener(createApp(sessions, options, limits, report, pushing, widget).fetch)
   const http = createServer((request, response) => void answer(request, response))
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false })
   // Also those that http itself has let go of: upgraded, or refused while their other side stays open.
@@ -172,6 +184,11 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     port: address.port,
     url: `ws://${host.includes(':') ? `[${host}]` : host}:${address.port}${SYNC_PATH}`,
     revoke: (target) => sessions.revoke(target),
+    setWidgetKeys: (keys) => {
+      if (widget === undefined) throw new SessionError('bad-argument', 'This server was started without a widget.')
+      widget.setKeys(keys)
+      sessions.recheck()
+    },
     close: (timeoutMs = CLOSE_TIMEOUT_MS) => {
       clearInterval(pings)
       return (closing ??= close(http, connections, sessions, store, timeoutMs))
@@ -185,6 +202,7 @@ function createApp(
   limits: Limits,
   report: Report,
   push: Push | undefined,
+  widget: Widget | undefined,
 ): Hono {
   const app = new Hono()
   app.get('/health', (context) => {
@@ -192,6 +210,8 @@ function createApp(
     return context.json({ status: counts.stalled ? 'stalled' : 'ok', ...counts }, counts.stalled ? 503 : 200)
   })
   addBlobRoutes(app, { store, limits, origins, report, check: (token, session) => sessions.check(token, session) })
+  // Before the app's own routes, whose headers are for its own pages.
+  widget?.addRoutes(app, (token, session) => sessions.check(token, session))
   if (push !== undefined) {
     addPushRoutes(app, { push, origins, report, check: (token, session) => sessions.check(token, session) })
   }

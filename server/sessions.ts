@@ -34,7 +34,7 @@ import { Room } from './room.ts'
 import { metered, type AcceptedSocket, type JoinedSocket } from './socket.ts'
 import { DamagedSession, type Job, type NewJob, type Store } from './store.ts'
 import { Traffic, type SocketMeter } from './traffic.ts'
-import { Inbox, Turns } from './turns.ts'
+import { Inbox, Payer, Turns, UNSTOPPABLE } from './turns.ts'
 import type { Waker } from './wake.ts'
 
 export interface SessionsOptions {
@@ -63,6 +63,8 @@ const MALFORMED_CODE = 4400
 const OPEN_MS = 0.5
 /** The same for its token. */
 const VERIFY_MS = 0.2
+/** What all loads of sessions together may take of one turn of the event loop, in milliseconds. */
+const LOAD_SLICE_MS = 1
 
 interface Context {
   grant: Grant
@@ -76,6 +78,8 @@ interface SocketState {
   readonly links: Set<Link>
   /** To be called for each frame that belongs to a connection. */
   readonly onFrame: () => void
+  /** Handles what the host had kept when it is the socket's turn, before all that came later. */
+  readonly defer: (task: () => void) => void
 }
 
 interface Loaded {
@@ -97,6 +101,7 @@ export class Sessions {
   readonly #turns = new Turns(() => performance.now())
   /** Sockets that are to be let in. */
   readonly #door: Inbox
+  readonly #loadPayer = new Payer(LOAD_SLICE_MS, null)
   readonly #meters = new WeakMap<Request, SocketMeter>()
   readonly #rooms = new Map<string, Loaded>()
   readonly #loaded = new Map<string, Stored>()
@@ -111,7 +116,7 @@ export class Sessions {
     const { store, report, access, limits, now } = options
     this.#grants = new Grants({ access, report, graceMs: limits.tokenGraceMs, now })
     this.#traffic = new Traffic(limits, () => performance.now())
-    this.#door = new Inbox(this.#turns, () => this.#traffic.strangersPayer, { pause: () => {}, resume: () => {} })
+    this.#door = new Inbox(this.#turns, () => this.#traffic.strangersPayer, UNSTOPPABLE)
     this.#log = new UpdateLog({ store, report, onStall: this.#onStall, onDamaged: this.#onDamaged })
     this.#compactor = new Compactor({ store, report, onCompacted: (session, bytes) => this.#onCompacted(session, bytes) })
     this.#dispatcher = new Dispatcher({
@@ -166,7 +171,14 @@ export class Sessions {
     const links = new Set<Link>()
     host.createConnection = (...args) => {
       const connection = create(...args)
-      this.#adopt(connection, { meter, answers, workers, links, onFrame: () => (linked += 1) })
+      this.#adopt(connection, {
+        meter,
+        answers,
+        workers,
+        links,
+        onFrame: () => (linked += 1),
+        defer: (task) => inbox.addEarlier(task),
+      })
       return connection
     }
     const handle = (data: Uint8Array): void => {
@@ -205,6 +217,11 @@ export class Sessions {
   /** Ends the connections of the target, and refuses its tokens that were issued until now. */
   revoke(target: RevokeTarget): void {
     this.#grants.revoke(target)
+  }
+
+  /** Ends the connections whose tokens have been withdrawn. */
+  recheck(): void {
+    this.#grants.recheck()
   }
 
   /** Counts for health and metrics. */
@@ -260,7 +277,7 @@ export class Sessions {
       onLoadDocument: async ({ document, documentName }) => {
         if (agentOfControl(documentName) !== null) return
         try {
-          this.#loaded.set(documentName, await load(document, this.#options.store))
+          this.#loaded.set(documentName, await load(document, this.#options.store, this.#perform))
         } catch (error) {
           // The host forgets the document without destroying it, and its presence timer would run for ever.
           document.destroy()
@@ -285,6 +302,8 @@ export class Sessions {
       },
     }
   }
+
+  readonly #perform = (piece: () => void): Promise<void> => this.#turns.perform(this.#loadPayer, piece)
 
   #openRoom(document: Document): void {
     const name = document.name
@@ -359,7 +378,7 @@ export class Sessions {
 
   // ---- connections --------------------------------------------------------------------------------------------------
 
-  #adopt(connection: Connection, { meter: socket, answers, workers, links, onFrame }: SocketState): void {
+  #adopt(connection: Connection, { meter: socket, answers, workers, links, onFrame, defer }: SocketState): void {
     const { grant } = connection.context as Context
     const { name } = connection.document
     const { meter, objection } = socket.connect(grant.participant, name)
@@ -372,6 +391,7 @@ export class Sessions {
       meter,
       report: this.#options.report,
       onFrame,
+      defer,
       mayOpen: (from, session) => this.#grants.mayOpen(from, session),
       onToken: (from, token) => this.#grants.refresh(from, token),
       onWorkerMessage: (from, message) => this.#onWorker(from, name, message, workers),

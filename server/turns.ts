@@ -56,6 +56,9 @@ export interface Flow {
   resume(): void
 }
 
+/** Of what comes from nowhere that could be stopped. */
+export const UNSTOPPABLE: Flow = { pause() {}, resume() {} }
+
 /** Tasks of one socket, in their order. */
 export class Inbox {
   readonly #turns: Turns
@@ -63,6 +66,8 @@ export class Inbox {
   readonly #flow: Flow
   #tasks: (() => void)[] = []
   #next = 0
+  /** Where those end that were kept elsewhere before any other came. */
+  #earlierEnd = 0
 
   constructor(turns: Turns, payer: () => Payer, flow: Flow) {
     this.#turns = turns
@@ -85,7 +90,25 @@ export class Inbox {
       this.#turns.work(this.payer, task)
       return
     }
-    this.#tasks.push(task)
+    this.#keep(task, this.#tasks.length)
+  }
+
+  /**
+   * The same, before all that waits but behind what was added like this: for what came earlier and was kept elsewhere. MUST NOT
+   * be called within a task.
+   */
+  addEarlier(task: () => void): void {
+    const at = Math.max(this.#earlierEnd, this.#next)
+    if (at === this.#next && this.#turns.mayWork(this.payer)) {
+      this.#turns.work(this.payer, task)
+      return
+    }
+    this.#earlierEnd = at + 1
+    this.#keep(task, at)
+  }
+
+  #keep(task: () => void, at: number): void {
+    this.#tasks.splice(at, 0, task)
     if (this.#tasks.length > 1) return
     this.#flow.pause()
     this.#turns.await(this)
@@ -101,7 +124,7 @@ export class Inbox {
     }
     if (this.isEmpty && hasServed) {
       this.#tasks = []
-      this.#next = 0
+      this.#next = this.#earlierEnd = 0
       this.#flow.resume()
     }
     return hasServed
@@ -143,11 +166,25 @@ export class Turns {
     this.#count()
   }
 
+  /** Does a piece of work when it is the payer's turn; rejects with what it throws. */
+  perform(payer: Payer, task: () => void): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    new Inbox(this, () => payer, UNSTOPPABLE).add(() => {
+      try {
+        task()
+        resolve()
+      } catch (error) {
+        reject(error as Error)
+      }
+    })
+    return promise
+  }
+
   /** Resolves when it is the payer's turn, for work that cannot be measured, which is taken to last `ms`. */
   pass(payer: Payer, ms: number): Promise<void> {
     let inbox = this.#passes.get(payer)
     if (inbox === undefined) {
-      inbox = new Inbox(this, () => payer, { pause: () => {}, resume: () => {} })
+      inbox = new Inbox(this, () => payer, UNSTOPPABLE)
       this.#passes.set(payer, inbox)
     }
     const { promise, resolve } = Promise.withResolvers<void>()

@@ -3,9 +3,10 @@
  * What another peer wrote is untrusted: anything that is not of the expected form is left out, never thrown on.
  */
 import * as Y from 'yjs'
+import type { AnotherRun } from './branches.ts'
 import { readWaits, withAnswer, withoutCall } from './calls.ts'
-import type { Asked, CancelFlag } from './control.ts'
-import { arrayAt, asRecord, KEY, recordAt, stringAt } from './layout.ts'
+import { cancelOf, type Asked, type CancelFlag } from './control.ts'
+import { arrayAt, askKey, asRecord, KEY, recordAt, stringAt } from './layout.ts'
 import {
   TOOL_STATES,
   type Message,
@@ -36,6 +37,10 @@ export interface Run {
   /** Id of the message that asked for it. */
   readonly input: string
   readonly parent?: string
+  /** Id of the run whose answer somebody wanted another one to. */
+  readonly again?: string
+  /** Somebody has asked for another answer, and the server has not been heard since. */
+  readonly asked?: true
   /** How many workers have begun it: 1 until one was lost and the run given to another. */
   readonly attempt: number
   readonly title?: string
@@ -85,6 +90,7 @@ export function messageValue(head: MessageHead, { stamp, verdict, asked }: Messa
     at: stamp?.at ?? head.at,
     ...(stamp === undefined ? {} : { seq: stamp.seq }),
     ...(typeof head.parent === 'string' ? { parent: head.parent } : {}),
+    ...(typeof head.edits === 'string' ? { edits: head.edits } : {}),
     ...(typeof head.run === 'string' ? { run: head.run } : {}),
     ...(head.to === undefined ? {} : { to: head.to }),
     ...(head.lane === 'queue' || head.lane === 'steer' || head.lane === 'interrupt' ? { lane: head.lane } : {}),
@@ -161,22 +167,26 @@ function valueAt(map: Y.Map<unknown>, key: string): unknown {
   return value instanceof Y.AbstractType || value instanceof Y.Doc ? undefined : value
 }
 
-export function readRun(map: Y.Map<unknown>, cancel: (run: string, input: string) => CancelFlag | undefined): Run | undefined {
+/** @param control where it stands what was asked of the run; absent: that is not wanted. */
+export function readRun(map: Y.Map<unknown>, control?: Y.Map<unknown>): Run | undefined {
   const head = recordAt(map, KEY.head)
   if (head === undefined) return undefined
-  const { id, agent, input, parent, attempt, title, at } = head
+  const { id, agent, input, parent, again, attempt, title, at } = head
   if (typeof id !== 'string' || typeof agent !== 'string' || typeof input !== 'string') return undefined
+  const replaced = asRecord(again)?.['run']
   const status = map.get(KEY.status)
   const { code, message } = recordAt(map, KEY.error) ?? {}
   const usage = recordAt(map, KEY.usage)
   const waiting = stringAt(map, KEY.waiting)
-  const flag = cancel(id, input)
+  const flag = control === undefined ? undefined : cancelOf(control, id, input)
   const verdict = readRunVerdict(map.get(KEY.verdict))
   return {
     id,
     agent,
     input,
     ...(typeof parent === 'string' ? { parent } : {}),
+    ...(typeof replaced === 'string' ? { again: replaced } : {}),
+    ...(control?.has(askKey('regenerate', id)) === true ? { asked: true } : {}),
     attempt: attemptOf(map, attempt),
     ...(typeof title === 'string' ? { title } : {}),
     status: isRunStatus(status) ? status : 'pending',
@@ -188,6 +198,12 @@ export function readRun(map: Y.Map<unknown>, cancel: (run: string, input: string
     ...(verdict === undefined ? {} : { verdict }),
     at: typeof at === 'number' ? at : 0,
   }
+}
+
+/** What makes a run another answer, as the server wrote it; undefined for others. */
+export function readAnother(map: Y.Map<unknown>): AnotherRun | undefined {
+  const head = recordAt(map, KEY.head)
+  return typeof asRecord(head?.['again'])?.['run'] === 'string' ? (head as unknown as AnotherRun) : undefined
 }
 
 /** The server counts on where the head began. */

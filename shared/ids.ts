@@ -35,3 +35,8 @@ export function runIdOf(input: string, agent: string): string {
 export function childIdOf(parent: string, agent: string, n: number): string {
   return `${parent}.${agent}#${n}`
 }
+
+/** Id of the n-th run (from 2) in which an agent answers an input. Its end is no agent's name either. */
+export function anotherIdOf(input: string, agent: string, n: number): string {
+  return `${runIdOf(input, agent)}~${n}`
+}

@@ -50,9 +50,10 @@ const OBJECT = 'object:'
 /**
  * What people ask of the server about one thing, each at `control["ASK:TARGET"]`: to change or remove an input that no worker
  * has taken (`edit`, `remove`), to start one that was written too long ago (`confirm`), to go on with an agent's queue
- * (`resume`), and the answer to a tool call or an approval (`answer`). The server judges them and takes them away.
+ * (`resume`), the answer to a tool call or an approval (`answer`), and another answer than that of a run (`regenerate`). The server
+ * judges them and takes them away.
  */
-export const ASKS = ['edit', 'remove', 'confirm', 'resume', 'answer'] as const
+export const ASKS = ['edit', 'remove', 'confirm', 'resume', 'answer', 'regenerate'] as const
 
 export type Ask = (typeof ASKS)[number]
 

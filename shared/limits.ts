@@ -60,6 +60,9 @@ export const MAX_SPAWN_DEPTH = 8
 /** Longest data that a run gives to one that it asks for, in UTF-16 code units of its JSON. */
 export const MAX_SPAWN_CHARS = 64_000
 
+/** Answers of one agent to one input, the first included. */
+export const MAX_ANSWERS = 32
+
 /** What an agent's name must match. */
 export const AGENT_NAME: RegExp = /^[A-Za-z0-9_-]{1,64}$/
 

@@ -96,6 +96,10 @@ export interface MessageHead {
   readonly at: number
   /** Id of the message it follows in its branch. */
   readonly parent?: string
+  /** Id of the author's own message in whose place this one stands, as an alternative. */
+  readonly edits?: string
+  /** Of an edit: the last place in the order that its author knew of. What has a later one is not left behind. */
+  readonly seen?: number
   /** Id of the run that writes it. */
   readonly run?: string
   /** Names of the agents that it asks; empty: none. Absent: the server decides. */
@@ -122,6 +126,8 @@ export interface MessageMetadata {
   /** Place in the session's order; absent while the server has not stored the message. */
   readonly seq?: number
   readonly parent?: string
+  /** Id of the message that it was written in the place of. Only where both are of one author is it an alternative. */
+  readonly edits?: string
   readonly run?: string
   readonly to?: readonly string[]
   readonly lane?: Lane

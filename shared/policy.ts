@@ -40,6 +40,8 @@ const isRecord = (value: unknown): boolean => asRecord(value) !== undefined
 const isName = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= MAX_NAME_CHARS
 const isTextOrAbsent = (value: unknown): boolean => value === undefined || isText(value)
 
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+
 /** Epoch milliseconds that a date can hold: many readers throw on others. */
 const isTime = (value: unknown): boolean => typeof value === 'number' && Math.abs(value) <= 8.64e15
 
@@ -50,6 +52,10 @@ function isHead(value: unknown, sender: Participant): boolean {
   if (head['role'] !== (sender.kind === 'user' ? 'user' : 'assistant')) return false
   if (!isName(head['id']) || !isTime(head['at']) || !isTextOrAbsent(head['parent'])) return false
   if (sender.kind === 'agent' ? !isText(head['run']) : head['run'] !== undefined) return false
+  // Only users' messages have alternatives. Whose message it is that an edit names is judged by every reader, by the stamps:
+  // that message may still be on its way.
+  if (head['edits'] !== undefined && !(sender.kind === 'user' && isName(head['edits']))) return false
+  if (head['seen'] !== undefined && !isCount(head['seen'])) return false
   const to = head['to']
   return to === undefined || (Array.isArray(to) && to.every(isText))
 }
@@ -69,7 +75,8 @@ const isOwnCancel = (value: unknown, sender: Participant): boolean => {
 /** What is asked is asked in one's own name; what it says is judged by the server. */
 const isOwnAsk = (value: unknown, sender: Participant): boolean => {
   const ask = asRecord(value)
-  return ask !== undefined && ask['by'] === sender.id && isTime(ask['at'])
+  if (ask === undefined || ask['by'] !== sender.id || !isTime(ask['at'])) return false
+  return ask['seen'] === undefined || isCount(ask['seen'])
 }
 const isOwnHandover = (value: unknown, sender: Participant): boolean => {
   const handover = readHandover(value)

@@ -12,7 +12,7 @@ import { definedOnly, plainJson, textIn } from './json.ts'
 import { asRecord } from './layout.ts'
 import type { ToolState } from './message.ts'
 import type { LivePart, MessageWriter } from './part-writer.ts'
-import { readUsage, type Usage } from './streams/usage.ts'
+import { addUsage, readUsage, type Usage } from './streams/usage.ts'
 
 /** A chunk as it comes: only `type` is sure. */
 export interface UIStreamChunk {
@@ -78,6 +78,8 @@ export class UIStreamFold {
   readonly #data = new Map<string, Tracked>()
   /** Index of the first part of the current step. */
   #stepStart: number
+  /** Of the streams before: an answer that needed others is made of several. */
+  #usedBefore: Usage | undefined
   readonly end: StreamEnd = {}
 
   constructor(writer: MessageWriter) {
@@ -126,6 +128,8 @@ export class UIStreamFold {
         if (typeof chunk['rawFinishReason'] === 'string') this.end.rawFinishReason = chunk['rawFinishReason']
         return this.#metadata(chunk)
       case 'start':
+        this.#usedBefore = this.end.usage
+        return this.#metadata(chunk)
       case 'message-metadata':
         return this.#metadata(chunk)
       case 'finish-step':
@@ -231,7 +235,7 @@ export class UIStreamFold {
   #metadata(chunk: UIStreamChunk): void {
     const metadata = asRecord(chunk['messageMetadata'])
     const usage = readUsage(metadata?.['usage']) ?? readUsage(metadata?.['totalUsage'])
-    if (usage !== undefined) this.end.usage = usage
+    if (usage !== undefined) this.end.usage = addUsage(this.#usedBefore, usage) ?? usage
   }
 
   #toolInput(chunk: UIStreamChunk): void {

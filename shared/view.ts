@@ -11,10 +11,12 @@
  * More than 400 lines: what is kept and the events that make it stale are one thing.
  */
 import * as Y from 'yjs'
-import { askedOf, cancelOf, readHolder, type Holder, type Pause } from './control.ts'
+import { Branches, chosenOf, type AnotherRun, type BranchMessage, type Choices } from './branches.ts'
+import { askedOf, readHolder, type Holder, type Pause } from './control.ts'
 import {
   isSegment,
   messageValue,
+  readAnother,
   readLivePart,
   readMessageHead,
   readRun,
@@ -32,7 +34,10 @@ import { readInputVerdict } from './verdict.ts'
 
 /** All of a session at one moment. */
 export interface SessionView {
-  /** In the server's order; messages that it has not stored yet come last, in the order they were written. */
+  /**
+   * In the server's order; messages that it has not stored yet come last, in the order they were written. Of alternatives the one
+   * that this viewer has chosen, else the newest, and what belongs to it.
+   */
   readonly messages: readonly Message[]
   /** In the order they were asked for. */
   readonly runs: readonly Run[]
@@ -49,6 +54,14 @@ export interface SessionView {
  * message, one run.
  */
 export type Topic = 'view' | 'messages' | 'runs' | 'calls' | `message:${string}` | `run:${string}` | 'ledger'
+
+/** Alternatives to each other: a message and its edits, or the answers to one input. */
+export interface Siblings {
+  /** Oldest first: ids of messages; of answers the ids of their runs, since one may have said nothing yet. */
+  readonly ids: readonly string[]
+  /** Which of them is shown. */
+  readonly index: number
+}
 
 interface PartRecord {
   text: string | null
@@ -67,6 +80,8 @@ interface RunRecord {
   readonly map: Y.Map<unknown>
   readonly id: string
   readonly input: string
+  readonly parent: string | undefined
+  readonly another: AnotherRun | undefined
   value: Run | null
 }
 
@@ -82,7 +97,11 @@ export class ViewBuilder {
   #runOf = new Map<Y.Map<unknown>, RunRecord>()
   readonly #listeners = new Map<Topic, Set<() => void>>()
   readonly #changed = new Set<Topic>()
-  #order: readonly string[] | null = null
+  readonly #choices: Choices
+  #branches: Branches | null = null
+  #order: ReturnType<Branches['shown']> | null = null
+  #shown: ReadonlySet<string> | null = null
+  readonly #siblings = new Map<string, Siblings>()
   #messageList: readonly Message[] | null = null
   #runList: readonly Run[] | null = null
   #participants: ReadonlyMap<string, Participant> | null = null
@@ -90,7 +109,9 @@ export class ViewBuilder {
   #paused: ReadonlyMap<string, Pause> | null = null
   #view: SessionView | null = null
 
-  constructor(doc: Y.Doc, report: Report) {
+  /** @param choices what is to be shown of alternatives; call `chose` after changing it. */
+  constructor(doc: Y.Doc, report: Report, choices: Choices = new Map()) {
+    this.#choices = choices
     this.#doc = doc
     this.#report = report
     this.#roots = rootsOf(doc)
@@ -111,7 +132,69 @@ export class ViewBuilder {
 
   /** Ids in the order of `view.messages`; the same array until a message comes, goes or is stamped. */
   get messageIds(): readonly string[] {
-    return (this.#order ??= this.#sorted())
+    return this.#shownLine.ids
+  }
+
+  /** Ids of the messages of all branches, in the same order. */
+  get allIds(): readonly string[] {
+    return this.#tree.all
+  }
+
+  /** The last place in the order that was given. */
+  get lastSeq(): number {
+    return this.#tree.lastSeq
+  }
+
+  /** True while choices show another line than others see by default. */
+  get isChosen(): boolean {
+    return this.#shownLine.isChosen
+  }
+
+  get #shownLine(): ReturnType<Branches['shown']> {
+    return (this.#order ??= this.#tree.shown(this.#choices))
+  }
+
+  get #tree(): Branches {
+    return (this.#branches ??= this.#branch())
+  }
+
+  /** Whether a message, or what a run answers, is in the line that is shown. */
+  isShown(id: string): boolean {
+    const run = this.#runs.get(id)
+    this.#shown ??= new Set(this.messageIds)
+    if (run === undefined) return this.#shown.has(id)
+    const root = this.#rootOf(id)
+    return this.#shown.has(run.input) && (chosenOf(this.#tree.of(root, root) ?? [], this.#choices) ?? root) === root
+  }
+
+  /** The alternatives to a message, or to the answer of a run; undefined where there are none. The same until they change. */
+  siblings(id: string): Siblings | undefined {
+    const ids = this.#tree.of(id, this.#runs.has(id) ? id : this.#messages.get(id)?.head.run)
+    if (ids === undefined) return undefined
+    const index = ids.indexOf(chosenOf(ids, this.#choices) ?? '')
+    const [key = ''] = ids
+    const known = this.#siblings.get(key)
+    if (known?.index === index && known.ids.join() === ids.join()) return known
+    const siblings = { ids, index }
+    this.#siblings.set(key, siblings)
+    return siblings
+  }
+
+  /** The choices that show a message, or the answer of a run. */
+  pathTo(id: string): Map<string, readonly string[]> {
+    const run = this.#runs.has(id) ? id : this.#messages.get(id)?.head.run
+    return this.#tree.pathTo(this.#runs.get(run ?? '')?.input ?? id, run === undefined ? undefined : this.#rootOf(run))
+  }
+
+  /** Ids of the messages of the line that a message, or the answer of a run, is in. */
+  lineOf(id: string): readonly string[] {
+    return this.#tree.shown(this.pathTo(id)).ids
+  }
+
+  /** Choices were changed. */
+  chose(): void {
+    this.#touch('messages')
+    this.#notify()
   }
 
   message(id: string): Message | undefined {
@@ -185,14 +268,26 @@ export class ViewBuilder {
     return this.#messageList
   }
 
-  #sorted(): readonly string[] {
-    const keys = [...this.#messages.values()].map((record) => ({
-      id: record.head.id,
-      seq: readStamp(record.map)?.seq ?? Number.POSITIVE_INFINITY,
-      at: record.head.at,
-    }))
+  #branch(): Branches {
+    const keys = [...this.#messages.values()].map(({ head, map }): BranchMessage => {
+      const stamp = readStamp(map)
+      const run = head.run === undefined ? undefined : this.#rootOf(head.run)
+      return { ...head, by: stamp?.by ?? head.by, seq: stamp?.seq ?? Number.POSITIVE_INFINITY, run }
+    })
     keys.sort((a, b) => (a.seq === b.seq ? a.at - b.at || (a.id < b.id ? -1 : 1) : a.seq - b.seq))
-    return keys.map((key) => key.id)
+    const runs = [...this.#runs.values()].flatMap(({ another }) => another ?? [])
+    return new Branches(keys, runs)
+  }
+
+  /** The run that an input asked for, above one that it has asked for. */
+  #rootOf(id: string): string {
+    let root = id
+    // Derived ids grow with each level, so this ends also where somebody has made a ring.
+    for (let at = this.#runs.get(id); at?.parent !== undefined && at.parent.length < at.id.length;) {
+      root = at.parent
+      at = this.#runs.get(root)
+    }
+    return root
   }
 
   #readMessage(record: MessageRecord): Message {
@@ -221,7 +316,7 @@ export class ViewBuilder {
   }
 
   #readRun(record: RunRecord): Run | undefined {
-    record.value ??= readRun(record.map, (run, input) => cancelOf(this.#roots.control, run, input)) ?? null
+    record.value ??= readRun(record.map, this.#roots.control) ?? null
     return record.value ?? undefined
   }
 
@@ -270,12 +365,13 @@ export class ViewBuilder {
 
   readonly #onControl = (event: Y.YMapEvent<unknown>): void => {
     for (const key of event.keysChanged) {
-      const asked = this.#messages.get(readAskKey(String(key))?.target ?? '')
+      const about = readAskKey(String(key))?.target
+      const asked = this.#messages.get(about ?? '')
       if (asked !== undefined) {
         asked.value = null
         this.#touch(`message:${asked.head.id}`)
       }
-      const target = cancelTarget(String(key))
+      const target = about ?? cancelTarget(String(key))
       if (target === null) continue
       for (const record of this.#runs.values()) {
         if (record.id !== target && record.input !== target) continue
@@ -300,7 +396,7 @@ export class ViewBuilder {
   #touch(topic: Topic): void {
     this.#changed.add(topic)
     if (topic === 'runs') this.#runList = null
-    else if (topic === 'messages') this.#order = null
+    else if (topic === 'messages') this.#order = this.#branches = this.#shown = null
     if (topic === 'messages' || topic.startsWith('message:')) this.#messageList = null
     this.#view = null
   }
@@ -334,7 +430,11 @@ export class ViewBuilder {
     }
     this.#runs = now
     this.#runOf = new Map([...now.values()].map((record) => [record.map, record]))
-    for (const id of new Set([...before.keys(), ...now.keys()])) if (before.get(id) !== now.get(id)) this.#runChanged(id)
+    for (const id of new Set([...before.keys(), ...now.keys()])) {
+      if (before.get(id) === now.get(id)) continue
+      this.#runChanged(id)
+      if ((now.get(id) ?? before.get(id))?.another !== undefined) this.#touch('messages')
+    }
   }
 
   readonly #notify = (): void => {
@@ -386,8 +486,10 @@ function newMessageRecord(map: Y.Map<unknown>): MessageRecord | undefined {
 }
 
 function newRunRecord(map: Y.Map<unknown>): RunRecord | undefined {
-  const run = readRun(map, () => undefined)
-  return run === undefined ? undefined : { map, id: run.id, input: run.input, value: null }
+  const run = readRun(map)
+  if (run === undefined) return undefined
+  const { id, input, parent } = run
+  return { map, id, input, parent, another: readAnother(map), value: null }
 }
 
 function* maps(array: Y.Array<Y.Map<unknown>>): Generator<Y.Map<unknown>> {

@@ -90,7 +90,7 @@ describe('useChat with the chat of a session', () => {
     expect([...tab.lines].sort()).toEqual(['assistant: assistant', 'assistant: assistant', 'user: One', 'user: Two'])
   })
 
-  test('a failed run is an error in all tabs; regenerate asks the same again; clearError hides it in its tab', async () => {
+  test('a failed run is an error in all tabs; regenerate makes another answer; clearError hides it in its tab', async () => {
     const { url, a, b } = await twoTabs()
     let fails = true
     await startAgent({
@@ -108,10 +108,14 @@ describe('useChat with the chat of a session', () => {
     expect(tabA.chat.status).toBe('error')
     fails = false
     await tabA.chat.regenerate()
-    for (const tab of [tabA, tabB]) await expectSoon(tab, ['user: Go', 'user: Go', 'assistant: There.'])
-    await tabA.chat.regenerate()
-    await until(() => tabB.lines.length === 5)
-    expect(a.view.messages.at(-2)?.metadata.to).toEqual(['assistant'])
+    for (const tab of [tabA, tabB]) await expectSoon(tab, ['user: Go', 'assistant: There.'])
+    const reply = a.view.messages.at(-1)?.id ?? ''
+    await tabA.chat.regenerate({ messageId: reply })
+    await until(() => a.siblings(reply)?.ids.length === 3)
+    for (const tab of [tabA, tabB]) await expectSoon(tab, ['user: Go', 'assistant: There.'])
+    expect(a.isShown(reply), 'the other one is shown').toBe(false)
+    await tabA.chat.sendMessage({ text: 'Come', messageId: a.messageIds[0] ?? '' })
+    for (const tab of [tabA, tabB]) await expectSoon(tab, ['user: Come', 'assistant: There.'])
     await expect(tabA.chat.regenerate({ messageId: 'none' })).rejects.toMatchObject({ code: 'not-found' })
   })
 

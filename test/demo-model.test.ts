@@ -9,6 +9,7 @@ import type { ModelCall } from '../demo/model/observe.ts'
 import { scriptedModel } from '../demo/model/scripted.ts'
 import { streamOf } from '../demo/model/stream.ts'
 import { tokensOf } from '../demo/model/tokens.ts'
+import { ASKS } from '../demo/model/turn.ts'
 import { budgetIn, orderIn, wantsHuman, weekdayIn, wishAfter } from '../demo/model/words.ts'
 import { getProduct } from '../demo/shop/catalogue.ts'
 import { openShop, type Shop } from '../demo/shop/database.ts'
@@ -88,6 +89,7 @@ async function ask(desk: Desk, agent: AgentName, text: string, options: AskOptio
     messages,
     tools: tools ?? toolsFor(agent, desk.shop, desk.context(context)),
     stopWhen: isStepCount(12),
+    providerOptions: { [ASKS]: { asked: text } },
     ...(signal && { abortSignal: signal }),
     ...(steer && {
       prepareStep: ({ stepNumber, messages: sent }) =>
@@ -244,7 +246,7 @@ describe('orders', () => {
   })
 
   test.each([1, 2, 3])('takes up another day that comes before step %i, marked as a change or not', async (step) => {
-    for (const mark of ['', '[Ann, steer]: ']) {
+    for (const mark of ['', '[Ann, user]: ']) {
       const desk = new Desk()
       const reply = await ask(desk, 'orders', 'Book delivery for Tuesday', { steer: { step, text: `${mark}make it Wednesday` } })
       expect(reply.text).toContain('Your change came in time: **Wednesday** instead of Tuesday')
@@ -257,7 +259,7 @@ describe('orders', () => {
 
   test('a change that it cannot take up leaves the purchase as it is, and is answered', async () => {
     const desk = new Desk()
-    const steer = { step: 2, text: '[Ann, steer]: gift-wrap it' }
+    const steer = { step: 2, text: '[Ann, user]: gift-wrap it' }
     const reply = await ask(desk, 'orders', 'Buy the XM headphones', { steer })
     expect(reply.text).toContain('Order **1043** is confirmed')
     expect(reply.text).toContain('I could **not** take up “gift-wrap it” any more')
@@ -352,6 +354,34 @@ describe('returns', () => {
     })
     expect(silent.tools).toEqual([])
     expect(silent.text).toContain('“Thank you”')
+  })
+})
+
+describe('what people are asked', () => {
+  const asked = (reply: Reply): string[] =>
+    reply.parts.flatMap((part) => (part.type === 'tool-approval-request' ? [part.toolCall.toolName] : []))
+
+  test('much money waits for a yes, little does not, nor what was allowed for the whole conversation', async () => {
+    const desk = new Desk()
+    const much = await ask(desk, 'returns', 'Refund me $150 of order 1042')
+    expect([much.tools, asked(much)]).toEqual([['lookUpOrder', 'refund'], ['refund']])
+    const little = await ask(desk, 'returns', 'Refund me $10 of order 1042')
+    expect([asked(little), little.text]).toEqual([[], expect.stringContaining('**$10.00** of order **1042** are on their way')])
+    const approved = (): unknown[] => [{ amountCents: 8_000 }]
+    const allowed = await ask(desk, 'returns', 'Refund me $80 of order 1042', { context: { approved, key: 'input-2' } })
+    expect([asked(allowed), allowed.text]).toEqual([[], expect.stringContaining('**$80.00**')])
+    const more = await ask(desk, 'returns', 'Refund me $90 of order 1042', { context: { approved, key: 'input-3' } })
+    expect(asked(more)).toEqual(['refund'])
+    const beyond = await ask(desk, 'returns', 'Refund me $50 of order 1017', { context: { key: 'input-4' } })
+    expect(beyond.text).toContain('At most $39.00 of order 1017 can be paid back')
+  })
+
+  test('what is dear is taken back only after a yes', async () => {
+    const desk = new Desk()
+    await ask(desk, 'orders', 'Buy the XM headphones')
+    const dear = await ask(desk, 'returns', 'Return order 1043')
+    expect(asked(dear)).toEqual(['processReturn'])
+    expect(getOrder(desk.shop, 'demo', 1043)?.status).toBe('confirmed')
   })
 })
 

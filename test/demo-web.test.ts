@@ -128,6 +128,15 @@ describe('approvals', () => {
         state: 'expired',
       },
     )
+    // What it is to be done with stands beside what that means; money as money.
+    const input = { orderId: 1042, amountCents: 15_000, note: 'x' }
+    const refund = approvalOf({ ...tool({ approval: { id: 'a1' } }), type: 'tool-refund', input } as MessagePart)
+    expect(refund).toMatchObject({ title: 'Pay money back?', forSession: true })
+    expect(refund?.inputs).toEqual([
+      { name: 'Order', what: 'number of the order', value: '1042' },
+      { name: 'Amount', what: 'how much to pay back', value: '$150.00' },
+      { name: 'Note', what: '', value: 'x' },
+    ])
     expect(approvalOf(tool({}))).toBeNull()
     expect(approvalOf(data({ data: 'nothing' }))).toBeNull()
   })
@@ -160,6 +169,13 @@ test('a reply shows texts in place, one progress card for all steps, and results
   ]
   const sections = sectionsOf(parts, run('q.orders', 'q'))
   expect(sections.map(({ kind }) => kind)).toEqual(['text', 'task', 'card', 'card'])
+  const [task] = sectionsOf([...parts, { type: 'data-took', data: { of: 'checkStock-1', ms: 60 } }], undefined).slice(1)
+  const thought: MessagePart[] = [
+    { type: 'reasoning', text: 'Hm.', state: 'done' },
+    { type: 'data-took', data: { of: 'thought', ms: 12_000 } },
+  ]
+  expect(sectionsOf(thought, undefined)).toMatchObject([{ kind: 'reasoning', tookMs: 12_000 }])
+  expect(task?.kind === 'task' && [...task.took], 'how long it took shows at the call').toEqual([['checkStock-1', 60]])
   expect(sections[1]).toMatchObject({
     calls: [{ toolCallId: 'checkStock-1' }, { toolCallId: 'takePayment-1' }, { toolCallId: 'confirmOrder-1' }],
   })

@@ -51,6 +51,7 @@ const OF_ALL: Readonly<Record<Exclude<keyof typeof shared, 'LIMITS'>, string>> =
   MAX_CHILDREN: 'what is asked for wrongly is refused at once',
   MAX_SPAWN_DEPTH: 'runs that ask for themselves end at a depth',
   MAX_SPAWN_CHARS: 'what is asked for wrongly is refused at once',
+  MAX_ANSWERS: 'an agent gives so many answers to one input and no more',
   AGENT_NAME: 'an input asks so many agents and no more',
   SESSION_NAME: 'a session must have a proper name',
 }

@@ -11,12 +11,12 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
       MessageMetadata MessagePart MissingFields MissingMessage OpenOptions OpenSession Participant ParticipantKind
       Pause Presence PresentParticipant Reference RefusedWrites Report Run RunStatus RunVerdict SendOptions Session
       SessionStatus SessionView
-      SharedObject Step StepStatus TextPart ToolPart Topic`,
+      SharedObject Siblings Step StepStatus TextPart ToolPart Topic`,
   },
   'client/react.tsx': {
     values: `
       SessionProvider useHolder useMe useMessage useMessageIds useObject useOpenSession useParticipants usePaused
-      usePresence useRun useRuns useSession useStatus`,
+      usePresence useRun useRuns useSession useSiblings useStatus`,
     types: 'SessionProviderProps',
   },
   'client/ai-sdk.ts': {
@@ -33,13 +33,17 @@ const API: Readonly<Record<string, { readonly values: string; readonly types: st
       Agent AgentOptions AgentRun ApprovalRequest Message ModelMessage ModelStream Session SpawnEnd SpawnedRun
       StepHandle StreamEnd StreamOptions Usage`,
   },
+  'client/widget.ts': {
+    values: 'connectWidget',
+    types: 'Widget WidgetLooks WidgetRefusal WidgetState',
+  },
   'server/index.ts': {
     values: 'DamagedSession LIMITS memoryStore mintToken serve sqliteStore',
     types: `
       AccessOptions ApprovalAnswer Batch CancelRequest Hold Job Limits LogEntry MayApprove MayCancel NewJob Notice
       NoticeKind PushOptions Rate
       RevokeTarget Route RoutedInput RunningServer ServeOptions SqliteStoreOptions Store StoredBlob StoredSession
-      Subscriber TokenClaims VapidKeys WakeTarget WakeTargets`,
+      Subscriber TokenClaims VapidKeys WakeTarget WakeTargets WidgetKey WidgetOptions`,
   },
 }
 

@@ -1,18 +1,21 @@
 /** How an agent of the shop answers one input: the AI SDK's `streamText`, streamed into the run. */
-import { isStepCount, streamText, type ModelMessage } from 'ai'
+import { convertToModelMessages, isStepCount, streamText, type ModelMessage, type UIMessage } from 'ai'
+import type { ToolPart } from 'polylogue'
 import { textOf, type AgentRun, type Message } from 'polylogue/agent'
 import { instructions } from '../model/instructions.ts'
 import { demoModel } from '../model/index.ts'
+import { ASKS } from '../model/turn.ts'
+import { FOR_SESSION } from '../shop/asked.ts'
 import type { Shop } from '../shop/database.ts'
 import type { ToolContext } from '../shop/tool-context.ts'
 import { toolsFor } from '../shop/tools.ts'
 import type { AgentName } from '../shop/types.ts'
-import { modelMessages, ownMessages, steeringMessage } from './history.ts'
+import { timed } from './timed.ts'
 
 /** Model calls in one run: a purchase takes six, and a model that goes in circles must end. */
 const MAX_CALLS = 12
-/** How long a browser may take to say where it is: people have to be asked first. */
-const LOCATION_MS = 120_000
+/** How long people have to let their browser say where they are, or to say yes or no to what the agent wants to do. */
+const PATIENCE_MS: Readonly<Record<AgentName, number>> = { orders: 120_000, returns: 30 * 60_000, research: 120_000 }
 
 export interface AnswerOptions {
   readonly agent: AgentName
@@ -24,29 +27,40 @@ export interface AnswerOptions {
 /** Does one run. Throws what the model throws; what was written by then stays. */
 export async function answer(run: AgentRun, { agent, shop, log }: AnswerOptions): Promise<void> {
   const request = requestOf(run)
-  log(`run ${run.id}: "${(request ?? textOf(run.input)).slice(0, 60)}"`)
+  const text = request ?? textOf(run.input)
+  log(`run ${run.id}: "${text.slice(0, 60)}"`)
   const model = demoModel(agent, {
     onStart: ({ modelId }) => log(`run ${run.id}: model call started (${modelId})`),
     onAbort: ({ textDeltas, elapsedMs }) => log(`run ${run.id}: model stream closed after ${textDeltas} pieces, ${elapsedMs} ms`),
   })
-  const tools = toolsFor(agent, shop, contextOf(run))
+  const tools = toolsFor(agent, shop, contextOf(run, agent))
   await run.stream(
     async (said) => {
+      // An agent that another one asks needs to know what it was asked, not the conversation.
+      const asked: ModelMessage[] = request === undefined ? run.modelMessages() : [{ role: 'user', content: request }]
       const result = streamText({
         model,
         instructions: instructions(agent),
-        messages: request === undefined ? await modelMessages(run, agent, said) : await askedMessages(run, agent, request, said),
+        messages: [...asked, ...(await written(run, said))],
         tools,
-        prepareStep: (step) => prepareStep(run, step),
+        prepareStep: run.prepareStep,
+        // For the scripted model; others do not look at it.
+        providerOptions: { [ASKS]: { asked: text } },
         stopWhen: isStepCount(MAX_CALLS),
         abortSignal: run.signal,
         onAbort: () => log(`run ${run.id}: model call aborted (${String((run.signal.reason as Error | undefined)?.message)})`),
         // Thrown by `stream`, and logged where that is caught.
         onError: () => {},
       })
-      return result.toUIMessageStream({ sendReasoning: true, onError: messageOf })
+      return timed(
+        result.toUIMessageStream({
+          sendReasoning: true,
+          onError: messageOf,
+          messageMetadata: ({ part }) => (part.type === 'finish' ? { usage: part.totalUsage } : undefined),
+        }),
+      )
     },
-    { expiresInMs: LOCATION_MS },
+    { expiresInMs: PATIENCE_MS[agent] },
   )
 }
 
@@ -56,30 +70,13 @@ function requestOf(run: AgentRun): string | undefined {
   return typeof request === 'string' ? request : undefined
 }
 
-/** Of the conversation, an agent that another one asks needs to know what it was asked and what it has done about that. */
-async function askedMessages(
-  run: AgentRun,
-  agent: AgentName,
-  request: string,
-  said: readonly Message[],
-): Promise<ModelMessage[]> {
+/** What the run has written so far, as the model that goes on with it must see it. */
+async function written(run: AgentRun, said: readonly Message[]): Promise<ModelMessage[]> {
   const own = said.filter((message) => message.metadata.run === run.id)
-  return [{ role: 'user', content: request }, ...(await ownMessages(own, agent))]
+  return await convertToModelMessages(own as unknown as UIMessage[], { ignoreIncompleteToolCalls: true })
 }
 
-/** Between two calls of the model: what people have changed goes in, under their names. */
-async function prepareStep(
-  run: AgentRun,
-  step: { readonly stepNumber: number; readonly messages: readonly ModelMessage[] },
-): Promise<{ messages: ModelMessage[] } | undefined> {
-  await run.untilReturned()
-  // Before `prepareStep`, which would take it as it is.
-  const changes = run.takeSteering(step.stepNumber).map((message) => steeringMessage(run, message))
-  const prepared = await run.prepareStep(step)
-  return changes.length === 0 ? prepared : { messages: [...(prepared?.messages ?? step.messages), ...changes] }
-}
-
-function contextOf(run: AgentRun): ToolContext {
+function contextOf(run: AgentRun, agent: AgentName): ToolContext {
   const cart = run.session.object('cart')
   return {
     key: run.parent === undefined ? run.input.id : run.id,
@@ -89,11 +86,25 @@ function contextOf(run: AgentRun): ToolContext {
     addToCart: (sku, quantity) => cart.set(sku, countOf(cart.get(sku)) + quantity),
     requestHuman: (reason) => run.requestHuman(reason),
     getLocation: 'client',
+    approved: (tool) => approvedForSession(run, agent, tool),
     // One level deep: whoever was asked does it.
     ...(run.parent === undefined && {
       ask: async (agent: AgentName, request: string, title: string) => (await run.spawn(agent, { request }, { title }).done).text,
     }),
   }
+}
+
+/** Inputs of this agent's calls of a tool that people have said yes to for the whole conversation: the server keeps who said so. */
+function approvedForSession(run: AgentRun, agent: AgentName, tool: string): unknown[] {
+  const own = run.session.view.messages.filter(({ metadata }) => metadata.kind === 'agent' && metadata.by === agent)
+  return own.flatMap(({ parts }) =>
+    parts.flatMap((part) => {
+      const { type, approval, input, call } = part as Partial<ToolPart>
+      const counts = type === `tool-${tool}` && approval?.approved === true && approval.reason === FOR_SESSION
+      // `by`: an answer of the server's hand, not one that an agent has written down.
+      return counts && call?.by !== undefined ? [input] : []
+    }),
+  )
 }
 
 function countOf(value: unknown): number {

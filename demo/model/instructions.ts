@@ -12,6 +12,7 @@ const DUTIES: Readonly<Record<AgentName, string>> = {
     'You cancel and take back orders.',
     'Call lookUpOrder, checkEligibility, getReturnPolicy, processReturn, createLabel and confirmReturn, one after the other,',
     'and stop where the order turns out not to be eligible.',
+    'To pay money back without a return, call lookUpOrder and refund. When people deny what you want to do, accept it.',
   ].join(' '),
   research: [
     'You advise on what to buy.',
@@ -27,7 +28,7 @@ export function instructions(agent: AgentName): string {
     DUTIES[agent],
     'Other agents do the rest of a request at the same time: do your part only, and do not mention theirs.',
     'A message that begins with "[NAME, support]:" is from a human colleague; what they promised holds.',
-    'A message that begins with "[NAME, steer]:" changes the request that you are at; say whether you could still take it up.',
+    'What a customer adds while you work changes the request that you are at; say whether you could still take it up.',
     'Call requestHuman when the customer wants a person. Answer briefly, in Markdown.',
   ].join('\n')
 }

@@ -25,6 +25,7 @@ export function* researchScript(turn: Turn): Steps {
     'searchCatalogue',
     { query, ...(budget === null ? {} : { maxPrice: budget }) },
     `I will look into **${query}**${budget === null ? '' : ` under **$${budget}**`}.`,
+    `They look for ${query}. I search the catalogue, compare what fits, and read what buyers say before I pick one.`,
   )
   if (products.length === 0) return `I found nothing for “${query}”. Perhaps at a higher price?`
   const skus = products.map((product) => product.sku)

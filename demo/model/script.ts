@@ -10,6 +10,8 @@ export interface Call {
   readonly input: Readonly<Record<string, unknown>>
   /** Text before the call. */
   readonly says?: string
+  /** What it thinks before that. */
+  readonly thinks?: string
 }
 
 export interface Answer {
@@ -29,8 +31,8 @@ export class ToolFailed extends Error {
 }
 
 /** Calls a tool from within a script: `const stock = yield* use<StockCheck>('checkStock', { product })`. */
-export function* use<T>(tool: string, input: Call['input'], says?: string): Generator<Call, T, unknown> {
-  return (yield { tool, input, ...(says === undefined ? {} : { says }) }) as T
+export function* use<T>(tool: string, input: Call['input'], says?: string, thinks?: string): Generator<Call, T, unknown> {
+  return (yield { tool, input, ...(says === undefined ? {} : { says }), ...(thinks === undefined ? {} : { thinks }) }) as T
 }
 
 /** Plays a script over the results so far: the next call, or the answer. */

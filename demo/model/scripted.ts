@@ -71,6 +71,11 @@ async function* partsOf(action: Call | Answer, call: CallOptions, pace: Pace): A
     }
   }
   yield { type: 'stream-start', warnings: [] }
+  if ('tool' in action && action.thinks !== undefined) {
+    yield { type: 'reasoning-start', id: 'thought' }
+    for await (const delta of paced(action.thinks)) yield { type: 'reasoning-delta', id: 'thought', delta }
+    yield { type: 'reasoning-end', id: 'thought' }
+  }
   const text = 'tool' in action ? action.says : action.text
   if (text !== undefined) {
     yield { type: 'text-start', id: 'text' }

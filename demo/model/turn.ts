@@ -1,13 +1,16 @@
 /**
  * Reads a prompt as the script needs it: what is asked now, what the tools have answered to it, and what was said before.
  *
- * A user text may begin with who wrote it, `[NAME, TAG, …]: `. The tags that matter: `support` (a human colleague of ours, whose
- * words are no request), `agent` (another agent, likewise) and `steer` (a change to the request that is being answered).
+ * A user text may begin with who wrote it, `[NAME, KIND]: `. Words of `support` (a human colleague of ours) and of an `agent`
+ * are no request. Which text is the request the caller says (`ASKS`), since what people add while it is answered looks the same.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { AgentName } from '../shop/types.ts'
 import { agentIn } from './instructions.ts'
 import type { CallOptions, Prompt } from './model-types.ts'
+
+/** The provider's options of a call: `asked` is the text that is answered. Without it, the last thing that a customer said. */
+export const ASKS = 'polyshop'
 
 export interface ToolOutcome {
   readonly tool: string
@@ -52,7 +55,12 @@ function readSaid(text: string): Said {
 }
 
 /** Takes a prompt apart. */
-export function readTurn({ prompt, tools, toolChoice }: Pick<CallOptions, 'prompt' | 'tools' | 'toolChoice'>): Turn {
+export function readTurn({
+  prompt,
+  tools,
+  toolChoice,
+  providerOptions,
+}: Pick<CallOptions, 'prompt' | 'tools' | 'toolChoice' | 'providerOptions'>): Turn {
   const inputs = new Map<string, unknown>()
   const said: { by: Said; outcomesBefore: number; offer: string }[] = []
   let offer = ''
@@ -74,9 +82,10 @@ export function readTurn({ prompt, tools, toolChoice }: Pick<CallOptions, 'promp
       }
     }
   }
-  let base = said.length - 1
-  while (base > 0 && said[base]?.by.tags.includes('steer')) base--
   const texts = said.map((it) => it.by.text)
+  const asked = providerOptions?.[ASKS]?.['asked']
+  const at = typeof asked === 'string' ? texts.lastIndexOf(asked.trim()) : -1
+  const base = at === -1 ? said.length - 1 : at
   return {
     agent,
     text: texts[base] ?? '',

@@ -49,6 +49,13 @@ export function budgetIn(text: string): number | null {
   return found?.[1] === undefined ? null : Number(found[1].replaceAll(',', ''))
 }
 
+/** An amount of dollars, in cents: `$150`, `1,200.50 dollars`. */
+export function amountIn(text: string): number | null {
+  const found = /\$\s?(\d[\d,]*(?:\.\d\d)?)|\b(\d[\d,]*(?:\.\d\d)?)\s?dollars\b/i.exec(text)
+  const digits = found?.[1] ?? found?.[2]
+  return digits === undefined ? null : Math.round(Number(digits.replaceAll(',', '')) * 100)
+}
+
 export function wantsHuman(text: string): boolean {
   return (
     /\b(?:human|real person|supervisor|manager|representative)\b/i.test(text) ||

@@ -12,7 +12,12 @@ import { STORES } from './stores-data.ts'
 const BUSY_TIMEOUT_MS = 2000
 
 /** Set in `user_version` by the transaction that creates and fills the tables. */
-const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 2
+
+/** What version 1 lacked. */
+const REFUNDS = `create table refunds (id integer primary key, customer text not null, order_id integer not null,
+  amount_cents integer not null, reason text not null) strict;
+`
 
 const SCHEMA = `
 create table products (sku text primary key, name text not null, brand text not null, category text not null,
@@ -34,7 +39,7 @@ create table deliveries (customer text not null, order_id integer not null, day 
 create table emails (id integer primary key, customer text not null, recipient text not null, subject text not null,
   body text not null, at integer not null) strict;
 create table writes (key text primary key, what text not null, request text not null, result text not null) strict;
-`
+${REFUNDS}`
 
 /** Why the shop refused. The message is a sentence for the customer. */
 export type ShopErrorCode = 'not-found' | 'out-of-stock' | 'expired' | 'not-eligible' | 'key-reused' | 'bad-argument'
@@ -68,9 +73,13 @@ export function openShop(path: string, now: () => number = Date.now): Shop {
     // A lost power cord may lose the demo's last order, but never damages the file.
     db.exec('pragma synchronous = normal')
     transaction(shop, () => {
-      if (one<{ user_version: number }>(shop, 'pragma user_version')?.user_version === SCHEMA_VERSION) return
-      db.exec(SCHEMA)
-      seed(shop)
+      const version = one<{ user_version: number }>(shop, 'pragma user_version')?.user_version
+      if (version === SCHEMA_VERSION) return
+      if (version === 1) db.exec(REFUNDS)
+      else {
+        db.exec(SCHEMA)
+        seed(shop)
+      }
       db.exec(`pragma user_version = ${SCHEMA_VERSION}`)
     })
   } catch (error) {

@@ -4,7 +4,8 @@ import { z } from 'zod'
 import { ShopError, type Shop } from './database.ts'
 import { formatPrice } from './format.ts'
 import { getOrder, sendEmail } from './orders.ts'
-import { checkEligibility, createLabel, getReturn, getReturnPolicy, orderToReturn, processReturn } from './returns.ts'
+import { ASKED, REFUND_ASKS_ABOVE_CENTS, RETURN_ASKS_ABOVE_CENTS, whatIs } from './asked.ts'
+import { checkEligibility, createLabel, getReturn, getReturnPolicy, orderToReturn, payBack, processReturn } from './returns.ts'
 import { asStep, customerOf, type ToolContext } from './tool-context.ts'
 
 const orderId = z.number().int().describe('number of the order')
@@ -46,8 +47,9 @@ export function returnTools(shop: Shop, context: ToolContext): ToolSet {
         asStep(context, 'policy', abortSignal, getReturnPolicy, (policy) => `${policy.windowDays} days`),
     }),
     processReturn: tool({
-      description: 'Opens the return of an eligible order and promises its refund.',
+      description: ASKED.processReturn.description,
       inputSchema: z.object({ orderId }),
+      needsApproval: (input) => refundOf(shop, customer, input.orderId) > RETURN_ASKS_ABOVE_CENTS,
       execute: (input, { abortSignal }) =>
         asStep(
           context,
@@ -55,6 +57,26 @@ export function returnTools(shop: Shop, context: ToolContext): ToolSet {
           abortSignal,
           () => processReturn(shop, customer, input.orderId, `${context.key}:return:${input.orderId}`),
           (it) => `return ${it.id}, ${formatPrice(it.refundCents)}`,
+        ),
+    }),
+    refund: tool({
+      description: ASKED.refund.description,
+      inputSchema: z.object({
+        orderId,
+        amountCents: z.number().int().positive().describe(whatIs('refund', 'amountCents')),
+        reason: z.string().describe(whatIs('refund', 'reason')),
+      }),
+      needsApproval: ({ amountCents }) => amountCents > REFUND_ASKS_ABOVE_CENTS && amountCents > approvedCents(context),
+      execute: (input, { abortSignal }) =>
+        asStep(
+          context,
+          'refund',
+          abortSignal,
+          () => {
+            const { orderId: order, amountCents, reason } = input
+            return payBack(shop, customer, order, amountCents, reason, `${context.key}:refund:${order}:${amountCents}`)
+          },
+          (it) => formatPrice(it.amountCents),
         ),
     }),
     createLabel: tool({
@@ -88,4 +110,15 @@ export function returnTools(shop: Shop, context: ToolContext): ToolSet {
         ),
     }),
   }
+}
+
+/** What an order would bring back; 0 for one that cannot be returned, which the tool itself then says. */
+function refundOf(shop: Shop, customer: string, order: number): number {
+  return getOrder(shop, customer, order) === null ? 0 : checkEligibility(shop, customer, order).refundCents
+}
+
+/** Up to how much people have said yes for the whole conversation. */
+function approvedCents({ approved }: ToolContext): number {
+  const amounts = approved?.('refund').map((input) => (input as { amountCents?: unknown } | null)?.amountCents) ?? []
+  return Math.max(0, ...amounts.filter((amount) => typeof amount === 'number'))
 }

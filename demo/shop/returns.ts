@@ -2,7 +2,7 @@
 import { once, one, ShopError, write, type Shop } from './database.ts'
 import { formatPrice } from './format.ts'
 import { getOrder, listOrders } from './orders.ts'
-import type { Eligibility, Order, ReturnCase, ReturnLabel, ReturnPolicy } from './types.ts'
+import type { Eligibility, Order, Refund, ReturnCase, ReturnLabel, ReturnPolicy } from './types.ts'
 
 const DAY_MS = 86_400_000
 
@@ -74,5 +74,29 @@ export function createLabel(shop: Shop, customer: string, returnId: number, key:
     if (!found) throw new ShopError('not-found', `There is no return ${returnId}.`)
     const number = `RT-${found.orderId}-${String(returnId).padStart(4, '0')}`
     return { returnId, carrier: 'Northline', number, url: `https://northline.example/label/${number}.pdf` }
+  })
+}
+
+/**
+ * Pays back a part of what an order cost. Throws `not-found`, `bad-argument` for what is no amount, and `not-eligible` for more
+ * than is left of its price.
+ */
+export function payBack(shop: Shop, customer: string, orderId: number, amountCents: number, reason: string, key: string): Refund {
+  return once(shop, key, 'payBack', { customer, orderId, amountCents, reason }, () => {
+    const order = getOrder(shop, customer, orderId)
+    if (!order) throw new ShopError('not-found', `There is no order ${orderId}.`)
+    if (!Number.isInteger(amountCents) || amountCents <= 0) throw new ShopError('bad-argument', 'A refund is at least one cent.')
+    const paid = one<{ cents: number | null }>(
+      shop,
+      'select sum(amount_cents) as cents from refunds where customer = ? and order_id = ?',
+      customer,
+      orderId,
+    )
+    const leftCents = order.totalCents - (paid?.cents ?? 0)
+    if (amountCents > leftCents) {
+      throw new ShopError('not-eligible', `At most ${formatPrice(leftCents)} of order ${orderId} can be paid back.`)
+    }
+    const id = write(shop, 'insert into refunds values (null, ?, ?, ?, ?)', customer, orderId, amountCents, reason)
+    return { id, orderId, amountCents }
   })
 }

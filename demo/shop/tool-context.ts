@@ -28,6 +28,8 @@ export interface ToolContext {
   readonly getLocation?: 'client' | ((signal: AbortSignal | undefined) => Promise<{ lat: number; lon: number }>)
   /** Has another agent do something, in a run of its own below this one, and gives what it wrote. Absent: not offered. */
   readonly ask?: (agent: AgentName, request: string, title: string) => Promise<string>
+  /** Inputs with which people have said yes to a tool for the whole conversation. Absent: none. */
+  readonly approved?: (tool: string) => readonly unknown[]
   /** How long each tool takes at least, in milliseconds, so that progress can be seen; else DEMO_TOOL_DELAY_MS, else 700. */
   readonly delayMs?: number
 }

@@ -135,6 +135,13 @@ export interface ReturnPolicy {
   readonly rules: readonly string[]
 }
 
+/** Money that was paid back without a return. */
+export interface Refund {
+  readonly id: number
+  readonly orderId: number
+  readonly amountCents: number
+}
+
 export interface ReturnCase {
   readonly id: number
   readonly orderId: number

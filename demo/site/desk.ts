@@ -27,7 +27,16 @@ export interface Desk {
   readonly store: Store
   /** Those that wait for a human first, whoever has waited longest at the top; then the latest first; sessions without a message are left out. */
   sessions(): Promise<readonly DeskEntry[]>
+  /** Names what `sessions` gives at the moment. */
+  readonly version: string
+  /** Resolves when something was written since that version, at the latest after `waitMs` milliseconds, and when the desk closes. */
+  changed(since: string, waitMs: number): Promise<void>
+  /** Lets all go that wait. */
+  close(): void
 }
+
+/** Agents write many times a second; a list that is read by people need not be made anew for each. */
+const PAUSE_MS = 500
 
 const MAX_TITLE_CHARS = 80
 
@@ -35,14 +44,54 @@ export function watchStore(store: Store): Desk {
   const entries = new Map<string, DeskEntry | null>()
   const changed = new Set<string>()
   let begun: Promise<void> | null = null
+  // Of another start of the server nothing is known.
+  const start = Date.now().toString(36)
+  let count = 0
+  let closed = false
+  let telling: NodeJS.Timeout | undefined
+  const waiting = new Set<() => void>()
+  const tell = (): void => {
+    telling = undefined
+    count += 1
+    for (const resolve of waiting) resolve()
+  }
   const append: Store['append'] = async (batch) => {
     await store.append(batch)
     for (const { session } of batch.entries) changed.add(session)
+    if (!closed) telling ??= setTimeout(tell, PAUSE_MS)
   }
   const begin = async (): Promise<void> => {
     for (const session of await store.sessions()) changed.add(session)
   }
+  const versionNow = (): string => `${start}.${count}`
+  const read = async (): Promise<void> => {
+    await (begun ??= begin())
+    const todo = [...changed]
+    changed.clear()
+    for (const session of todo) entries.set(session, await readEntry(store, session))
+  }
+  let reading: Promise<void> = Promise.resolve()
   return {
+    get version() {
+      return versionNow()
+    },
+    async changed(since, waitMs) {
+      if (closed || since !== versionNow()) return
+      await new Promise<void>((resolve) => {
+        const end = (): void => {
+          clearTimeout(timer)
+          waiting.delete(end)
+          resolve()
+        }
+        const timer = setTimeout(end, waitMs)
+        waiting.add(end)
+      })
+    },
+    close() {
+      closed = true
+      clearTimeout(telling)
+      tell()
+    },
     // A proxy rather than a copy of the eleven methods: what the interface gains is passed on by itself.
     store: new Proxy(store, {
       get(target, key) {
@@ -52,10 +101,8 @@ export function watchStore(store: Store): Desk {
       },
     }),
     async sessions() {
-      await (begun ??= begin())
-      const todo = [...changed]
-      changed.clear()
-      for (const session of todo) entries.set(session, await readEntry(store, session))
+      // One after the other: whoever asks while it is read for another one must not be given what was there before.
+      await (reading = reading.then(read, read))
       return [...entries.values()].filter((entry) => entry !== null).sort(byUrgency)
     },
   }

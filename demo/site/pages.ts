@@ -21,6 +21,9 @@ const MAX_NAME_CHARS = 40
 /** Longer than anybody looks at a demo; the page fetches a new one for every connection anyway. */
 const TOKEN_EXPIRES_S = 12 * 3600
 
+/** Below what proxies allow a response to take. */
+const DESK_WAIT_MS = 20_000
+
 export interface PagesOptions {
   readonly secret: string
   readonly desk: Desk
@@ -31,7 +34,7 @@ export interface PagesOptions {
  *
  *   GET  /                    a new session: redirects to /s/ID
  *   GET  /s/ID, /desk         the page
- *   GET  /api/desk            the sessions, for the support desk
+ *   GET  /api/desk?since=     the sessions, for the support desk, as soon as they are others than at that version
  *   POST /api/token           `{ role: 'user' | 'support', id, name, session? }` → `{ token }`
  *
  * Tokens are given to anybody: the demo has no accounts. A real app mints them where it knows who asks.
@@ -63,7 +66,10 @@ export function addPages(app: Hono, { secret, desk }: PagesOptions): void {
   app.get('/desk', etag(), page)
   app.get('/api/desk', async (context) => {
     context.header('cache-control', 'no-store')
-    return context.json({ sessions: await desk.sessions() })
+    await desk.changed(context.req.query('since') ?? '', DESK_WAIT_MS)
+    // Before the sessions are read: what is written meanwhile is news.
+    const { version } = desk
+    return context.json({ version, sessions: await desk.sessions() })
   })
   app.post('/api/token', bodyLimit({ maxSize: 4_096 }), async (context) => {
     const wish = readWish(await context.req.json<unknown>().catch(() => null))

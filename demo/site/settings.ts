@@ -14,6 +14,8 @@ export interface Settings {
   readonly leaseMs: number | undefined
   /** How long the desk may be silent before the assistant answers again, in milliseconds; undefined: the package's default. */
   readonly idleReturnMs: number | undefined
+  /** Origins of the pages that may show the widget. */
+  readonly widgetOrigins: readonly string[]
   /** How people are told while they do not look; the keys are kept with the sessions. */
   readonly push: PushOptions
   /** Whether an agent that dies is started again. */
@@ -22,8 +24,8 @@ export interface Settings {
 
 /**
  * Reads PORT (8787), HOST (127.0.0.1), DATA_DIR (./data), DEMO_LEASE_MS, DEMO_IDLE_RETURN_MS, DEMO_RESTART (`0`: agents that
- * die stay dead), DEMO_PUSH_SUBJECT (whom push services may turn to), DEMO_PUSH_GRACE_MS and, for tests, DEMO_PUSH_LOOPBACK
- * (`1`: pushes to this machine).
+ * die stay dead), DEMO_WIDGET_ORIGINS (comma-separated; this server by the name `localhost`), DEMO_PUSH_SUBJECT (whom push
+ * services may turn to), DEMO_PUSH_GRACE_MS and, for tests, DEMO_PUSH_LOOPBACK (`1`: pushes to this machine).
  * Throws a `RangeError` that names the variable when a value is of no use.
  */
 export function readSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
@@ -34,6 +36,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
     dataDir: resolve(env['DATA_DIR'] || 'data'),
     leaseMs: numberIn(env, 'DEMO_LEASE_MS', 1_000, 600_000),
     idleReturnMs: numberIn(env, 'DEMO_IDLE_RETURN_MS', 1_000, 86_400_000),
+    widgetOrigins: env['DEMO_WIDGET_ORIGINS']?.split(',') ?? [`http://localhost:${numberIn(env, 'PORT', 0, 65_535) ?? 8787}`],
     push: {
       subject: env['DEMO_PUSH_SUBJECT'] || 'mailto:push@polyshop.example',
       loopback: env['DEMO_PUSH_LOOPBACK'] === '1',

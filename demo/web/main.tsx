@@ -7,11 +7,14 @@ import './styles/base.css'
 import './styles/chat.css'
 import './styles/message.css'
 import './styles/transcript.css'
+import './styles/actions.css'
 import './styles/cards.css'
 import './styles/queue.css'
+import './styles/approval.css'
 import './styles/push.css'
 import './styles/shop.css'
 import './styles/desk.css'
+import './styles/desk-columns.css'
 
 // A customer's phone need not fetch the desk.
 const DeskPage = lazy(() => import('./desk/desk-page.tsx'))
@@ -25,7 +28,7 @@ createRoot(root).render(
       <ShopPage session={place.session} />
     ) : (
       <Suspense>
-        <DeskPage session={place.session} />
+        <DeskPage sessions={place.sessions} />
       </Suspense>
     )}
   </StrictMode>,

@@ -2,27 +2,35 @@
 
 export type Place =
   | { readonly page: 'shop'; readonly session: string }
-  | { readonly page: 'desk'; readonly session: string | null }
+  | { readonly page: 'desk'; readonly sessions: readonly string[] }
 
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 const ALPHABET = `${LETTERS}${LETTERS.toUpperCase()}0123456789`
 
+const SESSION = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
+
 /** Reads the address. On `/` with no server that would name a session, one is named here. */
 export function currentPlace(): Place {
   const { pathname, search } = window.location
-  if (pathname === '/desk') return { page: 'desk', session: new URLSearchParams(search).get('s') }
-  const session = /^\/s\/([A-Za-z0-9][A-Za-z0-9_-]{0,63})$/.exec(pathname)?.[1]
-  if (session !== undefined) return { page: 'shop', session }
+  if (pathname === '/desk') {
+    const named = new URLSearchParams(search).get('s')?.split(',') ?? []
+    return { page: 'desk', sessions: [...new Set(named.filter((id) => SESSION.test(id)))] }
+  }
+  const session = pathname.startsWith('/s/') ? pathname.slice('/s/'.length) : ''
+  if (SESSION.test(session)) return { page: 'shop', session }
   const fresh = `s${random(11)}`
   window.history.replaceState(null, '', `/s/${fresh}${search}`)
   return { page: 'shop', session: fresh }
 }
 
-/** Shows another session on the desk, and says so in the address. */
-export function rememberDeskSession(session: string | null): void {
+/** Says in the address which sessions are open on the desk. */
+export function rememberDeskSessions(sessions: readonly string[]): void {
   const url = new URL(window.location.href)
-  if (session === null) url.searchParams.delete('s')
-  else url.searchParams.set('s', session)
+  url.searchParams.delete('s')
+  // Not through `searchParams`: a comma need not be escaped, and the address is read by people.
+  const others = url.searchParams.toString()
+  const named = sessions.length === 0 ? '' : `s=${sessions.join(',')}`
+  url.search = [others, named].filter(Boolean).join('&')
   window.history.replaceState(null, '', url)
 }
 

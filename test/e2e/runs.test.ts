@@ -30,7 +30,7 @@ test('[D5] the steps of research advance in both windows, and the one that did n
   ).toEqual(['cancelled', 'cancelled'])
   const steps = ['Searching the catalogue: done', 'Comparing specifications: cancelled']
   expect(await each([a, b], (window) => window.steps('research'))()).toEqual([steps, steps])
-  const ending = (window: Window): Promise<string> => window.reply('research').locator('.ending').innerText()
+  const ending = (window: Window): Promise<string> => window.reply('research').locator('.ending > span').innerText()
   expect(await each([a, b], ending)()).toEqual(['Cancelled by Jonas', 'Cancelled by you'])
 
   const run = await a.reply('research').getAttribute('data-run')

@@ -18,8 +18,8 @@ export interface Stage {
    * Gives what lets it go on.
    */
   hold(agent: string, windows: readonly Window[], step: string): Promise<() => void>
-  /** The support desk, with a session open if one is given. */
-  desk(link?: string): Promise<Window>
+  /** The support desk, with a session open if one is given, for Ada or whoever is named. */
+  desk(link?: string, name?: string): Promise<Window>
 }
 
 /** Sets the stage for the file that calls it. @param env settings of the demo, see `demo.ts`. */
@@ -86,9 +86,10 @@ export function setStage(env: Readonly<Record<string, string>> = {}): Stage {
       await until(held, `${agent} is in the step ${step}`).toBe(true)
       return thaw
     },
-    desk: (link) => {
-      const query = link === undefined ? '' : `?s=${link.split('/').at(-1)}`
-      return opened(Window.open(on(browser), `${on(demo).url}/desk${query}`))
+    desk: (link, name) => {
+      const session = link === undefined ? [] : [`s=${link.split('/').at(-1)}`]
+      const query = [...session, ...(name === undefined ? [] : [`as=${name}`])].join('&')
+      return opened(Window.open(on(browser), `${on(demo).url}/desk${query === '' ? '' : `?${query}`}`))
     },
   }
 }

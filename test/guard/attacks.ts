@@ -159,6 +159,23 @@ const FORGERIES: readonly Attack[] = [
   ['the role system in a new message', eve, post(headOf(eve, 'f', { role: 'system' })), 'bad-value'],
   ["a user's role in an agent's message", bot, post(headOf(bot, 'f', { role: 'user', run: 'm1.bot' })), 'bad-value'],
   ['kind server', eve, post(headOf(eve, 'f', { kind: 'server', by: 'server' })), 'bad-value'],
+  ["an edit in an agent's message", bot, post(headOf(bot, 'f', { run: 'm1.bot', edits: 'm1' })), 'bad-value'],
+  ['an edit of what is no id', eve, post(headOf(eve, 'f', { edits: { id: 'm1' } })), 'bad-value'],
+  ['an edit of an empty id', eve, post(headOf(eve, 'f', { edits: '' })), 'bad-value'],
+  ['an edit that has seen a fraction', eve, post(headOf(eve, 'f', { edits: 'f0', seen: 0.5 })), 'bad-value'],
+  ['an edit that has seen less than nothing', eve, post(headOf(eve, 'f', { edits: 'f0', seen: -1 })), 'bad-value'],
+  [
+    "another answer in another's name",
+    eve,
+    (s) => edit(s, (_doc, { control }) => void control.set('regenerate:m1.bot', { by: 'ada', at: 1, seen: 1 })),
+    'bad-value',
+  ],
+  [
+    'another answer asked for by an agent',
+    bot,
+    (s) => edit(s, (_doc, { control }) => void control.set('regenerate:m1.bot', { by: 'bot', at: 1 })),
+    'forbidden',
+  ],
   ["a run in a user's message", eve, post(headOf(eve, 'f', { run: 'm1.bot' })), 'bad-value'],
   [
     'a message without a head',

@@ -5,18 +5,31 @@ import { cardFor, type CardKind } from './card-kinds.ts'
 
 export type Section =
   | { readonly kind: 'text'; readonly key: string; readonly part: TextPart }
-  | { readonly kind: 'reasoning'; readonly key: string; readonly part: TextPart }
+  | { readonly kind: 'reasoning'; readonly key: string; readonly part: TextPart; readonly tookMs?: number }
   | { readonly kind: 'card'; readonly key: string; readonly card: CardKind; readonly part: ToolPart }
   | { readonly kind: 'approval'; readonly key: string; readonly part: Approval }
-  | { readonly kind: 'task'; readonly key: 'task'; readonly calls: readonly ToolPart[] }
+  | {
+      readonly kind: 'task'
+      readonly key: 'task'
+      readonly calls: readonly ToolPart[]
+      readonly took: ReadonlyMap<string, number>
+    }
 
 export function sectionsOf(parts: readonly MessagePart[], run: Run | undefined): Section[] {
   const sections: Section[] = []
   const calls: ToolPart[] = []
-  const task: Section = { kind: 'task', key: 'task', calls }
+  const took = new Map<string, number>()
+  const task: Section = { kind: 'task', key: 'task', calls, took }
   parts.forEach((part, i) => {
     if (part.type === 'text' || part.type === 'reasoning') {
       if ((part as TextPart).text !== '') sections.push({ kind: part.type as 'text', key: String(i), part: part as TextPart })
+    } else if (part.type === 'data-took') {
+      const { of, ms } = (part as { data?: { of?: unknown; ms?: unknown } }).data ?? {}
+      if (typeof of !== 'string' || typeof ms !== 'number') return
+      took.set(of, ms)
+      const last = sections.findLastIndex(({ kind }) => kind === 'reasoning')
+      const thought = of === 'thought' ? sections[last] : undefined
+      if (thought?.kind === 'reasoning') sections[last] = { ...thought, tookMs: ms }
     } else if (part.type === 'data-approval') {
       const approval = approvalOf(part)
       if (approval !== null) sections.push({ kind: 'approval', key: approval.id, part: approval })

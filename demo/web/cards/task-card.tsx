@@ -19,9 +19,11 @@ const TITLES: Readonly<Record<RunStatus, string>> = {
 export interface TaskCardProps {
   readonly run: Run
   readonly calls: readonly ToolPart[]
+  /** How long calls took, in milliseconds, by their id. */
+  readonly took: ReadonlyMap<string, number>
 }
 
-export function TaskCard({ run, calls }: TaskCardProps): ReactNode {
+export function TaskCard({ run, calls, took }: TaskCardProps): ReactNode {
   // What was over when the page was opened is folded; what ends before the reader's eyes stays as it is.
   const [open, setOpen] = useState(run.status !== 'complete')
   const ended = hasEnded(run.status)
@@ -47,11 +49,23 @@ export function TaskCard({ run, calls }: TaskCardProps): ReactNode {
               ))}
             </ol>
           )}
-          {calls.length > 0 && <Calls calls={calls} run={run} />}
+          <Used run={run} />
+          {calls.length > 0 && <Calls calls={calls} run={run} took={took} />}
         </>
       )}
     </section>
   )
+}
+
+/** What the model has used, where the agent says. */
+function Used({ run: { usage } }: { readonly run: Run }): ReactNode {
+  const { inputTokens, outputTokens } = usage ?? {}
+  if (typeof inputTokens !== 'number' || typeof outputTokens !== 'number') return null
+  return <p className="used muted">{`${inputTokens.toLocaleString()} tokens read · ${outputTokens.toLocaleString()} written`}</p>
+}
+
+function secondsOf(ms: number): string {
+  return `${(ms / 1_000).toFixed(ms < 9_950 ? 1 : 0)} s`
 }
 
 /** Ends one run; what it has written stays. */
@@ -114,25 +128,33 @@ function StatusIcon({ status }: { readonly status: RunStatus }): ReactNode {
   return <span className="step-icon">{icon === undefined ? <span className="spinner" /> : <Icon name={icon} size={14} />}</span>
 }
 
-function Calls({ calls, run }: TaskCardProps): ReactNode {
+function Calls({ calls, run, took }: TaskCardProps): ReactNode {
   return (
     <details className="calls">
       <summary>{calls.length === 1 ? '1 tool call' : `${calls.length} tool calls`}</summary>
       {calls.map((part) => (
-        <CallDetails key={part.toolCallId} part={part} run={run} />
+        <CallDetails key={part.toolCallId} part={part} run={run} tookMs={took.get(part.toolCallId)} />
       ))}
     </details>
   )
 }
 
 /** Any tool, by its name, its state, and what went in and came out. */
-export function CallDetails({ part, run }: { readonly part: ToolPart; readonly run: Run | undefined }): ReactNode {
+function CallDetails({
+  part,
+  run,
+  tookMs,
+}: {
+  readonly part: ToolPart
+  readonly run: Run | undefined
+  readonly tookMs: number | undefined
+}): ReactNode {
   const state = callState(part, run)
   return (
     <details className="call" data-tone={state.tone}>
       <summary>
         <span>{part.title ?? titleOf(toolName(part))}</span>
-        <span className="state">{state.text}</span>
+        <span className="state">{tookMs === undefined ? state.text : `${state.text} · ${secondsOf(tookMs)}`}</span>
       </summary>
       <Value name="Input" value={part.input} />
       {part.errorText !== undefined ? <Value name="Error" value={part.errorText} /> : <Value name="Output" value={part.output} />}

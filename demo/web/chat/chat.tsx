@@ -9,6 +9,7 @@ import { useDeepLink } from './deep-link.ts'
 import { useFollow } from './follow.ts'
 import { HolderBar } from './handover.tsx'
 import { TypingLine } from './people.tsx'
+import { PinnedApprovals } from './pinned-approvals.tsx'
 import { QueueTray } from './queue-tray.tsx'
 import { useSeenMarker } from './seen-marker.ts'
 import { Transcript } from './transcript.tsx'
@@ -31,6 +32,7 @@ export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
       <div className="dock">
         <TypingLine />
         <HolderBar />
+        <PinnedApprovals />
         <PushCard />
         <QueueTray />
         <Composer placeholder={placeholder} onSent={follow.sent} />

@@ -7,6 +7,7 @@ import { hasEnded, SessionError, type Lane, type OpenSession, type Run } from 'p
 import { useHolder, useMe, useRuns, useSession } from 'polylogue/react'
 import { useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
+import { editLast } from './editing.ts'
 import { handOver } from './handover.tsx'
 import { useWaiting } from './queue.ts'
 
@@ -55,6 +56,7 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
       event.preventDefault()
       send(maySteer && (event.ctrlKey || event.metaKey) ? 'steer' : 'queue')
     } else if (event.key === 'Escape') stop(session, running.mine)
+    else if (event.key === 'ArrowUp' && text === '' && editLast(session)) event.preventDefault()
   }
 
   return (

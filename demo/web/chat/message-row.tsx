@@ -3,9 +3,11 @@ import { textOf, type Message } from 'polylogue'
 import { useMe, useMessage, useSession } from 'polylogue/react'
 import { memo, type ReactNode } from 'react'
 import { DeliveryMark } from './connection.tsx'
+import { useDraftOf } from './editing.ts'
 import { FateLine } from './fate-line.tsx'
 import { handoverOf, HandoverLine } from './handover.tsx'
 import { Markdown } from './markdown.tsx'
+import { MessageActions, MessageEditor } from './message-actions.tsx'
 import { Avatar, RoleBadge, useParticipant } from './people.tsx'
 import { Time, timeOf } from './time.tsx'
 
@@ -29,6 +31,7 @@ function PersonsMessage({ message, before }: { readonly message: Message; readon
   const me = useMe()
   const { by, kind, at } = message.metadata
   const author = useParticipant(by, kind)
+  const draft = useDraftOf(message.id)
   const handover = handoverOf(message)
   if (handover !== null) return <HandoverLine action={handover} author={author} />
   const mine = by === me?.id
@@ -52,11 +55,16 @@ function PersonsMessage({ message, before }: { readonly message: Message; readon
           {!together && <RoleBadge kind={kind} />}
         </header>
       )}
-      <div className="bubble">
-        {/* What customers write is shown as they wrote it; support may use Markdown. */}
-        {kind === 'user' ? <p className="plain">{text}</p> : <Markdown text={text} growing={false} />}
-      </div>
+      {draft === null ? (
+        <div className="bubble">
+          {/* What customers write is shown as they wrote it; support may use Markdown. */}
+          {kind === 'user' ? <p className="plain">{text}</p> : <Markdown text={text} growing={false} />}
+        </div>
+      ) : (
+        <MessageEditor message={message} text={draft.text} />
+      )}
       <footer>
+        {draft === null && <MessageActions message={message} />}
         <Time at={at} />
         {mine && <DeliveryMark id={message.id} />}
         {kind === 'user' && <FateLine message={message} />}

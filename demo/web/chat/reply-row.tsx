@@ -1,14 +1,16 @@
 /** What an agent answers: announced as soon as it was asked, then growing, then ended in one of four ways that it says. */
-import { hasEnded, textOf, type Message, type Run } from 'polylogue'
+import { hasEnded, type Message, type Run } from 'polylogue'
 import { useMe, useMessage, useMessageIds, useRun, useRuns, useSession } from 'polylogue/react'
 import { memo, useMemo, type ReactNode } from 'react'
 import { sectionsOf, type Section } from '../cards/reply-parts.ts'
 import { ApprovalCard } from '../cards/approval-card.tsx'
 import { CancelButton, TaskCard } from '../cards/task-card.tsx'
+import { Elapsed, thoughtFor } from '../cards/thought.tsx'
 import { ToolCard } from '../cards/tool-card.tsx'
 import { Icon } from '../icons.tsx'
 import { useLate } from '../late.ts'
 import { Markdown } from './markdown.tsx'
+import { AskAgain, MessageActions } from './message-actions.tsx'
 import { Avatar, RoleBadge, useParticipant } from './people.tsx'
 import { Time } from './time.tsx'
 
@@ -59,6 +61,7 @@ export const ReplyRow: (props: ReplyRowProps) => ReactNode = memo(function Reply
         {run !== undefined && <SubReplies parent={run.id} />}
       </div>
       {run !== undefined && <Ending run={run} message={message} />}
+      {!growing && <MessageActions message={message} run={run?.parent === undefined ? run : undefined} />}
     </article>
   )
 })
@@ -96,7 +99,7 @@ function SectionView({
     case 'reasoning':
       return (
         <details className="reasoning">
-          <summary>{growing && section.part.state === 'streaming' ? 'Thinking…' : 'Thoughts'}</summary>
+          <summary>{growing && section.part.state === 'streaming' ? 'Thinking…' : thoughtFor(section.tookMs)}</summary>
           <Markdown text={section.part.text} growing={growing} />
         </details>
       )
@@ -105,7 +108,7 @@ function SectionView({
     case 'approval':
       return <ApprovalCard part={section.part} />
     case 'task':
-      return run === undefined ? null : <TaskCard run={run} calls={section.calls} />
+      return run === undefined ? null : <TaskCard run={run} calls={section.calls} took={section.took} />
   }
 }
 
@@ -141,13 +144,13 @@ function Thinking({ run, name }: { readonly run: Run; readonly name: string }): 
       <span className={absent ? undefined : 'hidden'}>
         {absent ? `${name} is not there at the moment. It answers when it is back.` : `${name} is thinking`}
       </span>
+      {!absent && <Elapsed since={run.at} />}
     </p>
   )
 }
 
 /** How it ended, unless it ended as it should. */
 function Ending({ run, message }: { readonly run: Run; readonly message: Message | undefined }): ReactNode {
-  const session = useSession()
   const me = useMe()
   const who = useParticipant(run.cancel?.by ?? '', 'user')
   if (run.status === 'cancelled') {
@@ -155,12 +158,12 @@ function Ending({ run, message }: { readonly run: Run; readonly message: Message
     return (
       <p className="ending" data-ending="cancelled">
         <Icon name="stop" size={16} />
-        {`Cancelled${by}`}
+        <span>{`Cancelled${by}`}</span>
+        <AskAgain run={run} />
       </p>
     )
   }
   if (run.status !== 'interrupted' && run.status !== 'error') return null
-  const input = session.message(run.input)
   const text =
     run.status === 'interrupted'
       ? 'Interrupted: the assistant stopped before it was done.'
@@ -169,11 +172,7 @@ function Ending({ run, message }: { readonly run: Run; readonly message: Message
     <p className="ending" data-ending={run.status} role={message === undefined ? undefined : 'note'}>
       <Icon name="alert" size={16} />
       <span>{text}</span>
-      {me?.kind === 'user' && input !== undefined && textOf(input) !== '' && (
-        <button type="button" className="button small" onClick={() => void session.send(textOf(input), { to: [run.agent] })}>
-          Ask again
-        </button>
-      )}
+      <AskAgain run={run} />
     </p>
   )
 }

@@ -16,6 +16,7 @@ export function rowsOf(
   message: (id: string) => Message | undefined,
   runs: readonly Run[],
   waitingRuns: ReadonlySet<string>,
+  isShown: (run: string) => boolean = () => true,
 ): Row[] {
   const children = new Set(runs.filter((run) => run.parent !== undefined).map((run) => run.id))
   const replied = new Set<string>()
@@ -27,6 +28,7 @@ export function rowsOf(
     runs.filter(
       (run) =>
         !replied.has(run.id) &&
+        isShown(run.id) &&
         run.parent === undefined &&
         !waitingRuns.has(run.id) &&
         !(run.status === 'cancelled' && message(run.input)?.metadata.verdict?.state === 'removed'),

@@ -52,7 +52,17 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
   const ids = useMessageIds()
   const runs = useRuns()
   const waiting = useWaiting()
-  const rows = useMemo(() => rowsOf(ids, (id) => session.message(id), runs, waiting), [session, ids, runs, waiting])
+  const rows = useMemo(
+    () =>
+      rowsOf(
+        ids,
+        (id) => session.message(id),
+        runs,
+        waiting,
+        (run) => session.isShown(run),
+      ),
+    [session, ids, runs, waiting],
+  )
   const unread = useFirstUnread(rows, follow.sends)
   const views = useRowViews(rows, unread, lit)
   const keys = useMemo(() => views.map((view) => String(view.key)), [views])

@@ -1,158 +1,107 @@
-/** The support desk: which conversations there are, who waits, and one of them open. */
+/** The support desk: which conversations there are, who waits, and those that are open, side by side or behind tabs. */
 import { useEffect, useState, type ReactNode } from 'react'
-import { Chat, ChatPlaceholder } from '../chat/chat.tsx'
-import { PresentPeople } from '../chat/people.tsx'
-import { timeOf } from '../chat/time.tsx'
 import { Icon } from '../icons.tsx'
-import { rememberDeskSession } from '../place.ts'
-import { PushBell } from '../push/push-bell.tsx'
-import { SessionGate } from '../session-gate.tsx'
-import { CartEditsProvider } from '../shop/cart-edits.tsx'
+import { rememberDeskSessions } from '../place.ts'
 import { whoAmI } from '../who.ts'
+import { Column } from './column.tsx'
+import { DeskList } from './desk-list.tsx'
+import { useEntries } from './entries.ts'
+import { useSeen } from './seen.ts'
 
-/** As the server's route /api/desk gives it. */
-interface DeskEntry {
-  readonly id: string
-  readonly title: string
-  readonly customers: readonly string[]
-  readonly state: 'agents' | 'waiting' | 'human'
-  readonly note: string
-  readonly since: number
-  readonly at: number
-  readonly messages: number
+/** More would be too narrow to read; the one that was opened first makes room. */
+const MAX_OPEN = 3
+/** As in desk.css: from here on conversations stand side by side. */
+const WIDE = '(width >= 900px)'
+
+interface Opened {
+  readonly ids: readonly string[]
+  /** The one in front on a phone; null: the list is. */
+  readonly front: string | null
 }
 
-const REFRESH_MS = 2_000
-
-export default function DeskPage({ session }: { readonly session: string | null }): ReactNode {
+export default function DeskPage({ sessions }: { readonly sessions: readonly string[] }): ReactNode {
   const [who] = useState(() => whoAmI('support'))
-  const [open, setOpen] = useState(session)
+  const [{ ids, front }, setOpened] = useState<Opened>(() => ({
+    ids: sessions.slice(-MAX_OPEN),
+    front: sessions.at(-1) ?? null,
+  }))
+  const wide = useWide()
   const { entries, known } = useEntries()
-  const entry = entries.find(({ id }) => id === open)
-  const pick = (id: string | null): void => {
-    setOpen(id)
-    rememberDeskSession(id)
-  }
+  const shown = wide ? ids : ids.filter((id) => id === front)
+  const { unread, see } = useSeen(shown)
+  useEffect(() => rememberDeskSessions(ids), [ids])
   const waiting = entries.filter(({ state }) => state === 'waiting').length
   useEffect(() => {
     document.title = waiting > 0 ? `(${waiting}) Polyshop support desk` : 'Polyshop support desk'
   }, [waiting])
-  const header = (
-    <header className="chat-header">
-      <button type="button" className="round ghost to-list" aria-label="All conversations" onClick={() => pick(null)}>
-        <Icon name="back" />
-      </button>
-      <div className="chat-title">
-        <h1>{entry?.customers.join(', ') || 'Conversation'}</h1>
-        <p className="muted">{entry?.title ?? ''}</p>
-      </div>
-    </header>
-  )
+  const pick = (id: string): void =>
+    setOpened((now) => ({ ids: now.ids.includes(id) ? now.ids : [...now.ids, id].slice(-MAX_OPEN), front: id }))
+  const close = (id: string): void =>
+    setOpened((now) => {
+      const left = now.ids.filter((it) => it !== id)
+      return { ids: left, front: now.front === id ? (left.at(-1) ?? null) : now.front }
+    })
   return (
-    <div className="desk" data-open={open !== null || undefined}>
-      <aside className="desk-list">
-        <header className="shop-header">
-          <p className="brand-mark">
-            <img src="/icon.svg" alt="" width="32" height="32" />
-            Support desk
-          </p>
-          <p className="muted">{`You are ${who.name}`}</p>
-        </header>
-        <nav aria-label="Conversations">
-          <ul>
-            {entries.map((it) => (
-              <Entry key={it.id} entry={it} on={it.id === open} onPick={() => pick(it.id)} />
-            ))}
-          </ul>
-          {known && entries.length === 0 && <p className="muted nothing">No conversations yet.</p>}
-        </nav>
-      </aside>
-      {open === null ? (
+    <div className="desk" data-open={front !== null || undefined}>
+      <DeskList entries={entries} known={known} open={ids} name={who.name} unread={unread} onPick={pick} />
+      {ids.length === 0 ? (
         <p className="desk-empty muted">
           <Icon name="chat" size={40} />
-          Open a conversation to read along, and take it over when the customer wants a person.
+          Open conversations to read along, and take one over when its customer wants a person.
         </p>
       ) : (
-        <SessionGate key={open} id={open} who={who} placeholder={<ChatPlaceholder header={header} />}>
-          <CartEditsProvider>
-            <Chat
-              header={
-                <div className="desk-chat-header">
-                  {header}
-                  <PresentPeople />
-                  <PushBell />
-                </div>
-              }
-              empty={<p className="muted nothing">Nothing was said yet.</p>}
-              placeholder="Answer the customer…"
-            />
-          </CartEditsProvider>
-        </SessionGate>
+        <div className="desk-columns" data-count={ids.length}>
+          {ids.length > 1 && (
+            <nav className="desk-tabs" aria-label="Open conversations">
+              {ids.map((id) => {
+                const entry = entries.find((it) => it.id === id)
+                const count = entry === undefined ? 0 : unread(entry)
+                return (
+                  <button
+                    key={id}
+                    type="button"
+                    aria-current={id === front || undefined}
+                    onClick={() => setOpened({ ids, front: id })}
+                  >
+                    {entry?.customers.join(', ') || 'Conversation'}
+                    {count > 0 && (
+                      <span className="count" aria-label={`${count} new`}>
+                        {count}
+                      </span>
+                    )}
+                  </button>
+                )
+              })}
+            </nav>
+          )}
+          <div className="desk-stack">
+            {ids.map((id) => (
+              <Column
+                key={id}
+                id={id}
+                who={who}
+                entry={entries.find((it) => it.id === id)}
+                front={id === front}
+                shown={shown.includes(id)}
+                onSeen={see}
+                onList={() => setOpened({ ids, front: null })}
+                onClose={() => close(id)}
+              />
+            ))}
+          </div>
+        </div>
       )}
     </div>
   )
 }
 
-const STATES: Readonly<Record<DeskEntry['state'], string>> = { waiting: 'Wants a human', human: 'With', agents: 'Assistant' }
-
-function Entry({
-  entry,
-  on,
-  onPick,
-}: {
-  readonly entry: DeskEntry
-  readonly on: boolean
-  readonly onPick: () => void
-}): ReactNode {
-  const { customers, title, state, note, since, at } = entry
-  return (
-    <li>
-      <button
-        type="button"
-        className="desk-entry"
-        data-state={state}
-        data-session={entry.id}
-        aria-current={on || undefined}
-        onClick={onPick}
-      >
-        <span className="who">{customers.join(', ') || 'Guest'}</span>
-        <span className="muted">{timeOf(at)}</span>
-        <span className="about">{state === 'waiting' && note !== '' ? `“${note}”` : title}</span>
-        <span className="badge" data-holder={state}>
-          {state === 'human'
-            ? `${STATES.human} ${note}`
-            : `${STATES[state]}${state === 'waiting' ? ` · since ${timeOf(since)}` : ''}`}
-        </span>
-      </button>
-    </li>
-  )
-}
-
-/** The list, asked for again and again while the page is looked at; what was there stays while the server is away. */
-function useEntries(): { entries: readonly DeskEntry[]; known: boolean } {
-  const [state, setState] = useState<{ entries: readonly DeskEntry[]; known: boolean }>({ entries: [], known: false })
+function useWide(): boolean {
+  const [wide, setWide] = useState(() => window.matchMedia(WIDE).matches)
   useEffect(() => {
-    const control = new AbortController()
-    const load = async (): Promise<void> => {
-      if (document.visibilityState === 'hidden') return
-      const response = await fetch('/api/desk', { signal: control.signal })
-      if (!response.ok) return
-      const { sessions } = (await response.json()) as { sessions: readonly DeskEntry[] }
-      setState((now) =>
-        now.known && JSON.stringify(now.entries) === JSON.stringify(sessions) ? now : { entries: sessions, known: true },
-      )
-    }
-    const refresh = (): void => {
-      load().catch(() => {})
-    }
-    refresh()
-    const timer = setInterval(refresh, REFRESH_MS)
-    document.addEventListener('visibilitychange', refresh)
-    return () => {
-      control.abort()
-      clearInterval(timer)
-      document.removeEventListener('visibilitychange', refresh)
-    }
+    const query = window.matchMedia(WIDE)
+    const onChange = (): void => setWide(query.matches)
+    query.addEventListener('change', onChange)
+    return () => query.removeEventListener('change', onChange)
   }, [])
-  return state
+  return wide
 }

@@ -1,0 +1,318 @@
+/**
+ * The page in the widget's frame: who it speaks for, in which session, and what it has to tell the page around it. The chat itself
+ * is the app's own.
+ */
+import { SessionError } from '../shared/errors.ts'
+import {
+  readWidgetMessage,
+  WIDGET_PATHS,
+  WIDGET_VERSION,
+  type FrameMessage,
+  type HostMessage,
+  type TokenAnswer,
+  type TokenRequest,
+  type WidgetLooks,
+  type WidgetRefusal,
+} from '../shared/widget.ts'
+import { openSession } from './open.ts'
+import type { OpenSession } from './open-session.ts'
+import { Kept, type KeptVisitor } from './widget/kept.ts'
+import { News } from './widget/news.ts'
+
+export type { WidgetLooks, WidgetRefusal } from '../shared/widget.ts'
+
+/** Immutable. */
+export interface WidgetState {
+  /** The session to open; null until the server has named it. */
+  readonly session: string | null
+  /** Another number for everybody whom the page speaks for: another user, or somebody who signed out. Of use as a `key`. */
+  readonly visit: number
+  /** Somebody may see it at the moment. */
+  readonly shown: boolean
+  readonly looks: WidgetLooks
+  /** Why there is no chat; null while there is one. */
+  readonly refused: WidgetRefusal | null
+}
+
+export interface Widget {
+  /** For `openSession`. */
+  readonly url: string
+  /** Origin of the page around the frame. */
+  readonly host: string
+  readonly state: WidgetState
+  /** Calls back when the state is another one; gives what ends that. */
+  subscribe(listener: () => void): () => void
+  /**
+   * A token for the session of the state, for `openSession`. Rejects when the server cannot be reached, refuses, or names another
+   * session by now.
+   */
+  token(): Promise<string>
+  /**
+   * Counts what is unread in an open session, tells the page around the frame of it, and writes there what that page sends. Gives
+   * what ends that. Signing out wipes the session from the device.
+   */
+  track(session: OpenSession): () => void
+  /** Asks the page around the frame to close it; Escape does so too, unless the page has prevented its default. */
+  close(): void
+}
+
+const HELLO_EVERY_MS = 250
+const USER_TIMEOUT_MS = 30_000
+const TOKEN_TIMEOUT_MS = 10_000
+const FIRST_RETRY_MS = 1_000
+const LONGEST_RETRY_MS = 30_000
+
+/**
+ * Connects to the page around the frame, which the address of this page names. Resolves when that has answered; never, when it
+ * does not. Throws `SessionError` in a page that the server did not make for a frame.
+ */
+export function connectWidget(): Promise<Widget> {
+  const query = new URLSearchParams(location.search)
+  const [key, host] = [query.get('key'), query.get('host')]
+  if (key === null || host === null || window.parent === window) {
+    throw new SessionError('bad-argument', 'This page is for the frame of a widget: /widget?key=KEY&host=ORIGIN.')
+  }
+  const { promise, resolve } = Promise.withResolvers<Widget>()
+  const widget = new FrameWidget(key, host, () => resolve(widget))
+  return promise
+}
+
+class FrameWidget implements Widget {
+  readonly url = `${location.origin.replace(/^http/, 'ws')}/sync`
+  readonly host: string
+  readonly #key: string
+  readonly #kept: Kept
+  readonly #listeners = new Set<() => void>()
+  readonly #users = new Map<number, (token: string | null) => void>()
+  readonly #onInit: () => void
+  readonly #hello: ReturnType<typeof setInterval>
+  #state: WidgetState = {
+    session: null,
+    visit: 0,
+    shown: false,
+    looks: { title: '', locale: '', theme: 'auto' },
+    refused: null,
+  }
+  #hasUser = false
+  /** The first token of a visit, which came with the name of its session. */
+  #fresh: string | null = null
+  #retry: ReturnType<typeof setTimeout> | undefined
+  #session: OpenSession | null = null
+  #news: News | null = null
+  #asked = 0
+  #unread = 0
+  readonly #unsent: string[] = []
+
+  constructor(key: string, host: string, onInit: () => void) {
+    this.#key = key
+    this.host = host
+    this.#onInit = onInit
+    this.#kept = new Kept(key, host)
+    this.#kept.onVisitor(() => {
+      if (!this.#hasUser) this.#begin()
+    })
+    addEventListener('message', ({ source, origin, data }) => {
+      if (source !== window.parent || origin !== host) return
+      const message = readWidgetMessage<HostMessage>(data)
+      if (message !== null) this.#hear(message)
+    })
+    addEventListener('keydown', (event) => {
+      if (event.key === 'Escape' && !event.defaultPrevented && !event.isComposing) this.close()
+    })
+    this.#tell({ t: 'hello' })
+    this.#hello = setInterval(() => this.#tell({ t: 'hello' }), HELLO_EVERY_MS)
+  }
+
+  get state(): WidgetState {
+    return this.#state
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  async token(): Promise<string> {
+    const fresh = this.#fresh
+    this.#fresh = null
+    if (fresh !== null) return fresh
+    const { session, visit } = this.#state
+    const answer = await this.#fetchToken()
+    if (this.#state.visit !== visit || answer.session !== session) throw new Error('The conversation is another one by now.')
+    return answer.token
+  }
+
+  track(session: OpenSession): () => void {
+    let isTracked = true
+    this.#session = session
+    const begin = (): void => {
+      if (!isTracked || session.closed) return
+      this.#news = new News({
+        session,
+        isShown: () => this.#state.shown,
+        seen: this.#kept.seen(session.id),
+        onSeen: (seq) => this.#kept.setSeen(session.id, seq),
+        onUnread: (count) => this.#setUnread(count),
+        onMessage: (message) => this.#tell({ t: 'message', message }),
+      })
+      this.#tell({ t: 'ready' })
+      for (const text of this.#unsent.splice(0)) session.send(text)
+    }
+    session.ready.then(begin, () => {})
+    return () => {
+      isTracked = false
+      if (this.#session !== session) return
+      this.#news?.stop()
+      this.#news = null
+      this.#session = null
+    }
+  }
+
+  close(): void {
+    this.#tell({ t: 'close' })
+  }
+
+  #hear(message: HostMessage): void {
+    switch (message.t) {
+      case 'init':
+        clearInterval(this.#hello)
+        // The page around it answers every hello.
+        if (this.#state.visit > 0) return
+        this.#hasUser = message.hasUser
+        this.#set({ looks: message.looks, shown: message.shown })
+        this.#begin()
+        return this.#onInit()
+      case 'shown':
+        this.#set({ shown: message.shown })
+        return this.#news?.look()
+      case 'identify':
+        this.#hasUser = message.hasUser
+        return this.#begin()
+      case 'user':
+        this.#users.get(message.n)?.(message.token)
+        return void this.#users.delete(message.n)
+      case 'send':
+        if (this.#news === null || this.#session === null) this.#unsent.push(message.text)
+        else this.#session.send(message.text)
+        return
+      case 'wipe':
+        return void this.#wipe()
+    }
+  }
+
+  /** Speaks for somebody else from now on. */
+  #begin(): void {
+    this.#fresh = null
+    this.#setUnread(0)
+    const kept = this.#hasUser ? null : this.#kept.visitor
+    // A conversation that this device has is read without a server.
+    this.#set({ visit: this.#state.visit + 1, session: kept?.session ?? null, refused: null })
+    if (kept === null) this.#find(this.#state.visit, FIRST_RETRY_MS)
+  }
+
+  /** Asks the server which session it is, again and again while it cannot be had. */
+  #find(visit: number, retryMs: number): void {
+    clearTimeout(this.#retry)
+    this.#fetchToken().then(
+      ({ session, token }) => {
+        if (this.#state.visit !== visit) return
+        this.#fresh = token
+        this.#set({ session })
+      },
+      (error: unknown) => {
+        if (this.#state.visit !== visit || this.#state.refused !== null) return
+        if (retryMs === FIRST_RETRY_MS) this.#tell({ t: 'error', reason: 'unavailable', text: String(error) })
+        this.#retry = setTimeout(() => this.#find(visit, Math.min(2 * retryMs, LONGEST_RETRY_MS)), retryMs)
+      },
+    )
+  }
+
+  async #fetchToken(): Promise<TokenAnswer> {
+    if (this.#hasUser) return await this.#exchange({ user: await this.#user() })
+    // Two pages that are opened at once are one visitor's.
+    const come = async (): Promise<TokenAnswer> => {
+      const visitor = this.#kept.visitor?.visitor
+      const answer = await this.#exchange(visitor === undefined ? {} : { visitor })
+      if (answer.visitor !== undefined) this.#kept.visitor = { visitor: answer.visitor, session: answer.session }
+      return answer
+    }
+    let entered = false
+    const enter = (): Promise<TokenAnswer> => {
+      entered = true
+      return come()
+    }
+    try {
+      return await navigator.locks.request(`polylogue:widget:${this.#key}:${this.host}`, enter)
+    } catch (error) {
+      if (entered) throw error
+      // A browser that gives frames no storage gives them no locks either.
+      return await come()
+    }
+  }
+
+  async #exchange(who: Pick<TokenRequest, 'visitor' | 'user'>): Promise<TokenAnswer> {
+    const { visit } = this.#state
+    const response = await fetch(WIDGET_PATHS.token, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ key: this.#key, host: this.host, ...who } satisfies TokenRequest),
+      signal: AbortSignal.timeout(TOKEN_TIMEOUT_MS),
+    })
+    if (response.ok) return (await response.json()) as TokenAnswer
+    if (response.status === 403) {
+      const { error } = (await response.json()) as { error: WidgetRefusal }
+      if (visit === this.#state.visit) {
+        this.#set({ refused: error })
+        this.#tell({ t: 'refused', reason: error })
+      }
+    }
+    throw new Error(`No token: the server answered ${response.status}.`)
+  }
+
+  /** The token of the signed-in user, from the page around the frame. */
+  async #user(): Promise<string> {
+    const n = ++this.#asked
+    const { promise, resolve } = Promise.withResolvers<string | null>()
+    this.#users.set(n, resolve)
+    const timer = setTimeout(() => resolve(null), USER_TIMEOUT_MS)
+    this.#tell({ t: 'user', n })
+    const token = await promise
+    clearTimeout(timer)
+    this.#users.delete(n)
+    if (token === null) throw new Error('The page gave no token for its user.')
+    return token
+  }
+
+  #setUnread(count: number): void {
+    if (count === this.#unread) return
+    this.#unread = count
+    this.#tell({ t: 'unread', count })
+  }
+
+  async #wipe(): Promise<void> {
+    const session = this.#session
+    const visitor = this.#kept.visitor
+    this.#unsent.length = 0
+    // Of somebody who has signed in since, what they wrote before is here as well.
+    const before = visitor === null || visitor.session === session?.id ? null : await this.#openVisitor(visitor).catch(() => null)
+    this.#kept.clear()
+    await Promise.all([session?.wipe(), before?.wipe()]).catch(() => {})
+    this.#tell({ t: 'wiped' })
+  }
+
+  async #openVisitor({ visitor, session }: KeptVisitor): Promise<OpenSession> {
+    const { token } = await this.#exchange({ visitor })
+    const opened = openSession({ url: this.url, id: session, token })
+    await opened.ready
+    return opened
+  }
+
+  #set(change: Partial<WidgetState>): void {
+    this.#state = { ...this.#state, ...change }
+    for (const listener of this.#listeners) listener()
+  }
+
+  #tell(message: FrameMessage): void {
+    window.parent.postMessage({ polylogue: WIDGET_VERSION, ...message }, this.host)
+  }
+}
