@@ -5,7 +5,9 @@ import { watchVersion } from './app-version.ts'
 import { begin } from './chats/begin.ts'
 import { watchInstall } from './chats/install-hint.tsx'
 import { currentPlace } from './place.ts'
+import { keepFocus } from './focus.ts'
 import { ShopPage } from './shop/shop-page.tsx'
+import { SkipLinks } from './skip-links.tsx'
 import './styles/base.css'
 import './styles/chat.css'
 import './styles/message.css'
@@ -22,6 +24,7 @@ import './styles/phone.css'
 import './styles/desk-columns.css'
 import { watchViewport } from './viewport.ts'
 import { whoAmI } from './who.ts'
+import './styles/access.css'
 
 // A customer's phone need not fetch the desk.
 const DeskPage = lazy(() => import('./desk/desk-page.tsx'))
@@ -34,8 +37,10 @@ const place = currentPlace()
 if (place.page === 'shop' && place.isNew) begin(place.session, whoAmI('user'))
 const root = document.querySelector('#app')
 if (root === null) throw new Error('index.html has no #app')
+keepFocus(root)
 createRoot(root).render(
   <StrictMode>
+    <SkipLinks />
     {place.page === 'shop' ? (
       <ShopPage session={place.session} />
     ) : (

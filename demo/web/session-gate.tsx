@@ -56,12 +56,12 @@ function WhenReady({
 /** A device that has never had this session needs the server once. */
 function NotHereYet(): ReactNode {
   return (
-    <div className="not-here" role="alert">
+    <main className="not-here">
       <h1>This conversation is not on this device yet</h1>
       <p>Connect once to open it. After that it can be read and answered offline.</p>
       <button type="button" className="button primary" onClick={() => window.location.reload()}>
         Try again
       </button>
-    </div>
+    </main>
   )
 }

@@ -19,7 +19,7 @@ test('[D9] a cart that a person and an agent edit at the same time keeps both ed
   const [a, b] = await Promise.all([stage.join(link, 'Mia'), stage.join(link, 'Jonas')])
   // At the same time for certain: neither edit has seen the other when it is made.
   await a.context.setOffline(true)
-  await a.page.getByRole('button', { name: 'Add Orbis View 27 to cart' }).click()
+  await a.page.getByRole('button', { name: 'Add to cart: Orbis View 27' }).click()
   await b.say('Put two of the Halden Quiet 7 into my cart')
   await until(() => inCart(b), 'the agent’s edit').toEqual(['2 HAL-Q7'])
   expect(await inCart(a)).toEqual(['1 ORB-27'])

@@ -8,6 +8,7 @@
  * within a line is not looked at here: that is three quarters of a parser's work, and only what changed needs it.
  */
 import { Lexer, type Tokens } from 'marked'
+import { mayCut } from './tame.ts'
 
 interface Cut {
   readonly text: string
@@ -25,7 +26,7 @@ function cutBlocks(text: string, before: Cut): Cut {
   if (before.text === text) return before
   const blocks = text.startsWith(before.text) ? before.blocks.slice(0, -2) : []
   let at = blocks.reduce((sum, block) => sum + block.length, 0)
-  for (const { raw, type } of new Lexer().blockTokens(text.slice(at))) {
+  for (const { raw, type } of topLevel(text.slice(at))) {
     // The text itself, not `raw`: the lexer writes a line's end for a blank here and there.
     const block = text.slice(at, (at += raw.length))
     // Blank lines belong to the block before them: a list may go on after them.
@@ -92,4 +93,15 @@ export function tailOf(pieces: Pieces, markdown: string): number {
   if (pieces.kind === 'list') return markdown.lastIndexOf(pieces.items.at(-1) ?? '')
   if (pieces.kind === 'table') return markdown.trimEnd().lastIndexOf('\n') + 1
   return 0
+}
+
+/** Blocks only: what is within their lines is for whoever renders them. */
+function topLevel(text: string): readonly { readonly raw: string; readonly type: string }[] {
+  const whole = [{ raw: text, type: 'plain' }]
+  if (!mayCut(text)) return whole
+  try {
+    return new Lexer().blockTokens(text)
+  } catch {
+    return whole // Too deep for its stack.
+  }
 }

@@ -12,6 +12,7 @@ import { memo, useDeferredValue, useLayoutEffect, useMemo, useRef, useState, typ
 import remend from 'remend'
 import { newCutter, piecesOf, tailOf, type Pieces } from './blocks.ts'
 import { morph } from './morph.ts'
+import { mayParse } from './tame.ts'
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 const escape = (text: string): string => text.replaceAll(/[&<>"']/g, (char) => ESCAPES[char] ?? char)
@@ -22,11 +23,14 @@ const marked = new Marked({
   renderer: {
     html: ({ text }) => escape(text),
     image: ({ text }) => escape(text),
+    checkbox: ({ checked }) => (checked ? '☑ ' : '☐ '),
   },
 })
 
 const purify = DOMPurify()
 purify.addHook('afterSanitizeAttributes', (node) => {
+  // They scroll on their own: by keyboard as well.
+  if (node.tagName === 'TABLE' || node.tagName === 'PRE') node.setAttribute('tabindex', '0')
   if (node.tagName !== 'A') return
   node.setAttribute('target', '_blank')
   node.setAttribute('rel', 'noopener noreferrer nofollow')
@@ -73,13 +77,14 @@ interface BlockProps {
 
 const Block = memo(function Block({ markdown, growing }: BlockProps): ReactNode {
   const pieces = useMemo(() => healed(markdown, growing), [markdown, growing])
+  if (pieces === null) return <p className="md-block plain">{markdown}</p>
   if (pieces.kind === 'text') return <Html html={pieces.html} tail={growing} />
   return (
     <div className="md-block">
       {pieces.kind === 'list' && <List list={pieces} growing={growing} />}
       {pieces.kind === 'table' && <Table table={pieces} />}
       {pieces.kind === 'code' && (
-        <pre>
+        <pre tabIndex={0}>
           <code>
             {pieces.parts.map((part, i) => (
               <span key={i}>{part}</span>
@@ -93,20 +98,37 @@ const Block = memo(function Block({ markdown, growing }: BlockProps): ReactNode 
 
 type Shown = Exclude<Pieces, { kind: 'text' }> | { readonly kind: 'text'; readonly html: string }
 
-/** The pieces of a block; while it grows, with its end healed. */
-function healed(markdown: string, growing: boolean): Shown {
-  let pieces = piecesOf(markdown)
-  let text = markdown
-  if (growing && pieces.kind !== 'code') {
-    const at = tailOf(pieces, markdown)
-    const tail = markdown.slice(at)
-    const whole = remend(tail)
-    if (whole !== tail) {
-      text = markdown.slice(0, at) + whole
-      pieces = piecesOf(text)
+/**
+ * The pieces of a block; while it grows, with its end healed. Null for one that the parser cannot take, which is shown as it was
+ * written.
+ */
+function healed(markdown: string, growing: boolean): Shown | null {
+  if (!mayParse(markdown)) return null
+  try {
+    let pieces = piecesOf(markdown)
+    let text = markdown
+    if (growing && pieces.kind !== 'code') {
+      const at = tailOf(pieces, markdown)
+      const tail = markdown.slice(at)
+      const whole = remend(tail)
+      if (whole !== tail) {
+        text = markdown.slice(0, at) + whole
+        pieces = piecesOf(text)
+      }
     }
+    return pieces.kind === 'text' ? { kind: 'text', html: marked.parse(text, { async: false }) } : pieces
+  } catch {
+    return null
   }
-  return pieces.kind === 'text' ? { kind: 'text', html: marked.parse(text, { async: false }) } : pieces
+}
+
+/** HTML of a piece; as it was written, where the parser cannot take it. */
+function parsed(markdown: string, parse: () => string): string {
+  try {
+    return parse()
+  } catch {
+    return escape(markdown)
+  }
 }
 
 function Html({ html, tail }: { readonly html: string; readonly tail: boolean }): ReactNode {
@@ -132,15 +154,17 @@ interface ItemProps {
 }
 
 const Item = memo(function Item({ markdown, loose, tail }: ItemProps): ReactNode {
-  const html = useMemo(() => {
-    const tokens = marked.lexer(markdown)
-    // Whether entries are paragraphs is the whole list's to say, and one entry alone does not know it.
-    for (const token of tokens) if (token.type === 'list') for (const item of (token as Tokens.List).items) setLoose(item, loose)
-    return marked.parser(tokens)
-  }, [markdown, loose])
+  const html = useMemo(() => parsed(markdown, () => itemHtml(markdown, loose)), [markdown, loose])
   const ref = useMorphed<HTMLLIElement>(html, (fragment) => fragment.querySelector('li') ?? fragment)
   return <li ref={ref} data-tail={tail || undefined} />
 })
+
+function itemHtml(markdown: string, loose: boolean): string {
+  const tokens = marked.lexer(markdown)
+  // Whether entries are paragraphs is the whole list's to say, and one entry alone does not know it.
+  for (const token of tokens) if (token.type === 'list') for (const item of (token as Tokens.List).items) setLoose(item, loose)
+  return marked.parser(tokens)
+}
 
 function setLoose(item: Tokens.ListItem, loose: boolean): void {
   item.loose = loose
@@ -152,7 +176,7 @@ function setLoose(item: Tokens.ListItem, loose: boolean): void {
 
 function Table({ table: { align, head, rows } }: { readonly table: Extract<Pieces, { kind: 'table' }> }): ReactNode {
   return (
-    <table data-headless={head.trim() === '' || undefined}>
+    <table tabIndex={0} data-headless={head.trim() === '' || undefined}>
       <thead>
         <Cells cells={head} align={align} tag="th" />
       </thead>
@@ -178,7 +202,7 @@ const Cells = memo(function Cells({ cells, align, tag }: CellsProps): ReactNode 
     const sides = align.split('\n')
     const inner = cells.split('\n').map((cell, i) => {
       const side = sides[i] === undefined || sides[i] === '' ? '' : ` align="${sides[i]}"`
-      return `<${tag}${side}>${marked.parseInline(cell, { async: false })}</${tag}>`
+      return `<${tag}${side}>${parsed(cell, () => marked.parseInline(cell, { async: false }))}</${tag}>`
     })
     return `<table><tbody><tr>${inner.join('')}</tr></tbody></table>`
   }, [cells, align, tag])

@@ -16,12 +16,12 @@ export interface DeskListProps {
 export function DeskList({ entries, known, open, name, unread, onPick }: DeskListProps): ReactNode {
   const waiting = entries.filter(({ state }) => state === 'waiting').length
   return (
-    <aside className="desk-list">
+    <div className="desk-list">
       <header className="shop-header">
-        <p className="brand-mark">
+        <h1 className="brand-mark">
           <img src="/icon.svg" alt="" width="32" height="32" />
           Support desk
-        </p>
+        </h1>
         <p className="muted">{`You are ${name}`}</p>
       </header>
       <nav aria-label="Conversations" onKeyDown={onArrow}>
@@ -35,7 +35,7 @@ export function DeskList({ entries, known, open, name, unread, onPick }: DeskLis
         </ul>
         {known && entries.length === 0 && <p className="muted nothing">No conversations yet.</p>}
       </nav>
-    </aside>
+    </div>
   )
 }
 

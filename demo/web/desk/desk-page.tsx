@@ -42,7 +42,7 @@ export default function DeskPage({ sessions }: { readonly sessions: readonly str
       return { ids: left, front: now.front === id ? (left.at(-1) ?? null) : now.front }
     })
   return (
-    <div className="desk" data-open={front !== null || undefined}>
+    <main className="desk" data-open={front !== null || undefined}>
       <DeskList entries={entries} known={known} open={ids} name={who.name} unread={unread} onPick={pick} />
       {ids.length === 0 ? (
         <p className="desk-empty muted">
@@ -91,7 +91,7 @@ export default function DeskPage({ sessions }: { readonly sessions: readonly str
           </div>
         </div>
       )}
-    </div>
+    </main>
   )
 }
 

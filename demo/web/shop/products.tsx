@@ -45,7 +45,7 @@ export function Products({ onAsk }: ProductsProps): ReactNode {
               <button
                 type="button"
                 className="button small primary"
-                aria-label={`Add ${name} to cart`}
+                aria-label={`Add to cart: ${name}`}
                 onClick={() => add(sku, 1)}
               >
                 Add to cart

@@ -61,21 +61,21 @@ function Shop({ who }: { readonly who: Who }): ReactNode {
     setView('chat')
   }
   return (
-    <div className="shop-page" data-view={view}>
-      <main className="shop">
+    <main className="shop-page" data-view={view}>
+      <section className="shop" aria-label="Shop">
         <header className="shop-header">
           <Brand />
           <Views view={view} onPick={setView} />
         </header>
         <Cart />
         <Products onAsk={ask} />
-      </main>
+      </section>
       <Chat
         header={<ChatHeader who={who} views={<Views view={view} onPick={setView} />} />}
         empty={<Welcome />}
         placeholder="Ask anything…"
       />
-    </div>
+    </main>
   )
 }
 
