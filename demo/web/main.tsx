@@ -11,6 +11,7 @@ import { SkipLinks } from './skip-links.tsx'
 import './styles/base.css'
 import './styles/chat.css'
 import './styles/message.css'
+import './styles/transcript.css'
 import './styles/actions.css'
 import './styles/cards.css'
 import './styles/queue.css'
@@ -21,9 +22,9 @@ import './styles/desk.css'
 import './styles/chats.css'
 import './styles/phone.css'
 import './styles/desk-columns.css'
-import './styles/access.css'
 import { watchViewport } from './viewport.ts'
 import { whoAmI } from './who.ts'
+import './styles/access.css'
 
 // A customer's phone need not fetch the desk.
 const DeskPage = lazy(() => import('./desk/desk-page.tsx'))

@@ -24,7 +24,7 @@ export interface ChatProps {
 export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
   const follow = useFollow()
   useSeenMarker(transcriptViewport)
-  useDeepLink(useMessageIds().length)
+  useDeepLink(useMessageIds().length, follow.show)
   return (
     <section className="chat" aria-label="Chat">
       {header}
@@ -37,7 +37,7 @@ export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
         <PinnedApprovals />
         <PushCard />
         <QueueTray />
-        <Composer placeholder={placeholder} onSent={follow.toEnd} />
+        <Composer placeholder={placeholder} onSent={follow.sent} />
       </div>
       <Announcer />
     </section>

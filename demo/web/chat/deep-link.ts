@@ -41,7 +41,7 @@ const LIT_MS = 2_400
  */
 export function useDeepLink(count: number, show: (id: string) => boolean = scrollTo): void {
   const linked = useLinkedMessage()
-  const shown = useRef<number | null>(null)
+  const shown = useRef<number>(null)
   useEffect(() => {
     if (linked === null || shown.current === linked.n || !show(linked.id)) return
     shown.current = linked.n

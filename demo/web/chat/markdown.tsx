@@ -1,15 +1,17 @@
 /**
- * Markdown that grows. A text is cut into blocks; those that are finished are neither parsed nor rendered again when a token
- * comes, and the last one is healed, so that no half `**bold` or `[link](` is ever seen.
+ * Markdown that grows. A text is cut into blocks, and lists, tables and code into their pieces; what is finished is neither
+ * parsed nor rendered again when a token comes, of the rest only what differs is touched, and the end is healed, so that no
+ * half `**bold` or `[link](` is ever seen.
  *
  * What a model or a stranger writes never runs: HTML in the text is shown as text, and what comes out of the parser passes a
  * sanitizer that knows a short list of tags. Images are left out: they would tell their server who reads.
  */
 import DOMPurify from 'dompurify'
-import { Marked } from 'marked'
-import { memo, useMemo, useState, type ReactNode } from 'react'
+import { Marked, type Tokens } from 'marked'
+import { memo, useDeferredValue, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from 'react'
 import remend from 'remend'
-import { newCutter } from './blocks.ts'
+import { newCutter, piecesOf, tailOf, type Pieces } from './blocks.ts'
+import { morph } from './morph.ts'
 import { mayParse } from './tame.ts'
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
@@ -42,14 +44,9 @@ const ALLOWED = {
   ALLOW_ARIA_ATTR: false,
 }
 
-/** Sanitized HTML of one block; null for one that the parser cannot take, which is shown as it was written. */
-function toHtml(markdown: string): string | null {
-  if (!mayParse(markdown)) return null
-  try {
-    return purify.sanitize(marked.parse(markdown, { async: false }), ALLOWED)
-  } catch {
-    return null
-  }
+/** Of what comes out of the parser, what may be shown. */
+function sanitized(html: string): DocumentFragment {
+  return purify.sanitize(html, { ...ALLOWED, RETURN_DOM_FRAGMENT: true })
 }
 
 export interface MarkdownProps {
@@ -60,20 +57,166 @@ export interface MarkdownProps {
 
 export function Markdown({ text, growing }: MarkdownProps): ReactNode {
   const [cut] = useState(newCutter)
-  const blocks = cut(text)
+  // Not before what a person does: a key that is pressed meanwhile shows at once.
+  const blocks = cut(useDeferredValue(text))
   const last = blocks.length - 1
   return (
     <div className="md" data-growing={growing || undefined}>
       {blocks.map((block, i) => (
         // A block never changes its place, so its index is its identity.
-        <Block key={i} markdown={growing && i === last ? remend(block) : block} />
+        <Block key={i} markdown={block} growing={growing && i === last} />
       ))}
     </div>
   )
 }
 
-const Block = memo(function Block({ markdown }: { readonly markdown: string }): ReactNode {
-  const html = useMemo(() => toHtml(markdown), [markdown])
-  if (html === null) return <p className="md-block plain">{markdown}</p>
-  return <div className="md-block" dangerouslySetInnerHTML={{ __html: html }} />
+interface BlockProps {
+  readonly markdown: string
+  readonly growing: boolean
+}
+
+const Block = memo(function Block({ markdown, growing }: BlockProps): ReactNode {
+  const pieces = useMemo(() => healed(markdown, growing), [markdown, growing])
+  if (pieces === null) return <p className="md-block plain">{markdown}</p>
+  if (pieces.kind === 'text') return <Html html={pieces.html} tail={growing} />
+  return (
+    <div className="md-block">
+      {pieces.kind === 'list' && <List list={pieces} growing={growing} />}
+      {pieces.kind === 'table' && <Table table={pieces} />}
+      {pieces.kind === 'code' && (
+        <pre tabIndex={0}>
+          <code>
+            {pieces.parts.map((part, i) => (
+              <span key={i}>{part}</span>
+            ))}
+          </code>
+        </pre>
+      )}
+    </div>
+  )
 })
+
+type Shown = Exclude<Pieces, { kind: 'text' }> | { readonly kind: 'text'; readonly html: string }
+
+/**
+ * The pieces of a block; while it grows, with its end healed. Null for one that the parser cannot take, which is shown as it was
+ * written.
+ */
+function healed(markdown: string, growing: boolean): Shown | null {
+  if (!mayParse(markdown)) return null
+  try {
+    let pieces = piecesOf(markdown)
+    let text = markdown
+    if (growing && pieces.kind !== 'code') {
+      const at = tailOf(pieces, markdown)
+      const tail = markdown.slice(at)
+      const whole = remend(tail)
+      if (whole !== tail) {
+        text = markdown.slice(0, at) + whole
+        pieces = piecesOf(text)
+      }
+    }
+    return pieces.kind === 'text' ? { kind: 'text', html: marked.parse(text, { async: false }) } : pieces
+  } catch {
+    return null
+  }
+}
+
+/** HTML of a piece; as it was written, where the parser cannot take it. */
+function parsed(markdown: string, parse: () => string): string {
+  try {
+    return parse()
+  } catch {
+    return escape(markdown)
+  }
+}
+
+function Html({ html, tail }: { readonly html: string; readonly tail: boolean }): ReactNode {
+  return <div className="md-block" data-tail={tail || undefined} ref={useMorphed<HTMLDivElement>(html, (fragment) => fragment)} />
+}
+
+interface ListProps {
+  readonly list: Extract<Pieces, { kind: 'list' }>
+  readonly growing: boolean
+}
+
+function List({ list, growing }: ListProps): ReactNode {
+  const last = list.items.length - 1
+  const items = list.items.map((item, i) => <Item key={i} markdown={item} loose={list.loose} tail={growing && i === last} />)
+  return list.ordered ? <ol start={list.start === 1 ? undefined : list.start}>{items}</ol> : <ul>{items}</ul>
+}
+
+interface ItemProps {
+  readonly markdown: string
+  readonly loose: boolean
+  /** What grows grows here. An attribute on the list would have each of its entries styled anew when it ends. */
+  readonly tail: boolean
+}
+
+const Item = memo(function Item({ markdown, loose, tail }: ItemProps): ReactNode {
+  const html = useMemo(() => parsed(markdown, () => itemHtml(markdown, loose)), [markdown, loose])
+  const ref = useMorphed<HTMLLIElement>(html, (fragment) => fragment.querySelector('li') ?? fragment)
+  return <li ref={ref} data-tail={tail || undefined} />
+})
+
+function itemHtml(markdown: string, loose: boolean): string {
+  const tokens = marked.lexer(markdown)
+  // Whether entries are paragraphs is the whole list's to say, and one entry alone does not know it.
+  for (const token of tokens) if (token.type === 'list') for (const item of (token as Tokens.List).items) setLoose(item, loose)
+  return marked.parser(tokens)
+}
+
+function setLoose(item: Tokens.ListItem, loose: boolean): void {
+  item.loose = loose
+  for (const token of item.tokens) {
+    if (loose && token.type === 'text') token.type = 'paragraph'
+    else if (!loose && token.type === 'paragraph') token.type = 'text'
+  }
+}
+
+function Table({ table: { align, head, rows } }: { readonly table: Extract<Pieces, { kind: 'table' }> }): ReactNode {
+  return (
+    <table tabIndex={0} data-headless={head.trim() === '' || undefined}>
+      <thead>
+        <Cells cells={head} align={align} tag="th" />
+      </thead>
+      {rows.length > 0 && (
+        <tbody>
+          {rows.map((row, i) => (
+            <Cells key={i} cells={row} align={align} tag="td" />
+          ))}
+        </tbody>
+      )}
+    </table>
+  )
+}
+
+interface CellsProps {
+  readonly cells: string
+  readonly align: string
+  readonly tag: 'td' | 'th'
+}
+
+const Cells = memo(function Cells({ cells, align, tag }: CellsProps): ReactNode {
+  const html = useMemo(() => {
+    const sides = align.split('\n')
+    const inner = cells.split('\n').map((cell, i) => {
+      const side = sides[i] === undefined || sides[i] === '' ? '' : ` align="${sides[i]}"`
+      return `<${tag}${side}>${parsed(cell, () => marked.parseInline(cell, { async: false }))}</${tag}>`
+    })
+    return `<table><tbody><tr>${inner.join('')}</tr></tbody></table>`
+  }, [cells, align, tag])
+  return <tr ref={useMorphed<HTMLTableRowElement>(html, (fragment) => fragment.querySelector('tr') ?? fragment)} />
+})
+
+/** Ref of an element whose children are those of the sanitized HTML; what did not change in them is not touched. */
+function useMorphed<T extends HTMLElement>(html: string, pick: (fragment: DocumentFragment) => Node): RefObject<T | null> {
+  const ref = useRef<T>(null)
+  const shown = useRef<string>(null)
+  useLayoutEffect(() => {
+    if (ref.current === null || shown.current === html) return
+    shown.current = html
+    morph(ref.current, pick(sanitized(html)))
+  })
+  return ref
+}

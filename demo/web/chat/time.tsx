@@ -1,8 +1,9 @@
 /** Times of day and days, in the reader's own words. */
-import type { ReactNode } from 'react'
+import { useEffect, useState, type ReactNode } from 'react'
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' })
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' })
+const DAY_AND_YEAR = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' })
 
 export function timeOf(epochMs: number): string {
   return TIME.format(epochMs)
@@ -12,12 +13,39 @@ export function Time({ at }: { readonly at: number }): ReactNode {
   return <time dateTime={new Date(at).toISOString()}>{timeOf(at)}</time>
 }
 
-/** The day on which the page was opened. */
-const TODAY = new Date().toDateString()
+/** First moment of a day, so many days from that of `epochMs`; by the calendar, since some days have 23 or 25 hours. */
+export function dayOf(epochMs: number, plusDays = 0): number {
+  const day = new Date(epochMs)
+  return new Date(day.getFullYear(), day.getMonth(), day.getDate() + plusDays).getTime()
+}
 
-/** The line between two days; nothing within one day, and nothing above a conversation of today. */
-export function DayLine({ at, before }: { readonly at: number; readonly before: number | null }): ReactNode {
-  const day = new Date(at).toDateString()
-  const last = before === null ? TODAY : new Date(before).toDateString()
-  return day === last ? null : <p className="day">{DAY.format(at)}</p>
+/** What a day is called on the day of `now`. */
+export function nameOfDay(at: number, now: number): string {
+  const day = dayOf(at)
+  if (day === dayOf(now)) return 'Today'
+  if (day === dayOf(now, -1)) return 'Yesterday'
+  return new Date(at).getFullYear() === new Date(now).getFullYear() ? DAY.format(at) : DAY_AND_YEAR.format(at)
+}
+
+/** A delay that browsers' timers can have; a longer one would be none. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** Today, by its first moment; changes at midnight, also of a page that slept through it. */
+export function useToday(): number {
+  const [today, setToday] = useState(() => dayOf(Date.now()))
+  useEffect(() => {
+    const look = (): void => setToday(dayOf(Date.now()))
+    const timer = setTimeout(look, Math.min(dayOf(today, 1) - Date.now() + 1_000, LONGEST_TIMER_MS))
+    document.addEventListener('visibilitychange', look)
+    return () => {
+      clearTimeout(timer)
+      document.removeEventListener('visibilitychange', look)
+    }
+  }, [today])
+  return today
+}
+
+/** The line above the first message of a day. @param at any moment of that day */
+export function DayLine({ at, today }: { readonly at: number; readonly today: number }): ReactNode {
+  return <p className="day">{nameOfDay(at, today)}</p>
 }
