@@ -1,10 +1,11 @@
 /** What is in a rendered Markdown text and is not what Markdown is made of. Runs in the page; a list of its own, on purpose. */
 const TAGS = new Set(
-  'DIV P BR STRONG EM DEL CODE PRE UL OL LI A H1 H2 H3 H4 H5 H6 BLOCKQUOTE TABLE THEAD TBODY TR TH TD HR'.split(' '),
+  'DIV SPAN P BR STRONG EM DEL CODE PRE UL OL LI A H1 H2 H3 H4 H5 H6 BLOCKQUOTE TABLE THEAD TBODY TR TH TD HR'.split(' '),
 )
 const ATTRIBUTES: Readonly<Record<string, RegExp>> = {
   class: /^(?:md|md-block|md-block plain)$/,
   'data-growing': /^true$/,
+  'data-tail': /^true$/,
   align: /^(?:left|right|center)$/,
   start: /^\d+$/,
   title: /^/,
