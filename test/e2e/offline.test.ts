@@ -20,7 +20,7 @@ const inCart = (window: Window): Promise<string[]> =>
     )
 
 const addToCart = (window: Window, name: string): Promise<void> =>
-  window.page.getByRole('button', { name: `Add ${name} to cart` }).click()
+  window.page.getByRole('button', { name: `Add to cart: ${name}` }).click()
 
 test('[D11] [O1] [O4] with the server gone a conversation can be read and written over reloads, and is answered when it is back', async () => {
   const link = await stage.newLink()

@@ -55,7 +55,7 @@ test('[D10] the assistant pauses for a human, who sees everything, answers and h
   await until(async () => (await desk.texts()).length, 'the whole history').toBe(4)
   // As customers see it, but for the names: what is mine there is Mia's here.
   const words = async (window: Window): Promise<string[]> => (await window.texts()).map((text) => text.split('\n')[0] ?? '')
-  expect(await words(desk)).toEqual(await words(b))
+  await until(() => words(desk), 'the same words').toEqual(await words(b))
   await until(each([a, b], present), 'present in both windows').toEqual([
     ['Ada, Support', 'Jonas, Customer'],
     ['Ada, Support', 'Mia, Customer'],

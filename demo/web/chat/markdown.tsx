@@ -12,7 +12,7 @@ import { memo, useDeferredValue, useLayoutEffect, useMemo, useRef, useState, typ
 import remend from 'remend'
 import { newCutter, piecesOf, tailOf, type Pieces } from './blocks.ts'
 import { morph } from './morph.ts'
-import { mayParse } from './tame.ts'
+import { mayCut, mayParse } from './tame.ts'
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 const escape = (text: string): string => text.replaceAll(/[&<>"']/g, (char) => ESCAPES[char] ?? char)
@@ -103,20 +103,22 @@ type Shown = Exclude<Pieces, { kind: 'text' }> | { readonly kind: 'text'; readon
  * written.
  */
 function healed(markdown: string, growing: boolean): Shown | null {
-  if (!mayParse(markdown)) return null
+  if (!mayCut(markdown)) return null
   try {
     let pieces = piecesOf(markdown)
     let text = markdown
     if (growing && pieces.kind !== 'code') {
       const at = tailOf(pieces, markdown)
       const tail = markdown.slice(at)
-      const whole = remend(tail)
+      const whole = mayParse(tail) ? remend(tail) : tail
       if (whole !== tail) {
         text = markdown.slice(0, at) + whole
         pieces = piecesOf(text)
       }
     }
-    return pieces.kind === 'text' ? { kind: 'text', html: marked.parse(text, { async: false }) } : pieces
+    if (pieces.kind === 'table' && !mayParse(pieces.head.replaceAll('\n', '|'))) return null
+    if (pieces.kind !== 'text') return pieces
+    return mayParse(text) ? { kind: 'text', html: marked.parse(text, { async: false }) } : null
   } catch {
     return null
   }
@@ -125,10 +127,11 @@ function healed(markdown: string, growing: boolean): Shown | null {
 /** HTML of a piece; as it was written, where the parser cannot take it. */
 function parsed(markdown: string, parse: () => string): string {
   try {
-    return parse()
+    if (mayParse(markdown)) return parse()
   } catch {
-    return escape(markdown)
+    // As below.
   }
+  return escape(markdown)
 }
 
 function Html({ html, tail }: { readonly html: string; readonly tail: boolean }): ReactNode {

@@ -20,7 +20,7 @@ export function mayCut(text: string): boolean {
   return !DEEP.test(text)
 }
 
-/** Whether a block may be parsed. */
+/** Whether a block, or a piece of one that is shown by itself, may be parsed. */
 export function mayParse(block: string): boolean {
   if (!mayCut(block) || LONG_WORD.test(block)) return false
   const marks = block.match(/[*_~]+/g)?.length ?? 0
