@@ -137,7 +137,7 @@ describe('a stock y-websocket client', () => {
 
   test('[Y1, X5] ends with its token, or when that is revoked (GW-1, ACC-6, ACC-7)', async () => {
     const server = await serveHere({ limits: { tokenGraceMs: 0 } })
-    const eve = openPlain(server.url, 's', await mintToken(SECRET, { id: 'eve', kind: 'user', sessions: ['s'], expiresInS: 1 }))
+    const eve = openPlain(server.url, 's', await mintToken(SECRET, { id: 'eve', kind: 'user', sessions: ['s'], expiresInS: 3 }))
     const bob = openPlain(server.url, 's', await tokenFor('bob'))
     await until(() => eve.provider.synced && bob.provider.synced)
     server.revoke({ participant: 'bob' })
