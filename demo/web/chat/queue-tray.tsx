@@ -4,7 +4,7 @@ import { useMe, useMessage, useMessageIds, usePaused, useRuns, useSession } from
 import { useState, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
 import { useParticipant } from './people.tsx'
-import { fateOf, isOpen, useWaiting, type Fate } from './queue.ts'
+import { fateOf, isOpen, sendNow, useWaiting, type Fate } from './queue.ts'
 
 /** So far back one looks for what still waits: a queue is short, a conversation is not. */
 const RECENT = 40
@@ -97,6 +97,17 @@ function Waiting({ message, fate }: { readonly message: Message; readonly fate: 
       {mine && fate.kind === 'asks' && (
         <button type="button" className="button small" onClick={() => session.confirm(message.id)}>
           Send
+        </button>
+      )}
+      {mine && fate.kind === 'queued' && draft === null && (
+        <button
+          type="button"
+          className="round small ghost"
+          aria-label="Send now"
+          title="Stops what is being worked on, and is answered first"
+          onClick={() => sendNow(session, message)}
+        >
+          <Icon name="send" size={18} />
         </button>
       )}
       {mine && fate.kind !== 'steering' && (
