@@ -101,3 +101,35 @@ test('[G8] stopped, an agent takes up what waits only when somebody says so', as
   await until(() => a.status('orders'), 'answered').toBe('complete')
   expect(await each([a, b], paused)()).toEqual([0, 0])
 })
+
+test('[G8] what waits is sent now, or taken back into the field by Escape; no text is lost', async () => {
+  const [a, b] = await two()
+  await a.say('Book delivery for Tuesday')
+  const goOn = await stage.hold('orders', [b], 'Finding a slot')
+  await b.say('And thank you')
+  await b.say('Show me the XM headphones')
+  const what = (): Promise<string[]> => b.page.locator('.queued .what').allInnerTexts()
+  await until(what, 'both wait').toEqual(['And thank you', 'Show me the XM headphones'])
+  await b.page.locator('.queued').last().getByRole('button', { name: 'Send now' }).click()
+  await until(fates.bind(null, a), 'the one that waited is taken back').toContain('removed')
+  await b.composer.fill('Half a')
+  await b.composer.press('Escape')
+  expect(await b.composer.inputValue(), 'what is being written is left alone').toBe('Half a')
+  goOn()
+  await until(
+    each([a, b], (window) =>
+      window.page.locator('.reply').evaluateAll((all) => all.map((it) => (it as HTMLElement).dataset['status'])),
+    ),
+    'stopped, and both answered',
+  ).toEqual(Array(2).fill(['cancelled', 'complete', 'complete']))
+
+  await a.say('Book delivery for Friday')
+  const goOnAgain = await stage.hold('orders', [b], 'Finding a slot')
+  await b.say('One more thing')
+  await until(what, 'it waits').toEqual(['One more thing'])
+  await b.composer.press('Escape')
+  await until(() => b.composer.inputValue(), 'to be written on').toBe('One more thing')
+  await until(what, 'taken back').toEqual([])
+  goOnAgain()
+  await until(() => a.status('orders'), 'hers went on').toBe('complete')
+})

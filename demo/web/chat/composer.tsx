@@ -1,6 +1,7 @@
 /**
  * Where one writes. It never locks: not while an agent works, not while there is no network, not while the connection comes
- * back. Enter sends, Shift+Enter breaks the line, Escape stops what was asked from here. While an agent works, what is sent
+ * back. Enter sends, Shift+Enter breaks the line, Escape stops what was asked from here, and where
+ * nothing of that runs it takes back what waits. While an agent works, what is sent
  * waits for its turn, or (Ctrl+Enter) changes what the agent is at.
  */
 import { hasEnded, SessionError, type Lane, type OpenSession, type Run } from 'polylogue'
@@ -10,7 +11,7 @@ import { Icon } from '../icons.tsx'
 import { draftKey } from '../place.ts'
 import { editLast } from './editing.ts'
 import { handOver } from './handover.tsx'
-import { useWaiting } from './queue.ts'
+import { takeBack, useWaiting } from './queue.ts'
 
 /** Without a key press for this long, one is not typing any more. */
 const TYPING_MS = 4_000
@@ -28,6 +29,7 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
   const [problem, setProblem] = useState<string | null>(null)
   const field = useRef<HTMLTextAreaElement>(null)
   const typed = useTyping()
+  const waiting = useWaiting()
   const running = useRunning()
 
   const maySteer = me?.kind === 'user' && holder.state === 'agents' && running.all.length > 0
@@ -56,8 +58,11 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault()
       send(maySteer && (event.ctrlKey || event.metaKey) ? 'steer' : 'queue')
-    } else if (event.key === 'Escape') stop(session, running.mine)
-    else if (event.key === 'ArrowUp' && text === '' && editLast(session)) event.preventDefault()
+    } else if (event.key === 'Escape') {
+      if (running.mine.length > 0) stop(session, running.mine)
+      // Only into an empty field: what is being written is not to be mixed with what was.
+      else if (text === '') setText(takeBack(session, waiting) ?? '')
+    } else if (event.key === 'ArrowUp' && text === '' && editLast(session)) event.preventDefault()
   }
 
   return (

@@ -4,7 +4,7 @@ import { useMe, useMessage, useMessageIds, usePaused, useRuns, useSession } from
 import { useState, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
 import { useParticipant } from './people.tsx'
-import { fateOf, isOpen, useWaiting, type Fate } from './queue.ts'
+import { fateOf, isOpen, sendNow, useWaiting, type Fate } from './queue.ts'
 
 /** So far back one looks for what still waits: a queue is short, a conversation is not. */
 const RECENT = 40
@@ -89,8 +89,11 @@ function Waiting({ message, fate }: { readonly message: Message; readonly fate: 
           onChange={(event) => setDraft(event.target.value)}
           onKeyDown={(event) => {
             if (event.nativeEvent.isComposing) return
-            if (event.key === 'Enter') save()
-            else if (event.key === 'Escape') setDraft(null)
+            if (event.key === 'Enter') {
+              // The focus goes on to a button of this row, which the same key would press.
+              event.preventDefault()
+              save()
+            } else if (event.key === 'Escape') setDraft(null)
           }}
         />
       )}
@@ -108,6 +111,17 @@ function Waiting({ message, fate }: { readonly message: Message; readonly fate: 
           onClick={() => (draft === null ? setDraft(text) : save())}
         >
           <Icon name={draft === null ? 'edit' : 'check'} size={18} />
+        </button>
+      )}
+      {mine && fate.kind === 'queued' && draft === null && (
+        <button
+          type="button"
+          className="round small ghost"
+          aria-label="Send now"
+          title="Stops what is being worked on, and is answered first"
+          onClick={() => sendNow(session, message)}
+        >
+          <Icon name="send" size={18} />
         </button>
       )}
       {mine && (

@@ -1,5 +1,5 @@
 /** What becomes of an input before an agent answers it, as people see it. */
-import { hasEnded, type Message, type Pause, type Run } from 'polylogue'
+import { hasEnded, textOf, type Message, type OpenSession, type Pause, type Run } from 'polylogue'
 import { usePaused, useRuns } from 'polylogue/react'
 import { useMemo } from 'react'
 
@@ -61,4 +61,27 @@ function isBehind(run: Run, runs: readonly Run[]): boolean {
 export function isOpen(fate: Fate | null, message: Message, runs: readonly Run[]): boolean {
   if (fate === null || fate.kind === 'removed' || fate.kind === 'taken') return false
   return fate.kind !== 'queued' || runs.some((run) => run.input === message.id && run.status === 'pending')
+}
+
+/**
+ * Sends a message of mine that waits again, as one that stops what its agents are at and goes before their queues; the one that
+ * waited is taken back. Sent first: if that throws, the other still waits. To cancel what runs would hold the queue instead.
+ */
+export function sendNow(session: OpenSession, { id, parts, metadata: { to } }: Message): void {
+  // What people write has no other parts than they may send.
+  session.send(parts as Parameters<OpenSession['send']>[0], { lane: 'interrupt', ...(to === undefined ? {} : { to }) })
+  session.remove(id)
+}
+
+/** Takes back all of mine that waits in the queue; gives its text, to be written on. Null where nothing of mine waits. */
+export function takeBack(session: OpenSession, waiting: ReadonlySet<string>): string | null {
+  const { messages, runs } = session.view
+  const mine = messages.filter((message) => {
+    if (message.metadata.by !== session.me?.id) return false
+    const fate = fateOf(message, runs, waiting)
+    return fate?.kind === 'queued' && isOpen(fate, message, runs)
+  })
+  if (mine.length === 0) return null
+  for (const { id } of mine) session.remove(id)
+  return mine.map((message) => textOf(message)).join('\n')
 }
