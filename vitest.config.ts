@@ -12,6 +12,7 @@ const LONG = [
   'test/process/kill.test.ts',
   'test/process/floods.test.ts',
   'test/process/agents.test.ts',
+  'test/e2e/access.test.ts',
   'test/e2e/offline.test.ts',
   'test/e2e/lanes.test.ts',
 ]

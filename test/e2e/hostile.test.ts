@@ -120,7 +120,9 @@ describe('[X8] Markdown that is hostile', () => {
     const compare = async (texts: Readonly<Record<string, string>>, honest: string): Promise<void> => {
       const usual = await time(honest)
       for (const [name, text] of Object.entries(texts)) {
-        const took = await time(text)
+        let took = await time(text)
+        // Something else may have had the machine for a moment; what is slow by itself is so again.
+        for (let again = 0; again < 3 && took > MAX_RATIO * usual + SLACK_MS; again++) took = Math.min(took, await time(text))
         if (took > MAX_RATIO * usual + SLACK_MS)
           slow.push(`${name}: ${took.toFixed(0)} ms, an honest text ${usual.toFixed(0)} ms`)
         const ends = Array.from({ length: CUTS }, (_, i) => Math.floor(((i + 0.5) * text.length) / CUTS))
