@@ -101,6 +101,8 @@ class FrameWidget implements Widget {
   #news: News | null = null
   #asked = 0
   #unread = 0
+  /** Signed out: nothing is kept any more. */
+  #isWiped = false
   readonly #unsent: string[] = []
 
   constructor(key: string, host: string, onInit: () => void) {
@@ -233,7 +235,9 @@ class FrameWidget implements Widget {
     const come = async (): Promise<TokenAnswer> => {
       const visitor = this.#kept.visitor?.visitor
       const answer = await this.#exchange(visitor === undefined ? {} : { visitor })
-      if (answer.visitor !== undefined) this.#kept.visitor = { visitor: answer.visitor, session: answer.session }
+      // Who has signed out meanwhile is not to be found here again.
+      if (answer.visitor !== undefined && !this.#isWiped)
+        this.#kept.visitor = { visitor: answer.visitor, session: answer.session }
       return answer
     }
     let entered = false
@@ -261,7 +265,7 @@ class FrameWidget implements Widget {
     if (response.ok) return (await response.json()) as TokenAnswer
     if (response.status === 403) {
       const { error } = (await response.json()) as { error: WidgetRefusal }
-      if (visit === this.#state.visit) {
+      if (visit === this.#state.visit && !this.#isWiped) {
         this.#set({ refused: error })
         this.#tell({ t: 'refused', reason: error })
       }
@@ -293,18 +297,20 @@ class FrameWidget implements Widget {
     const session = this.#session
     const visitor = this.#kept.visitor
     this.#unsent.length = 0
-    // Of somebody who has signed in since, what they wrote before is here as well.
-    const before = visitor === null || visitor.session === session?.id ? null : await this.#openVisitor(visitor).catch(() => null)
+    this.#isWiped = true
     this.#kept.clear()
-    await Promise.all([session?.wipe(), before?.wipe()]).catch(() => {})
+    await session?.wipe().catch(() => {})
+    // Of somebody who has signed in since, what they wrote before is here as well.
+    if (visitor !== null && visitor.session !== session?.id) await this.#wipeVisitor(visitor).catch(() => {})
     this.#tell({ t: 'wiped' })
   }
 
-  async #openVisitor({ visitor, session }: KeptVisitor): Promise<OpenSession> {
-    const { token } = await this.#exchange({ visitor })
+  /** Also with no server, and when that does not know the visitor any more: the replica is on the device. */
+  async #wipeVisitor({ visitor, session }: KeptVisitor): Promise<void> {
+    const token = async (): Promise<string> => (await this.#exchange({ visitor })).token
     const opened = openSession({ url: this.url, id: session, token })
-    await opened.ready
-    return opened
+    await opened.ready.catch(() => {})
+    await opened.wipe()
   }
 
   #set(change: Partial<WidgetState>): void {

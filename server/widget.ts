@@ -13,7 +13,7 @@ import { SessionError, type CloseReason } from '../shared/errors.ts'
 import { WIDGET_PATHS, WIDGET_VERSION, type TokenAnswer, type WidgetRefusal } from '../shared/widget.ts'
 import type { Access, AccessOptions, Grant } from './access.ts'
 import { Bucket } from './rate.ts'
-import { WidgetKeys, type KnownKey, type WidgetKey } from './widget-keys.ts'
+import { isOrigin, WidgetKeys, type KnownKey, type WidgetKey } from './widget-keys.ts'
 import { sessionOf, widgetSecret, WidgetTokens, type Visitor, type WidgetPlace } from './widget-tokens.ts'
 
 export interface WidgetOptions {
@@ -211,7 +211,7 @@ const TELL = `parent.postMessage({polylogue:${WIDGET_VERSION},t:'refused',reason
 const TELL_HASH = createHash('sha256').update(TELL).digest('base64')
 
 function refusePage(context: Context, reason: WidgetRefusal, host: string): Response {
-  const target = URL.parse(host)?.origin === host ? host : ''
+  const target = isOrigin(host) ? host : ''
   const html = `<!doctype html><meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>Not available</title>
 <body id="${reason}" data-host="${target}"><p>${SAYS[reason]}</p><script>${TELL}</script></body>`
   return context.body(html, 403, {
