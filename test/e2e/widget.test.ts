@@ -145,6 +145,7 @@ polylogue('open'); polylogue('send', 'Where is my order 1042?')`
   const desk = await stage.desk(`${stage.demo.url}/s/${session}`)
   await desk.composer.waitFor()
   await desk.page.getByRole('button', { name: 'Take over' }).click()
+  await desk.page.getByRole('button', { name: 'Hand back' }).waitFor()
   await desk.say('I am Ada, hello')
   // That she came, and what she said.
   await until(() => page.locator('.count').innerText(), 'unread while it is closed').toBe('2')
