@@ -160,8 +160,15 @@ test('[O8] frozen in the background and thawed: connected at once, and nothing o
   const stored = (): string => readFileSync(`${stage.demo.dataDir}/sessions.db-wal`).toString('base64')
   const cdp = await a.context.newCDPSession(a.page)
   await b.page.close()
-  await new Promise((resolve) => setTimeout(resolve, 300))
-  const before = stored()
+  let before = stored()
+  let same = 0
+  const reads = (): number => {
+    const now = stored()
+    same = now === before ? same + 1 : 0
+    before = now
+    return same
+  }
+  await until(reads, 'nothing is written any more').toBeGreaterThan(5)
   for (const state of ['frozen', 'active'] as const) await cdp.send('Page.setWebLifecycleState', { state })
   for (const offline of [true, false]) await a.context.setOffline(offline)
   await a.page.evaluate(() => {
@@ -209,7 +216,7 @@ const tooSmall = (page: Page): Promise<string[]> =>
     return small
   })
 
-test('on a phone everything that can be touched is as large as a finger, upright and on its side', async () => {
+test('on a phone everything that can be touched is as large as a finger; on its side there is room to read', async () => {
   const link = await stage.newLink()
   const a = await stage.join(link, 'Mia')
   await a.page.setViewportSize(PHONE)

@@ -73,7 +73,7 @@ const settled = async (window: Window): Promise<Place> => {
   return before
 }
 
-test('[B3] of a long session a window of rows is in the page, at its end, and each says which of how many it is', async () => {
+test('of a long session a window of rows is in the page, at its end, and each says which of how many it is', async () => {
   const a = await stage.join(link, 'Mia')
   await until(async () => (await place(a)).gap, 'at the end').toBeLessThanOrEqual(3)
   const rows = a.page.locator('[role=listitem]')
