@@ -1,11 +1,12 @@
 /**
  * What others notice of an attack: the 99th percentile of a token's way while one participant attacks another session, as a
- * multiple of the same without.
+ * multiple of the same without, and of the same while the attack goes to a process that only takes what comes (`load/sink.ts`):
+ * attacker and attacked share the machine, and what the attacker takes of it is not the server's doing.
  *
  *   node bench/floods.ts [--rounds N] [--seconds N] [--attacks small,reader,…] [--profile FOLDER]
  */
 import { parseArgs } from 'node:util'
-import { ATTACKS, type AttackName } from './load/attacks.ts'
+import { ATTACKS, type AttackName, type Target } from './load/attacks.ts'
 import { endAll, start } from './load/children.ts'
 import { endSystem, measure, startSystem, type Sample } from './load/round.ts'
 import { median, spread } from './load/statistics.ts'
@@ -35,43 +36,64 @@ const WARM_UP = { sessions: 100, tokensPerSecond: TOKENS_PER_SECOND, seconds: 4 
 /** Between two rounds: what an attack has left behind is done, and what it had used up has come back in part. */
 const REST_MS = 500
 
-/** In each round, first without and then under each attack. Gives a row for each. */
+/** As the server answers a reader: so many questions at most, each with so many bytes. */
+const FED: Partial<Record<AttackName, readonly [pieces: number, bytes: number]>> = { reader: [20, 1024 * 1024] }
+
+interface Ratios {
+  readonly raw: number
+  /** Over the control. */
+  readonly net: number
+}
+
+/** In each round, for each attack: without, with the attack on the sink, and under it. Gives two rows for each. */
 export async function benchFloods({ rounds, seconds, attacks = ATTACKS, profileFolder }: FloodsOptions): Promise<Row[]> {
   console.log(`\nUnder attack, ${SESSIONS} sessions × ${TOKENS_PER_SECOND} tokens/s: p50, p99 in ms; server CPU per token in µs`)
   const system = await startSystem('polylogue', { profileFolder })
   const attacker = start(new URL('./load/attacker.ts', import.meta.url), ['attacker'])
-  const { url, attackerToken } = system.address
+  const { url, attackerToken: token = '' } = system.address
   const load = { sessions: SESSIONS, tokensPerSecond: TOKENS_PER_SECOND, seconds }
   await measure(system, WARM_UP)
-  const ratios = new Map<AttackName, number[]>(attacks.map((name) => [name, []]))
+  const ratios = new Map<AttackName, Ratios[]>(attacks.map((name) => [name, []]))
   for (let round = 0; round < rounds; round++) {
     for (const name of attacks) {
+      const against = async (target: Target): Promise<Sample> => {
+        await attacker.call('prepare', name, target)
+        const sample = await measure(system, load, { begin: () => attacker.call('begin'), end: () => attacker.call('stop') })
+        await new Promise((resolve) => setTimeout(resolve, REST_MS))
+        return sample
+      }
       const without = await measure(system, load)
-      await attacker.call('prepare', name, { url, token: attackerToken })
-      const under = await measure(system, load, {
-        begin: () => attacker.call('begin'),
-        end: () => attacker.call('stop'),
-      })
-      ratios.get(name)?.push(under.p99 / without.p99)
-      report(name, without, under)
-      await new Promise((resolve) => setTimeout(resolve, REST_MS))
+      const sink = start(new URL('./load/sink.ts', import.meta.url), ['sink'])
+      const control = await against({ url: await sink.call<string>('start', ...(FED[name] ?? [0, 0])), token })
+      await sink.end()
+      const under = await against({ url, token })
+      ratios.get(name)?.push({ raw: under.p99 / without.p99, net: under.p99 / control.p99 })
+      report(name, { without, control, under })
     }
   }
   await attacker.end()
   await endSystem(system)
-  return [...ratios].map(([name, values]) => ({
-    what: `floods: p99 under ${SAYS[name]}, × without`,
-    value: median(values),
-    shown: spread(values),
-    budget: MAX_RATIO,
-    better: 'less',
-  }))
+  return [...ratios].flatMap(([name, values]) => [
+    row(
+      `p99 under ${SAYS[name]}, × without`,
+      values.map(({ raw }) => raw),
+    ),
+    row(
+      `p99 under ${SAYS[name]}, × the same on a sink`,
+      values.map(({ net }) => net),
+    ),
+  ])
 }
 
-function report(name: AttackName, without: Sample, under: Sample): void {
+function row(what: string, values: readonly number[]): Row {
+  return { what: `floods: ${what}`, value: median(values), shown: spread(values), budget: MAX_RATIO, better: 'less' }
+}
+
+function report(name: AttackName, samples: Readonly<Record<'without' | 'control' | 'under', Sample>>): void {
   const column = ({ p50, p99, serverCpu, lost }: Sample): string =>
     `p50 ${p50.toFixed(2).padEnd(6)} p99 ${p99.toFixed(1).padEnd(6)} CPU ${serverCpu.toFixed(0).padEnd(5)}${lost > 0 ? ` LOST ${lost}` : ''}`
-  console.log(`  ${name.padEnd(10)} without: ${column(without)}   under: ${column(under)}`)
+  const columns = Object.entries(samples).map(([what, sample]) => `${what}: ${column(sample)}`)
+  console.log(`  ${name.padEnd(10)} ${columns.join('  ')}`)
 }
 
 if (isMain(import.meta.url)) {

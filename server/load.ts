@@ -1,6 +1,7 @@
 /** Reads a session from the store into a document. */
 import type { Document } from '@hocuspocus/server'
 import * as Y from 'yjs'
+import { slices } from './slices.ts'
 import { DamagedSession, type Store } from './store.ts'
 
 /** What compaction needs to know of a session: what was logged since its snapshot was asked for, and that snapshot's size. */
@@ -21,8 +22,8 @@ export interface Stored {
 const PIECE_MS = 1
 
 /**
- * Rejects with `DamagedSession` when what is stored does not make a whole document, and with what the store throws. The
- * updates are applied in pieces, each of which `perform` runs when there is time for it.
+ * Rejects with `DamagedSession` when what is stored does not make a whole document, and with what the store throws. Snapshot
+ * and updates are applied in pieces, each of which `perform` runs when there is time for it.
  */
 export async function load(document: Document, store: Store, perform: (piece: () => void) => Promise<void>): Promise<Stored> {
   const { snapshot, updates } = await store.read(document.name)
@@ -30,18 +31,17 @@ export async function load(document: Document, store: Store, perform: (piece: ()
   const clients = await store.clients(document.name)
   const size: LogSize = { updates: updates.length, bytes: 0, snapshotBytes: snapshot?.byteLength ?? 0 }
   try {
-    if (snapshot !== null) await perform(() => Y.applyUpdate(document, snapshot))
-    let next = 0
-    while (next < updates.length) {
+    for (const update of updates) size.bytes += update.byteLength
+    const pieces = piecesOf(snapshot, updates)
+    for (let next = pieces.next(); next.done !== true;) {
       await perform(() => {
         const endMs = performance.now() + PIECE_MS
         // One transaction for many: per transaction, Yjs copies the state vector twice.
         document.transact(() => {
           do {
-            const update = updates[next++] as Uint8Array
-            size.bytes += update.byteLength
-            Y.applyUpdate(document, update)
-          } while (next < updates.length && performance.now() < endMs)
+            if (next.value) Y.applyUpdate(document, next.value)
+            next = pieces.next()
+          } while (next.done !== true && performance.now() < endMs)
         })
       })
     }
@@ -51,4 +51,9 @@ export async function load(document: Document, store: Store, perform: (piece: ()
   const { pendingStructs, pendingDs } = document.store
   if (pendingStructs !== null || pendingDs !== null) throw new DamagedSession(document.name, 'an update is missing')
   return { size, clients }
+}
+
+function* piecesOf(snapshot: Uint8Array | null, updates: readonly Uint8Array[]): Generator<Uint8Array | null, void, undefined> {
+  if (snapshot !== null) yield* slices(snapshot)
+  yield* updates
 }

@@ -23,10 +23,10 @@ export class Bucket {
     return true
   }
 
-  /** Takes `amount`, also what is not there: then nothing is until that has come back. */
-  spend(amount: number): void {
+  /** Takes `amount`, also what is not there: then nothing is until that has come back. No more than `mostOwed` is ever owed. */
+  spend(amount: number, mostOwed: number = Number.POSITIVE_INFINITY): void {
     this.#refill()
-    this.#left -= amount
+    this.#left = Math.max(this.#left - amount, Math.min(this.#left, -mostOwed))
   }
 
   /** Milliseconds until `amount` is there; 0 when it is. */

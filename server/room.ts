@@ -18,6 +18,7 @@ import { Guard, mayWait, type Denied, type Sender } from './guard/guard.ts'
 import { HeldUpdates } from './guard/held.ts'
 import { MAX_CLIENTS_PER_PARTICIPANT } from './guard/limits.ts'
 import type { UpdateLog } from './log.ts'
+import { States } from './states.ts'
 
 /** A connection as its room sees it. It is also the origin of the transactions that apply what it sent. */
 export interface Member extends Sender {
@@ -75,6 +76,7 @@ export class Room {
   readonly #log: UpdateLog
   readonly #bindings: Bindings
   readonly #guard: Guard
+  readonly #states: States
   readonly #report: Report
   /** Updates that wait for what they build on, by who sent them. */
   readonly #held = new Map<Member, HeldUpdates>()
@@ -94,6 +96,7 @@ export class Room {
     this.#report = options.report
     this.#bindings = new Bindings(options.clients)
     this.#guard = new Guard(this.document, this.#bindings)
+    this.#states = new States(this.document)
     this.document.on('update', this.#onUpdate)
   }
 
@@ -169,6 +172,11 @@ export class Room {
     this.#log.after(task)
   }
 
+  /** What a reader with this state vector lacks, as a frame. To be sent when what the room has accepted so far is stored. */
+  stateFrame(address: string, stateVector: Uint8Array): Uint8Array {
+    return this.#states.frame(address, stateVector)
+  }
+
   /** Tells every member, at once: for what is not in the document and need not be stored. */
   tell(message: ServerMessage): void {
     const payload = encodeMessage(message)
@@ -177,6 +185,7 @@ export class Room {
 
   destroy(): void {
     this.document.off('update', this.#onUpdate)
+    this.#states.destroy()
     for (const held of this.#held.values()) held.destroy()
     this.#held.clear()
     this.#watcher?.destroy()

@@ -391,6 +391,8 @@ export class Sessions {
       meter,
       report: this.#options.report,
       onFrame,
+      // What agents stream is no flood, however much it is.
+      charge: grant.participant.kind === 'agent' ? () => {} : (ms) => this.#turns.charge(socket.payer, ms),
       defer,
       mayOpen: (from, session) => this.#grants.mayOpen(from, session),
       onToken: (from, token) => this.#grants.refresh(from, token),

@@ -35,7 +35,9 @@ class Account {
     const isAgent = kind === 'agent'
     this.frames = new Bucket(isAgent ? limits.agentFrames : limits.personFrames, now)
     this.bytes = new Bucket(isAgent ? limits.agentBytes : limits.personBytes, now)
-    this.payer = isAgent ? new Payer(AGENT_SLICE_MS, null) : new Payer(PERSON_SLICE_MS, new Bucket(limits.personTimeMs, now))
+    this.payer = isAgent
+      ? new Payer(AGENT_SLICE_MS, null)
+      : new Payer(PERSON_SLICE_MS, new Bucket(limits.personTimeMs, now), new Bucket(limits.personShareMs, now))
   }
 
   get isRested(): boolean {
@@ -63,12 +65,13 @@ export class Traffic {
   /** Sockets that have not shown a token yet, oldest first. */
   readonly #strangers = new Map<SocketMeter, NodeJS.Timeout>()
   /** All of them share what there is for them. */
-  readonly strangersPayer: Payer = new Payer(STRANGERS_SLICE_MS, null)
+  readonly strangersPayer: Payer
 
   /** @param now milliseconds of a clock that never goes back. */
   constructor(limits: Limits, now: () => number) {
     this.limits = limits
     this.now = now
+    this.strangersPayer = new Payer(STRANGERS_SLICE_MS, null, new Bucket(limits.strangersShareMs, now))
   }
 
   /** Takes up a new socket. */

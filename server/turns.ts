@@ -4,28 +4,38 @@
  *
  * 1. In one turn of the loop, everybody who sends (a payer) gets a slice of time. What comes after it is used up waits for the
  *    next turn. Then the others are served first: their frames find their own slice untouched.
- * 2. Besides, a payer may have so much time per second and no more. What comes after it is used up waits for longer.
- * 3. While anything of a socket waits, the socket is not read, so that what waits does not pile up. Nothing is ever dropped or
+ * 2. Besides, a payer may have so much time per second and no more; less while others are at work, so that most turns hold
+ *    nothing of his. What comes after it is used up waits for longer.
+ * 3. What follows from a frame later, such as its place in a commit, is on its sender's account too.
+ * 4. While anything of a socket waits, the socket is not read, so that what waits does not pile up. Nothing is ever dropped or
  *    handled out of its order; honest clients notice nothing but, when they send very much at once, that it takes longer.
  *
  * A slice is no deadline: a frame that was begun is done to its end, and what it took beyond counts.
  */
 import { Bucket } from './rate.ts'
 
+/** So long after others have worked they are taken to be at it still: the longest pause between tokens that a reader notices. */
+const SHARED_MS = 100
+/** As much of the time that is shared may be owed: a large frame is not held against all that comes after it. */
+const MOST_OWED_MS = 100
+
 /** Whoever pays with his time for the work that he causes: a participant, or all sockets together that have none yet. */
 export class Payer {
   readonly #sliceMs: number
   readonly #time: Bucket | null
+  readonly #share: Bucket | null
   #turn = -1
   #spentMs = 0
 
   /**
    * @param sliceMs how long it may hold one turn of the event loop.
    * @param time how many milliseconds it may take per second; null when that is not limited.
+   * @param share the same for the time in which others are at work.
    */
-  constructor(sliceMs: number, time: Bucket | null) {
+  constructor(sliceMs: number, time: Bucket | null, share: Bucket | null = null) {
     this.#sliceMs = sliceMs
     this.#time = time
+    this.#share = share
   }
 
   /** It has used nothing of late. */
@@ -34,19 +44,21 @@ export class Payer {
   }
 
   /** Milliseconds until it may go on in some turn; 0 when it may, if not in this one. */
-  get waitMs(): number {
-    return this.#time?.waitMs(0) ?? 0
+  waitMs(isShared: boolean): number {
+    const waitMs = this.#time?.waitMs(0) ?? 0
+    return isShared && this.#share !== null ? Math.max(waitMs, this.#share.waitMs(0)) : waitMs
   }
 
-  mayWork(turn: number): boolean {
-    return (turn !== this.#turn || this.#spentMs < this.#sliceMs) && this.waitMs === 0
+  mayWork(turn: number, isShared: boolean): boolean {
+    return (turn !== this.#turn || this.#spentMs < this.#sliceMs) && this.waitMs(isShared) === 0
   }
 
-  spend(turn: number, ms: number): void {
+  spend(turn: number, ms: number, isShared: boolean): void {
     if (turn !== this.#turn) this.#spentMs = 0
     this.#turn = turn
     this.#spentMs += ms
     this.#time?.spend(ms)
+    if (isShared) this.#share?.spend(ms, MOST_OWED_MS)
   }
 }
 
@@ -136,6 +148,9 @@ export class Turns {
   readonly #passes = new WeakMap<Payer, Inbox>()
   /** Inboxes that are not empty; who was served last is the last. */
   readonly #waiting = new Set<Inbox>()
+  /** Who has worked last, and who before that, with when. */
+  #last: { payer: Payer; atMs: number } | null = null
+  #other: { payer: Payer; atMs: number } | null = null
   #turn = 0
   #isCounting = false
   #timer: NodeJS.Timeout | undefined
@@ -146,7 +161,23 @@ export class Turns {
   }
 
   mayWork(payer: Payer): boolean {
-    return payer.mayWork(this.#turn)
+    return payer.mayWork(this.#turn, this.#isShared(payer))
+  }
+
+  /** Puts on somebody's account what his work makes others do later. */
+  charge(payer: Payer, ms: number): void {
+    payer.spend(this.#turn, ms, this.#isShared(payer))
+  }
+
+  /** Whether others are at work at this time. */
+  #isShared(payer: Payer): boolean {
+    const other = this.#last?.payer === payer ? this.#other : this.#last
+    return other !== null && this.#now() - other.atMs < SHARED_MS
+  }
+
+  #note(payer: Payer, atMs: number): void {
+    if (this.#last?.payer === payer) this.#last.atMs = atMs
+    else [this.#last, this.#other] = [{ payer, atMs }, this.#last]
   }
 
   /** Does a piece of work on somebody's account. */
@@ -155,7 +186,9 @@ export class Turns {
     try {
       task()
     } finally {
-      payer.spend(this.#turn, this.#now() - began)
+      const ended = this.#now()
+      payer.spend(this.#turn, ended - began, this.#isShared(payer))
+      this.#note(payer, ended)
       this.#count()
     }
   }
@@ -189,7 +222,7 @@ export class Turns {
     }
     const { promise, resolve } = Promise.withResolvers<void>()
     inbox.add(() => {
-      payer.spend(this.#turn, ms)
+      this.charge(payer, ms)
       resolve()
     })
     return promise
@@ -213,7 +246,8 @@ export class Turns {
     }
     clearTimeout(this.#timer)
     if (this.#waiting.size === 0) return
-    const waitMs = Math.min(...[...this.#waiting].map(({ payer }) => payer.waitMs))
+    // Others may stop: then the wait is over.
+    const waitMs = Math.min(SHARED_MS, ...[...this.#waiting].map(({ payer }) => payer.waitMs(this.#isShared(payer))))
     if (waitMs === 0) this.#count()
     else this.#timer = setTimeout(this.#begin, waitMs).unref()
   }

@@ -96,6 +96,10 @@ export interface Limits {
    * frame takes a twentieth of one, 8 MB of offline work some hundreds.
    */
   readonly personTimeMs: Rate
+  /** The same while others are at work. A message takes a twentieth of a millisecond, opening a session one or two. */
+  readonly personShareMs: Rate
+  /** The same for all sockets together that have not shown a token yet. */
+  readonly strangersShareMs: Rate
   /** Frames of one agent over all its workers: 200 sessions that stream at once are 10,000 a second. */
   readonly agentFrames: Rate
   /** Bytes of one agent over all its workers. */
@@ -144,6 +148,8 @@ export const LIMITS: Limits = {
   personFrames: { perSecond: 1_000, burst: 8_000 },
   personBytes: { perSecond: 4 * 1024 * 1024, burst: 64 * 1024 * 1024 },
   personTimeMs: { perSecond: 500, burst: 2_000 },
+  personShareMs: { perSecond: 150, burst: 50 },
+  strangersShareMs: { perSecond: 250, burst: 100 },
   agentFrames: { perSecond: 10_000, burst: 40_000 },
   agentBytes: { perSecond: 32 * 1024 * 1024, burst: 128 * 1024 * 1024 },
   presence: { perSecond: 30, burst: 60 },

@@ -16,6 +16,8 @@ const OF_SERVER: Readonly<Record<keyof Limits, string>> = {
   personFrames: 'the frames and bytes of a person count over all sockets',
   personBytes: 'the frames and bytes of a person count over all sockets',
   personTimeMs: 'who has no time left waits',
+  personShareMs: 'while others are at work a person has a share of the time',
+  strangersShareMs: 'who has shown no token is let in at a pace',
   agentFrames: 'an agent has a limit over all its workers too',
   agentBytes: 'an agent has a limit over all its workers too',
   presence: 'presence that comes too fast is thinned',

@@ -1,5 +1,5 @@
 /** Who may hold the event loop: the slices of a turn, the time of a person, and that nothing is lost or changes places. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { Answers, type Answer } from '../server/answers.ts'
 import { Bucket } from '../server/rate.ts'
 import { Inbox, Payer, Turns } from '../server/turns.ts'
@@ -9,6 +9,7 @@ import { serveHere } from './support/in-process.ts'
 import { describeObject, RawClient, stateOf, SYNC, TYPE, updateOf } from './support/raw.ts'
 import { tokenFor } from './support/tokens.ts'
 import { until } from './support/wait.ts'
+import { WebSocket } from 'ws'
 import * as Y from 'yjs'
 
 const PLENTY = { perSecond: 1e9, burst: 1e9 }
@@ -90,7 +91,7 @@ describe('a turn of the event loop', () => {
     let passed = false
     void turns.pass(payer, 1).then(() => (passed = true))
     // 100 were there, 500 are owed.
-    expect(payer.waitMs).toBe(1_000)
+    expect(payer.waitMs(false)).toBe(1_000)
     for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve))
     expect([done.length, passed, flow]).toEqual([1, false, ['pause']])
     now += 1_100
@@ -99,6 +100,41 @@ describe('a turn of the event loop', () => {
     expect(flow).toEqual(['pause', 'resume'])
     now += 10_000
     expect(payer.isRested).toBe(true)
+  })
+
+  test('while others are at work a person has a share of the time, and all of it when they are not (LIM-7)', async () => {
+    const { open, turns } = start()
+    const payer = new Payer(1, null, new Bucket({ perSecond: 100, burst: 10 }, () => now))
+    const [eve, ada] = [open(payer), open(new Payer(1, null))]
+    ada.inbox.add(task('ada', 1))
+    for (let n = 0; n < 30; n++) eve.inbox.add(task(`eve ${n}`, 1))
+    for (let n = 0; n < 100; n++) await new Promise((resolve) => setImmediate(resolve))
+    // As much as there is at once, the one that spends the last of it included; ten milliseconds bring one more.
+    const shared = done.length - 1
+    expect(shared).toBeGreaterThanOrEqual(10)
+    expect(shared).toBeLessThanOrEqual(13)
+    // What follows from her work later is on her account: she waits longer for it.
+    turns.charge(payer, 5)
+    expect(payer.waitMs(true)).toBeGreaterThan(40)
+    expect(payer.waitMs(false)).toBe(0)
+    // Ada has stopped.
+    now += 101
+    await finish(31)
+    expect(done.map(({ what }) => what).slice(1)).toEqual(Array.from({ length: 30 }, (_, n) => `eve ${n}`))
+  })
+
+  test('of what is taken beyond the share only so much is held against whoever took it (LIM-7)', () => {
+    const { open } = start()
+    const payer = new Payer(1, null, new Bucket({ perSecond: 100, burst: 10 }, () => now))
+    open(new Payer(1, null)).inbox.add(task('ada', 1))
+    open(payer).inbox.add(task('a large frame', 90))
+    expect(payer.waitMs(true)).toBe(800)
+    open(new Payer(1, null)).inbox.add(task('ada', 1))
+    open(payer).inbox.add(task('not yet', 0))
+    expect(done.map(({ what }) => what)).not.toContain('not yet')
+    const other = new Payer(1, null, new Bucket({ perSecond: 100, burst: 10 }, () => now))
+    open(other).inbox.add(task('the largest', 5_000))
+    expect(other.waitMs(true)).toBeLessThanOrEqual(1_000)
   })
 
   test('a task that throws holds nothing up (LIM-7)', async () => {
@@ -190,6 +226,21 @@ describe('on a socket', () => {
     await watcher.stored()
     expect(watcher.object('x').get('k4999')).toBeUndefined()
     expect([eve.closed, eve.refusal('s')]).toEqual([null, null])
+  })
+
+  test('who has shown no token is let in at a pace while others are at work (LIM-7)', async () => {
+    const server = await serveHere({ limits: { strangersShareMs: { perSecond: 0.1, burst: 0 } } })
+    const ada = await openLive({ url: server.url, id: 's', as: 'ada', kind: 'agent' })
+    let letIn = 0
+    const sockets = Array.from({ length: 20 }, () => new WebSocket(server.url))
+    for (const socket of sockets) socket.on('open', () => (letIn += 1)).on('error', () => {})
+    onTestFinished(() => sockets.forEach((socket) => socket.terminate()))
+    for (let n = 0; n < 50; n++) {
+      ada.object('x').set('n', n)
+      await ada.stored()
+    }
+    expect(letIn).toBeLessThan(10)
+    await until(() => letIn === 20)
   })
 
   test('a reader that is slow gets large states one after the other, and all of them (LIM-5)', async () => {
