@@ -208,6 +208,7 @@ export class Link implements Member, WorkerLink {
       this.#objection ??= reason
       return
     }
+    if (reason === 'malformed') this.#options.meter.offend()
     this.tell({ t: 'refused', reason, ...detail })
     this.#connection.close({ code: CLOSE_REASONS[reason].transient ? 4205 : REFUSED_CODE, reason })
   }

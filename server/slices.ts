@@ -213,17 +213,21 @@ function* inOrder(sections: ReadonlyMap<number, Section>): Generator<Section | n
     const stack = [first]
     const onStack = new Set(stack)
     for (let section = stack.at(-1); section !== undefined; section = stack.at(-1)) {
-      const wanted = lackOf(section, sections)
-      if (wanted === null || (wanted !== undefined && onStack.has(wanted))) return yield null
-      if (wanted !== undefined) {
-        stack.push(wanted)
-        onStack.add(wanted)
-      } else if (section.next < section.clocks.length - 1 && (stack.length === 1 || isWanted(section, stack.at(-2), sections))) {
-        yield section
-      } else {
+      const isDone = section.next === section.clocks.length - 1
+      // It is on the stack until what lies below has what it lacked, and the first one to its end.
+      if (isDone || (stack.length > 1 && lackOf(stack.at(-2) as Section, sections) !== section)) {
         onStack.delete(section)
         stack.pop()
+        continue
       }
+      const wanted = lackOf(section, sections)
+      if (wanted === null || (wanted !== undefined && onStack.has(wanted))) return yield null
+      if (wanted === undefined) {
+        yield section
+        continue
+      }
+      stack.push(wanted)
+      onStack.add(wanted)
     }
   }
 }
@@ -241,11 +245,6 @@ function lackOf(section: Section, sections: ReadonlyMap<number, Section>): Secti
     if (clock >= (other.clocks[other.next] as number)) return other
   }
   return undefined
-}
-
-/** Whether the section below on the stack still waits for this one. */
-function isWanted(section: Section, below: Section | undefined, sections: ReadonlyMap<number, Section>): boolean {
-  return below !== undefined && lackOf(below, sections) === section
 }
 
 function piece(update: Uint8Array, begun: ReadonlyMap<Section, number>): Uint8Array {

@@ -17,6 +17,8 @@ const AGENT_SLICE_MS = 5
 const STRANGERS_SLICE_MS = 2
 /** How long an account outlives its last socket, if it is not whole again: closing and coming back wins nothing. */
 const FORGET_MS = 60_000
+/** So long nothing large is taken from a participant who has sent what no client of ours does. */
+const OFFENCE_MS = 10_000
 
 /** A socket as it is metered. */
 export interface MeteredSocket {
@@ -30,8 +32,11 @@ class Account {
   readonly frames: Bucket
   readonly bytes: Bucket
   readonly payer: Payer
+  readonly #now: () => number
+  #offendedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(limits: Limits, kind: Participant['kind'], now: () => number) {
+    this.#now = now
     const isAgent = kind === 'agent'
     this.frames = new Bucket(isAgent ? limits.agentFrames : limits.personFrames, now)
     this.bytes = new Bucket(isAgent ? limits.agentBytes : limits.personBytes, now)
@@ -41,7 +46,16 @@ class Account {
   }
 
   get isRested(): boolean {
-    return this.frames.full && this.bytes.full && this.payer.isRested
+    return this.frames.full && this.bytes.full && this.payer.isRested && !this.hasOffended
+  }
+
+  /** It has sent, a short time ago, what no client of ours does. */
+  get hasOffended(): boolean {
+    return this.#now() - this.#offendedAtMs < OFFENCE_MS
+  }
+
+  offend(): void {
+    this.#offendedAtMs = this.#now()
   }
 
   get unreadBytes(): number {
@@ -214,8 +228,9 @@ export class SocketMeter {
     const { participantUnfinishedBytes } = this.#traffic.limits
     const isLarge = this.#unfinishedBytes > LARGE_FRAME_BYTES
     for (const account of this.#accounts()) {
-      // A large frame that will be too much when it is whole is not put together first, which is most of what it costs.
-      const isTooFast = isLarge && account.bytes.waitMs(this.#unfinishedBytes) > 0
+      // A large frame that will be too much when it is whole, or most likely garbage again, is not put together first, which is
+      // most of what it costs.
+      const isTooFast = isLarge && (account.hasOffended || account.bytes.waitMs(this.#unfinishedBytes) > 0)
       if (isTooFast || account.unfinishedBytes > participantUnfinishedBytes) return this.end(4429, 'too-fast')
     }
   }
@@ -313,6 +328,11 @@ export class ConnectionMeter {
   /** Counts a question for the state of the document. */
   state(): CloseReason | null {
     return this.#states.take(1) ? null : 'too-fast'
+  }
+
+  /** What came on it no client of ours sends: for a while nothing large is taken from its participant. */
+  offend(): void {
+    this.#account.offend()
   }
 
   close(): void {
