@@ -57,6 +57,8 @@ export interface LinkOptions {
   readonly onFrame: () => void
   /** Puts on its sender's account what follows from an update later, in milliseconds. */
   readonly charge: (ms: number) => void
+  /** Its sender uses up most of his share of the thread. */
+  readonly isCrowding: () => boolean
   /** Runs a task when it is the turn of the socket, before all frames that come from now on. */
   readonly defer: (task: () => void) => void
   /** Whether the token of this connection opens a session. */
@@ -119,6 +121,10 @@ export class Link implements Member, WorkerLink {
 
   get ready(): boolean {
     return this.#ready
+  }
+
+  get isPatient(): boolean {
+    return this.#options.isCrowding()
   }
 
   get worker(): string | null {

@@ -16,6 +16,8 @@ export interface Stored {
   readonly size: LogSize
   /** Participants by client id. */
   readonly clients: ReadonlyMap<number, string>
+  /** How long it took the thread to read it, in milliseconds. */
+  readonly workMs: number
 }
 
 /** So long one piece of a load is worked at before others have their turn: a log of the largest size takes 20 of these. */
@@ -26,7 +28,10 @@ const PIECE_MS = 1
  * and updates are applied in pieces, each of which `perform` runs when there is time for it.
  */
 export async function load(document: Document, store: Store, perform: (piece: () => void) => Promise<void>): Promise<Stored> {
-  const { snapshot, updates } = await store.read(document.name)
+  const began = performance.now()
+  const reading = store.read(document.name)
+  let workMs = performance.now() - began
+  const { snapshot, updates } = await reading
   // After the updates: a binding is stored with the update that needs it, or before.
   const clients = await store.clients(document.name)
   const size: LogSize = { updates: updates.length, bytes: 0, snapshotBytes: snapshot?.byteLength ?? 0 }
@@ -35,7 +40,8 @@ export async function load(document: Document, store: Store, perform: (piece: ()
     const pieces = piecesOf(snapshot, updates)
     for (let next = pieces.next(); next.done !== true;) {
       await perform(() => {
-        const endMs = performance.now() + PIECE_MS
+        const beganMs = performance.now()
+        const endMs = beganMs + PIECE_MS
         // One transaction for many: per transaction, Yjs copies the state vector twice.
         document.transact(() => {
           do {
@@ -43,6 +49,7 @@ export async function load(document: Document, store: Store, perform: (piece: ()
             next = pieces.next()
           } while (next.done !== true && performance.now() < endMs)
         })
+        workMs += performance.now() - beganMs
       })
     }
   } catch (error) {
@@ -50,7 +57,7 @@ export async function load(document: Document, store: Store, perform: (piece: ()
   }
   const { pendingStructs, pendingDs } = document.store
   if (pendingStructs !== null || pendingDs !== null) throw new DamagedSession(document.name, 'an update is missing')
-  return { size, clients }
+  return { size, clients, workMs }
 }
 
 function* piecesOf(snapshot: Uint8Array | null, updates: readonly Uint8Array[]): Generator<Uint8Array | null, void, undefined> {

@@ -35,6 +35,15 @@ export class Bucket {
     return amount <= this.#left ? 0 : Math.ceil(((amount - this.#left) / this.#rate.perSecond) * 1000)
   }
 
+  get burst(): number {
+    return this.#rate.burst
+  }
+
+  get left(): number {
+    this.#refill()
+    return this.#left
+  }
+
   get full(): boolean {
     this.#refill()
     return this.#left >= this.#rate.burst

@@ -60,7 +60,7 @@ export interface SessionsOptions {
 /** Close code of a socket that begins with frames that do not decode. */
 const MALFORMED_CODE = 4400
 /** What it takes to open a session on a connection, in milliseconds, most of it in steps that cannot be measured. */
-const OPEN_MS = 0.5
+const OPEN_MS = 1
 /** The same for its token. */
 const VERIFY_MS = 0.2
 /** What all loads of sessions together may take of one turn of the event loop, in milliseconds. */
@@ -68,6 +68,8 @@ const LOAD_SLICE_MS = 1
 
 interface Context {
   grant: Grant
+  /** Puts on somebody's account what is done for him, in milliseconds. */
+  charge: (ms: number) => void
 }
 
 /** What all connections of one socket share. */
@@ -272,12 +274,17 @@ export class Sessions {
         meter?.authenticated(grant.participant)
         if (meter !== undefined) await this.#turns.pass(meter.payer, OPEN_MS)
         connectionConfig.readOnly = grant.participant.kind === 'viewer'
-        return { grant }
+        // What agents stream is no flood, however much it is.
+        const pays = meter !== undefined && grant.participant.kind !== 'agent'
+        return { grant, charge: pays ? (ms: number) => this.#turns.charge(meter.payer, ms) : () => {} }
       },
-      onLoadDocument: async ({ document, documentName }) => {
+      onLoadDocument: async ({ document, documentName, context }) => {
         if (agentOfControl(documentName) !== null) return
         try {
-          this.#loaded.set(documentName, await load(document, this.#options.store, this.#perform))
+          const stored = await load(document, this.#options.store, this.#perform)
+          this.#loaded.set(documentName, stored)
+          // Not before, which would hold up whoever else waits for the same session. The server itself has no context.
+          ;(context as Partial<Context> | undefined)?.charge?.(stored.workMs)
         } catch (error) {
           // The host forgets the document without destroying it, and its presence timer would run for ever.
           document.destroy()
@@ -307,7 +314,10 @@ export class Sessions {
 
   #openRoom(document: Document): void {
     const name = document.name
-    const { size, clients } = this.#loaded.get(name) ?? { size: { updates: 0, bytes: 0, snapshotBytes: 0 }, clients: new Map() }
+    const { size, clients } = this.#loaded.get(name) ?? {
+      size: { updates: 0, bytes: 0, snapshotBytes: 0 },
+      clients: new Map<number, string>(),
+    }
     this.#loaded.delete(name)
     const room = new Room({
       document,
@@ -379,7 +389,7 @@ export class Sessions {
   // ---- connections --------------------------------------------------------------------------------------------------
 
   #adopt(connection: Connection, { meter: socket, answers, workers, links, onFrame, defer }: SocketState): void {
-    const { grant } = connection.context as Context
+    const { grant, charge } = connection.context as Context
     const { name } = connection.document
     const { meter, objection } = socket.connect(grant.participant, name)
     const link = new Link({
@@ -391,8 +401,8 @@ export class Sessions {
       meter,
       report: this.#options.report,
       onFrame,
-      // What agents stream is no flood, however much it is.
-      charge: grant.participant.kind === 'agent' ? () => {} : (ms) => this.#turns.charge(socket.payer, ms),
+      charge,
+      isCrowding: () => this.#turns.isCrowding(socket.payer),
       defer,
       mayOpen: (from, session) => this.#grants.mayOpen(from, session),
       onToken: (from, token) => this.#grants.refresh(from, token),

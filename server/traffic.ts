@@ -14,7 +14,11 @@ const LARGE_FRAME_BYTES = 1024 * 1024
 const PERSON_SLICE_MS = 1
 /** An agent's worker has many sessions on one socket, and all that it streams is in its slice. */
 const AGENT_SLICE_MS = 5
-const STRANGERS_SLICE_MS = 2
+const STRANGERS_SLICE_MS = 1
+/** A longer message before the first valid token holds none: it is not put together. */
+const STRANGE_FRAME_BYTES = 96 * 1024
+/** What all strangers have sent is summed up again after so much more. */
+const SUM_BYTES = 256 * 1024
 /** How long an account outlives its last socket, if it is not whole again: closing and coming back wins nothing. */
 const FORGET_MS = 60_000
 /** So long nothing large is taken from a participant who has sent what no client of ours does. */
@@ -80,6 +84,9 @@ export class Traffic {
   readonly #strangers = new Map<SocketMeter, NodeJS.Timeout>()
   /** All of them share what there is for them. */
   readonly strangersPayer: Payer
+  /** What all strangers had sent when that was last summed up, and what has come since. */
+  #strangeBytes = 0
+  #unsummedBytes = 0
 
   /** @param now milliseconds of a clock that never goes back. */
   constructor(limits: Limits, now: () => number) {
@@ -106,10 +113,16 @@ export class Traffic {
     this.#strangers.delete(meter)
   }
 
-  /** Ends the stranger that has sent most when all of them together have sent too much. */
-  boundStrangers(): void {
+  /** Ends the stranger that has sent most when all of them together have sent too much; `bytes` have come since the last time. */
+  boundStrangers(bytes: number): void {
+    this.#unsummedBytes += bytes
+    const { allUnauthenticatedBytes } = this.limits
+    // There may be hundreds, and each chunk comes by.
+    if (this.#unsummedBytes < SUM_BYTES && this.#strangeBytes + this.#unsummedBytes <= allUnauthenticatedBytes) return
     const strangers = [...this.#strangers.keys()]
-    if (sumOf(strangers, 'strangeBytes') <= this.limits.allUnauthenticatedBytes) return
+    this.#strangeBytes = sumOf(strangers, 'strangeBytes')
+    this.#unsummedBytes = 0
+    if (this.#strangeBytes <= allUnauthenticatedBytes) return
     strangers.reduce((most, meter) => (meter.strangeBytes > most.strangeBytes ? meter : most)).end(4429, 'too-many')
   }
 
@@ -221,11 +234,13 @@ export class SocketMeter {
   arriving(bytes: number): void {
     this.#countUnfinished(bytes)
     if (this.#bytesLeft !== Number.POSITIVE_INFINITY) {
-      if (this.#unfinishedBytes > this.#bytesLeft) this.end(4429, 'too-big')
-      else this.#traffic.boundStrangers()
+      if (this.#unfinishedBytes > Math.min(this.#bytesLeft, STRANGE_FRAME_BYTES)) this.end(4429, 'too-big')
+      else this.#traffic.boundStrangers(bytes)
       return
     }
-    const { participantUnfinishedBytes } = this.#traffic.limits
+    const { participantUnfinishedBytes, waitingBytes } = this.#traffic.limits
+    // No session is open yet, and so much may not wait for one.
+    if (!this.isOpen && this.#unfinishedBytes > waitingBytes) return this.end(4429, 'too-fast')
     const isLarge = this.#unfinishedBytes > LARGE_FRAME_BYTES
     for (const account of this.#accounts()) {
       // A large frame that will be too much when it is whole, or most likely garbage again, is not put together first, which is

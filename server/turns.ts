@@ -43,6 +43,11 @@ export class Payer {
     return this.#time === null || this.#time.full
   }
 
+  /** Less than half is left of what it may take at once while others are at work. */
+  get isCrowding(): boolean {
+    return this.#share !== null && this.#share.left < this.#share.burst / 2
+  }
+
   /** Milliseconds until it may go on in some turn; 0 when it may, if not in this one. */
   waitMs(isShared: boolean): number {
     const waitMs = this.#time?.waitMs(0) ?? 0
@@ -167,6 +172,11 @@ export class Turns {
   /** Puts on somebody's account what his work makes others do later. */
   charge(payer: Payer, ms: number): void {
     payer.spend(this.#turn, ms, this.#isShared(payer))
+  }
+
+  /** Whether it has used up most of its share lately, while others are at work. */
+  isCrowding(payer: Payer): boolean {
+    return this.#isShared(payer) && payer.isCrowding
   }
 
   /** Whether others are at work at this time. */
