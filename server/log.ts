@@ -13,6 +13,8 @@ import { DamagedSession, type ClientBinding, type Hold, type LogEntry, type NewJ
 /** First and longest pause between two tries of a failed commit. */
 const RETRY_FIRST_MS = 50
 const RETRY_LONGEST_MS = 2_000
+/** So long what is patient waits for a commit that others cause. */
+const PATIENCE_MS = 5
 
 export interface UpdateLogOptions {
   readonly store: Store
@@ -57,6 +59,8 @@ export class UpdateLog {
   #gathering: Group = emptyGroup()
   #committing: Group | null = null
   #scheduled = false
+  /** Runs while something waits that is patient. */
+  #patience: NodeJS.Timeout | undefined
   #retry: { timer: NodeJS.Timeout; again: () => void } | null = null
   #stalled = false
   #unstoredBytes = 0
@@ -80,10 +84,12 @@ export class UpdateLog {
     return this.#unstoredBytes
   }
 
-  append(session: string, update: Uint8Array): void {
+  /** @param isPatient it goes with the next commit that somebody else causes; without one, a moment later by itself. */
+  append(session: string, update: Uint8Array, isPatient = false): void {
     this.#gathering.entries.push({ session, update })
     this.#unstoredBytes += update.byteLength
-    this.#schedule()
+    if (isPatient) this.#patience ??= setTimeout(() => this.#schedule(), PATIENCE_MS)
+    else this.#schedule()
   }
 
   /** Adds a job to the same commit as what was just appended, so that neither is ever there without the other. */
@@ -176,6 +182,8 @@ export class UpdateLog {
 
   readonly #commit = (): void => {
     this.#scheduled = false
+    clearTimeout(this.#patience)
+    this.#patience = undefined
     const group = this.#gathering
     this.#gathering = emptyGroup()
     this.#committing = group

@@ -25,6 +25,8 @@ export interface Member extends Sender {
   readonly address: string
   /** It has been sent the state of the document, so that later updates find what they build on. */
   readonly ready: boolean
+  /** What it sends need not be stored at once: it sends so much that others would notice the commits. */
+  readonly isPatient: boolean
   send(frame: Uint8Array): void
   /** Tells that an update of its own was accepted, once that is stored. */
   acknowledge(): void
@@ -218,7 +220,7 @@ export class Room {
     } finally {
       this.#accepting = null
       // Also after a throw: what was applied before it is in the document, and must be in the log.
-      if (accepted.length > 0) this.#publish(accepted)
+      if (accepted.length > 0) this.#publish(accepted, member.isPatient)
     }
     member.acknowledge()
     return 'accepted'
@@ -262,11 +264,11 @@ export class Room {
    * A member's update and what the watcher wrote on seeing it are one entry of the log and one frame: nobody ever sees a
    * message without its stamp.
    */
-  #publish(accepted: readonly Accepted[]): void {
+  #publish(accepted: readonly Accepted[], isPatient = false): void {
     const update = merge(accepted)
     this.#bytes += update.byteLength
     this.#unstored += 1
-    this.#log.append(this.name, update)
+    this.#log.append(this.name, update, isPatient)
     this.#log.after(() => {
       this.#unstored -= 1
       this.#broadcast(update, accepted)

@@ -1,7 +1,10 @@
 /** Who may hold the event loop: the slices of a turn, the time of a person, and that nothing is lost or changes places. */
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Answers, type Answer } from '../server/answers.ts'
+import { memoryStore } from '../server/index.ts'
+import { UpdateLog } from '../server/log.ts'
 import { Bucket } from '../server/rate.ts'
+import type { Store } from '../server/store.ts'
 import { Inbox, Payer, Turns } from '../server/turns.ts'
 import { LIMITS } from '../shared/limits.ts'
 import { openLive, texts } from './support/clients.ts'
@@ -148,6 +151,31 @@ describe('a turn of the event loop', () => {
     ).toThrow('broken')
     inbox.add(task('next', 1))
     await finish(1)
+  })
+})
+
+describe('what is patient', () => {
+  test('goes with the commit that others cause, in its order, and otherwise soon by itself (LIM-7, LOG-1)', async () => {
+    const commits: string[][] = []
+    const memory = memoryStore()
+    const store: Store = {
+      ...memory,
+      append: async ({ entries }) => void commits.push(entries.map(({ session }) => session)),
+    }
+    const log = new UpdateLog({ store, report: () => {}, onStall: () => {}, onDamaged: () => {} })
+    const shown: string[] = []
+    log.append('eve', new Uint8Array(2), true)
+    log.after(() => shown.push('eve'))
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+    expect([commits, shown]).toEqual([[], []])
+    log.append('ada', new Uint8Array(2))
+    log.after(() => shown.push('ada'))
+    await until(() => shown.length === 2)
+    expect([commits, shown]).toEqual([[['eve', 'ada']], ['eve', 'ada']])
+    log.append('eve', new Uint8Array(2), true)
+    await log.stored()
+    expect(commits.at(-1)).toEqual(['eve'])
+    expect(await log.drain(1_000)).toBe(true)
   })
 })
 

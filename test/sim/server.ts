@@ -21,6 +21,7 @@ export class Connection implements Member {
   readonly address: string = SESSION
   readonly send: (frame: Uint8Array) => void
   ready = false
+  readonly isPatient: boolean = false
   readonly #room: Room
 
   constructor(room: Room, participant: Participant, worker: string | null, send: (frame: Uint8Array) => void) {
