@@ -1,10 +1,12 @@
-/** The limits on what is written: how much of it may wait to be stored, whom it may ask, and what it may be called. */
+/** The limits on what is written: how much of it may wait to be stored, whom it may ask, what it may be called, and garbage. */
 import { SignJWT } from 'jose'
 import { expect, test } from 'vitest'
 import * as Y from 'yjs'
 import { memoryStore } from '../server/index.ts'
+import { Traffic, type SocketMeter } from '../server/traffic.ts'
 import {
   AGENT_NAME,
+  LIMITS,
   MAX_AGENTS_PER_INPUT,
   MAX_FIELD_CHARS,
   MAX_ID_CHARS,
@@ -89,4 +91,36 @@ test('a participant has an id of a limited length (ACC-1)', async () => {
   eve.authenticate('s', forged)
   expect(await until(() => eve.refusal('s'))).toBe('bad-token')
   await openLive({ url, id: 's', as: longest })
+})
+
+test('[X6] from who has sent garbage nothing large is taken for a while, and from others it is (LIM-2)', () => {
+  let now = 0
+  const traffic = new Traffic(LIMITS, () => now)
+  const open = (id: string) => {
+    const ended: string[] = []
+    const meter = traffic.open({ bufferedAmount: 0, close: (_code, reason) => void ended.push(reason) })
+    meter.authenticated({ id, kind: 'user', name: '' })
+    return { meter, ended, connection: meter.connect({ id, kind: 'user', name: '' }, 's').meter }
+  }
+  const large = (meter: SocketMeter): void => {
+    for (let chunk = 0; chunk < 32; chunk++) meter.arriving(65_536)
+    meter.arrived()
+  }
+  const eve = open('eve')
+  large(eve.meter)
+  expect(eve.ended).toEqual([])
+  eve.connection.offend()
+  eve.meter.closed()
+  const [again, ada] = [open('eve'), open('ada')]
+  again.meter.arriving(65_536)
+  again.meter.arrived()
+  large(ada.meter)
+  expect([again.ended, ada.ended]).toEqual([[], []])
+  large(again.meter)
+  expect(again.ended).toEqual(['too-fast'])
+  again.meter.closed()
+  now += 10_001
+  const later = open('eve')
+  large(later.meter)
+  expect(later.ended).toEqual([])
 })

@@ -5,7 +5,7 @@ import * as Y from 'yjs'
 import { LIMITS, MAX_FRAME_BYTES } from '../shared/limits.ts'
 import type { RunningServer } from '../server/index.ts'
 import { Bucket } from '../server/rate.ts'
-import { Traffic, type ConnectionMeter, type SocketMeter } from '../server/traffic.ts'
+import { Traffic, type ConnectionMeter } from '../server/traffic.ts'
 import type { Participant } from '../shared/participant.ts'
 import { openLive } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
@@ -308,38 +308,6 @@ describe('too much', () => {
     // What is being closed counts until it is gone, so that it may be both.
     expect([first.closed, second.closed]).toContainEqual({ code: 4429, reason: 'too-fast' })
     expect(other.closed).toBeNull()
-  })
-
-  test('[X6] from who has sent garbage nothing large is taken for a while, and from others it is (LIM-2)', () => {
-    let now = 0
-    const traffic = new Traffic(LIMITS, () => now)
-    const open = (id: string) => {
-      const ended: string[] = []
-      const meter = traffic.open({ bufferedAmount: 0, close: (_code, reason) => void ended.push(reason) })
-      meter.authenticated({ id, kind: 'user', name: '' })
-      return { meter, ended, connection: meter.connect({ id, kind: 'user', name: '' }, 's').meter }
-    }
-    const large = (meter: SocketMeter): void => {
-      for (let chunk = 0; chunk < 32; chunk++) meter.arriving(65_536)
-      meter.arrived()
-    }
-    const eve = open('eve')
-    large(eve.meter)
-    expect(eve.ended).toEqual([])
-    eve.connection.offend()
-    eve.meter.closed()
-    const [again, ada] = [open('eve'), open('ada')]
-    again.meter.arriving(65_536)
-    again.meter.arrived()
-    large(ada.meter)
-    expect([again.ended, ada.ended]).toEqual([[], []])
-    large(again.meter)
-    expect(again.ended).toEqual(['too-fast'])
-    again.meter.closed()
-    now += 10_001
-    const later = open('eve')
-    large(later.meter)
-    expect(later.ended).toEqual([])
   })
 
   test('[X6] many beginnings count together, however small each of them is, and what is whole counts no more (LIM-2)', () => {
