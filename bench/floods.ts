@@ -8,7 +8,7 @@
 import { parseArgs } from 'node:util'
 import { ATTACKS, type AttackName, type Target } from './load/attacks.ts'
 import { endAll, start } from './load/children.ts'
-import { endSystem, measure, startSystem, type Sample } from './load/round.ts'
+import { endSystem, measure, startSystem, type Running, type Sample } from './load/round.ts'
 import { median, spread } from './load/statistics.ts'
 import { isMain, printRows, type Row } from './report.ts'
 
@@ -33,8 +33,11 @@ const SESSIONS = 10
 const TOKENS_PER_SECOND = 30
 const MAX_RATIO = 2
 const WARM_UP = { sessions: 100, tokensPerSecond: TOKENS_PER_SECOND, seconds: 4 }
-/** Between two rounds: what an attack has left behind is done, and what it had used up has come back in part. */
+/** Between two rounds the server comes to rest: what an attack has left behind would be noticed in the next one. */
 const REST_MS = 500
+/** So busy may it be meanwhile, as a share of a core. */
+const REST_SHARE = 0.05
+const LONGEST_REST_MS = 20_000
 
 /** As the server answers a reader: so many questions at most, each with so many bytes. */
 const FED: Partial<Record<AttackName, readonly [pieces: number, bytes: number]>> = { reader: [20, 1024 * 1024] }
@@ -59,7 +62,7 @@ export async function benchFloods({ rounds, seconds, attacks = ATTACKS, profileF
       const against = async (target: Target): Promise<Sample> => {
         await attacker.call('prepare', name, target)
         const sample = await measure(system, load, { begin: () => attacker.call('begin'), end: () => attacker.call('stop') })
-        await new Promise((resolve) => setTimeout(resolve, REST_MS))
+        await rest(system)
         return sample
       }
       const without = await measure(system, load)
@@ -83,6 +86,18 @@ export async function benchFloods({ rounds, seconds, attacks = ATTACKS, profileF
       values.map(({ net }) => net),
     ),
   ])
+}
+
+/** Resolves when the server has nothing to do any more. */
+async function rest({ server }: Running): Promise<void> {
+  const deadlineMs = performance.now() + LONGEST_REST_MS
+  let before = await server.call<number>('cpu')
+  for (let busy = 1; busy > REST_SHARE && performance.now() < deadlineMs;) {
+    await new Promise((resolve) => setTimeout(resolve, REST_MS))
+    const now = await server.call<number>('cpu')
+    busy = (now - before) / 1000 / REST_MS
+    before = now
+  }
 }
 
 function row(what: string, values: readonly number[]): Row {

@@ -50,6 +50,9 @@ export interface CompactorOptions {
   readonly onCompacted?: (session: string, snapshotBytes: number) => void
 }
 
+/** So many updates are copied in one turn of the event loop. */
+const PACKED_AT_ONCE = 1_000
+
 interface Pending {
   readonly resolve: (reply: MergeReply) => void
   readonly reject: (error: Error) => void
@@ -124,7 +127,9 @@ export class Compactor {
   async #compact(session: string): Promise<void> {
     const stored = await this.#store.read(session)
     if (stored.updates.length === 0 || this.#closed) return
-    const reply = await this.#merge(pack(stored))
+    const request = await pack(stored)
+    if (this.#closed) return
+    const reply = await this.#merge(request)
     if (this.#closed) return
     switch (reply.t) {
       case 'merged':
@@ -188,12 +193,16 @@ export class Compactor {
   }
 }
 
-function pack({ snapshot, updates }: StoredSession): MergeRequest {
+/** In turns of the event loop: there may be ten thousand pieces. */
+async function pack({ snapshot, updates }: StoredSession): Promise<MergeRequest> {
   const pieces = snapshot === null ? updates : [snapshot, ...updates]
   const ends = new Uint32Array(pieces.length)
   let length = 0
   for (const [index, piece] of pieces.entries()) ends[index] = length += piece.byteLength
   const bytes = new Uint8Array(length)
-  for (const [index, piece] of pieces.entries()) bytes.set(piece, (ends[index] ?? 0) - piece.byteLength)
+  for (const [index, piece] of pieces.entries()) {
+    bytes.set(piece, (ends[index] ?? 0) - piece.byteLength)
+    if (index % PACKED_AT_ONCE === PACKED_AT_ONCE - 1) await new Promise((resolve) => setImmediate(resolve))
+  }
   return { bytes, ends }
 }

@@ -33,7 +33,7 @@ const MAX_COPIED_BYTES = 16 * 1024
 /** A socket that is being closed is gone after this time, whether the other side answers or not. */
 const LEAVE_MS = 5_000
 /** So much of what the other side still sends is read, for its answer to the close. */
-const LEAVE_BYTES = 64 * 1024
+const LEAVE_BYTES = 8 * 1024
 
 /** The frame that was made last, and of what. */
 let last: { readonly body: Uint8Array; readonly frame: Uint8Array } | null = null
