@@ -187,6 +187,9 @@ export class Connection {
   #unsettle(): void {
     this.#settled = false
     this.#gotState = false
+    // To the others this client has gone with what it showed: only something newer shows it again.
+    const { awareness } = this.#options
+    awareness.setLocalState(awareness.getLocalState())
   }
 
   #denied(reason: CloseReason): void {

@@ -84,27 +84,21 @@ export class Socket {
 
   #listenToPage(): void {
     if (typeof window === 'undefined' || typeof window.addEventListener !== 'function') return
+    const listen = (target: EventTarget, type: string, listener: (event: never) => void): void => {
+      target.addEventListener(type, listener as EventListener)
+      this.#undo.push(() => target.removeEventListener(type, listener as EventListener))
+    }
     const wake = (): void => this.wake()
-    const onVisible = (): void => {
-      if (document.visibilityState === 'visible') this.wake()
-    }
-    const onPageShow = (event: PageTransitionEvent): void => {
-      if (event.persisted) this.wake()
-    }
+    listen(window, 'online', wake)
     // The browser knows before the socket does: a socket without a network would claim to be open for minutes.
-    const onOffline = (): void => this.drop()
-    window.addEventListener('online', wake)
-    window.addEventListener('offline', onOffline)
-    window.addEventListener('pageshow', onPageShow)
-    document.addEventListener('visibilitychange', onVisible)
-    // A page that was frozen may have been visible all the time.
-    document.addEventListener('resume', wake)
-    this.#undo.push(() => {
-      window.removeEventListener('online', wake)
-      window.removeEventListener('offline', onOffline)
-      window.removeEventListener('pageshow', onPageShow)
-      document.removeEventListener('visibilitychange', onVisible)
-      document.removeEventListener('resume', wake)
+    listen(window, 'offline', () => this.drop())
+    listen(window, 'pageshow', (event: PageTransitionEvent) => {
+      if (event.persisted) this.wake()
     })
+    listen(document, 'visibilitychange', () => {
+      if (document.visibilityState === 'visible') this.wake()
+    })
+    // A page that was frozen may have been visible all the time.
+    listen(document, 'resume', wake)
   }
 }

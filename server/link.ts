@@ -343,10 +343,24 @@ export class Link implements Member, WorkerLink {
       // Asked again: somebody else may have come to have an id meanwhile.
       const own = states.filter(({ clientId }) => this.#mayShow(clientId))
       applyPresence(this.#document.awareness, own, this.participant, { source: 'connection', connection: this.#connection })
+      for (const state of own) this.#hold(state)
     } catch (error) {
       this.#options.report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
       this.refuse('malformed')
     }
+  }
+
+  /**
+   * What a connection shows ends with it, and with no other that showed it before: a client that comes back is on a new socket
+   * before the old one is found dead. The host takes note only of ids that it has never seen, and of every connection.
+   */
+  #hold({ clientId, clock, state }: PresenceState): void {
+    const { awareness } = this.#document
+    const mine = this.#document.getClients(this.#connection)
+    // What was late on its way is not shown, and not held.
+    if (state === null || mine.has(clientId) || awareness.meta.get(clientId)?.clock !== clock) return
+    for (const other of this.#document.getConnections()) this.#document.getClients(other).delete(clientId)
+    mine.add(clientId)
   }
 
   #sendPresence(): void {

@@ -30,8 +30,6 @@ import type { WidgetKey } from './widget-keys.ts'
 
 /** Path of the WebSocket endpoint. */
 const SYNC_PATH = '/sync'
-/** Every socket is pinged this often, and ended when it has not answered the ping before: a silent peer is gone. */
-const PING_EVERY_MS = 10_000
 /** How long `close` waits for the store before it gives up, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5_000
 /** How old an input may be when it arrives and still start an agent by itself. */
@@ -172,7 +170,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     socket.on('error', () => socket.destroy())
     sessions.admit(() => upgrade(endpoint, request, socket, head))
   })
-  const pings = setInterval(() => pingAll(sockets), PING_EVERY_MS)
+  const pings = setInterval(() => pingAll(sockets), limits.pingMs)
   await listen(http, port, host).catch(async (error: unknown) => {
     clearInterval(pings)
     await sessions.close(0)

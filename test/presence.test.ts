@@ -1,0 +1,76 @@
+/** Who is here: neither longer than they are, nor shorter. Networks go, sockets die without a word, pages come and go. */
+import { expect, test } from 'vitest'
+import type { OpenSession } from '../client/index.ts'
+import { openLive } from './support/clients.ts'
+import { Device } from './support/device.ts'
+import { serveHere } from './support/in-process.ts'
+import { live, Network } from './support/network.ts'
+import { RawClient } from './support/raw.ts'
+import { tokenFor } from './support/tokens.ts'
+import { until } from './support/wait.ts'
+
+/** What is not at once comes with the next sign of life: up to 15 s later, or is given up 30 s after the last one. */
+const AT_ONCE = { timeoutMs: 5_000 }
+
+const names = ({ presence }: OpenSession): string[] => presence.others.map(({ participant }) => participant.id)
+
+test('[H3] who comes back after a loss of the network is here again at once, and gone at once the next time (PRS-1)', async () => {
+  const net = await Network.start()
+  const devices = [new Device(), new Device()] as const
+  const [a, b] = [await net.open(devices[0]), await net.open(devices[1], 'bob')]
+  const see = (...who: string[]): Promise<true> =>
+    until(() => names(a).join() === who.join(), { ...AT_ONCE, what: `ada to see ${who.join()}` })
+  await live(a, b)
+  await see('bob')
+  for (let i = 0; i < 2; i++) {
+    await net.away(a, b)
+    await see()
+    await net.back(a, b)
+    await see('bob')
+    await until(() => names(b).join() === 'ada', AT_ONCE)
+  }
+  await b.close()
+  await see()
+  expect(names(a)).toEqual([])
+})
+
+test('[H3] who has vanished without a word is here for two pings at most, and one who is back meanwhile stays (PRS-1)', async () => {
+  const net = await Network.start({ limits: { pingMs: 1_000 } })
+  const [lost, back] = [new Device(), new Device()]
+  // Before there is a page, whose events are not hers.
+  const a = await openLive({ url: net.direct, id: 's', as: 'eve' })
+  const [b, c] = [await net.open(lost), await net.open(back, 'cyd')]
+  await live(b, c)
+  await until(() => names(a).join() === 'ada,cyd', AT_ONCE)
+  const health = net.direct.replace('ws', 'http').replace('sync', 'health')
+  const connections = async (): Promise<number> => ((await (await fetch(health)).json()) as { connections: number }).connections
+  const seen: string[] = []
+  a.presence.subscribe(() => seen.push(names(a).join()))
+  net.proxy.hold()
+  // The one notices, and is back on a second socket before the server has given up the first.
+  for (const event of ['offline', 'online']) back.fire(event)
+  await until(async () => (await connections()) === 4)
+  await until(() => names(a).join() === 'cyd', { ...AT_ONCE, what: 'ada to be gone' })
+  await until(async () => (await connections()) === 2)
+  await a.stored()
+  expect(
+    seen.filter((who) => !who.includes('cyd')),
+    'cyd was here all the time',
+  ).toEqual([])
+  net.proxy.down()
+  await until(() => names(a).length === 0, { ...AT_ONCE, what: 'cyd to be gone' })
+})
+
+test('[H3] what a client shows ends with its connection, also what it had taken away before, and not with another one (PRS-1)', async () => {
+  const { url } = await serveHere()
+  const a = await openLive({ url, id: 's' })
+  const eve = await RawClient.join(url, 's', await tokenFor('eve'))
+  for (const json of ['{"n":1}', 'null', '{"n":2}']) eve.presence('s', json)
+  await until(() => a.presence.others.some(({ state }) => state['n'] === 2))
+  const other = await openLive({ url, id: 's', as: 'eve' })
+  await until(() => names(other).join() === 'ada')
+  await other.close()
+  expect(names(a), 'one of two tabs is left').toEqual(['eve'])
+  eve.socket.close()
+  await until(() => names(a).length === 0, { ...AT_ONCE, what: 'eve to be gone' })
+})
