@@ -75,7 +75,7 @@ export class Presence {
   #show(state: Readonly<Record<string, unknown>>): void {
     this.#shown = state
     // A page that goes is hidden after the provider has taken its presence away; one that is restored is shown.
-    if (state['visible'] !== false || this.#awareness.getLocalState() !== null) this.#awareness.setLocalState(state)
+    if (state['visible'] !== false || this.#awareness.getLocalState()) this.#awareness.setLocalState(state)
   }
 
   #read(): PresentParticipant[] {

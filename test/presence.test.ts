@@ -1,5 +1,6 @@
 /** Who is here: neither longer than they are, nor shorter. Networks go, sockets die without a word, pages come and go. */
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { Awareness } from 'y-protocols/awareness'
 import type { OpenSession } from '../client/index.ts'
 import { openLive } from './support/clients.ts'
 import { Device } from './support/device.ts'
@@ -73,4 +74,40 @@ test('[H3] what a client shows ends with its connection, also what it had taken 
   expect(names(a), 'one of two tabs is left').toEqual(['eve'])
   eve.socket.close()
   await until(() => names(a).length === 0, { ...AT_ONCE, what: 'eve to be gone' })
+})
+
+test('[H3] a hidden page, which may show a sign of life once a minute, is here as long as its connection stands (PRS-1)', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  const shows = vi.spyOn(Awareness.prototype, 'setLocalState')
+  onTestFinished(() => void vi.useRealTimers().restoreAllMocks())
+  const { url } = await serveHere()
+  const a = await openLive({ url, id: 's' })
+  const b = await openLive({ url, id: 's', as: 'bob' })
+  await until(() => names(a).join() === 'bob')
+  // The server's as well as the clients': all of them run in here.
+  for (const awareness of new Set(shows.mock.contexts as Awareness[])) {
+    for (const [client, meta] of awareness.meta) if (client !== awareness.clientID) meta.lastUpdated -= 59_000
+  }
+  const seen: string[] = []
+  a.presence.subscribe(() => seen.push(names(a).join()))
+  vi.advanceTimersByTime(4_000)
+  b.presence.set({ n: 1 })
+  await until(() => a.presence.others.some(({ state }) => state['n'] === 1))
+  expect(seen).toEqual(['bob'])
+})
+
+test('a client is asked whether its program runs, and its answer is no frame of a session (PRS-1)', async () => {
+  const { url, reported } = await serveHere({ limits: { pingMs: 30 } })
+  const eve = await RawClient.join(url, 's', await tokenFor('eve'))
+  let asked = 0
+  eve.socket.on('message', (data: Buffer) => {
+    if (data.byteLength !== 1 || data[0] !== 9) return
+    asked += 1
+    eve.socket.send(Uint8Array.of(10))
+  })
+  await until(() => asked >= 3)
+  eve.presence('s', '{"n":1}')
+  const a = await openLive({ url, id: 's' })
+  await until(() => names(a).join() === 'eve')
+  expect([eve.closed, reported]).toEqual([null, []])
 })
