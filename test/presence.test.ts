@@ -1,12 +1,15 @@
 /** Who is here: neither longer than they are, nor shorter. Networks go, sockets die without a word, pages come and go. */
+import * as decoding from 'lib0/decoding'
+import * as encoding from 'lib0/encoding'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { Awareness } from 'y-protocols/awareness'
+import { applyAwarenessUpdate, Awareness } from 'y-protocols/awareness'
+import * as Y from 'yjs'
 import type { OpenSession } from '../client/index.ts'
 import { openLive } from './support/clients.ts'
 import { Device } from './support/device.ts'
 import { serveHere } from './support/in-process.ts'
 import { live, Network } from './support/network.ts'
-import { RawClient } from './support/raw.ts'
+import { RawClient, TYPE } from './support/raw.ts'
 import { tokenFor } from './support/tokens.ts'
 import { until } from './support/wait.ts'
 
@@ -110,4 +113,33 @@ test('a client is asked whether its program runs, and its answer is no frame of 
   const a = await openLive({ url, id: 's' })
   await until(() => names(a).join() === 'eve')
   expect([eve.closed, reported]).toEqual([null, []])
+})
+
+test('[X6] a connection shows so many clients at once and no more; the oldest go (PRS-1)', async () => {
+  const { url } = await serveHere()
+  const [bob, eve] = await Promise.all([
+    RawClient.join(url, 's', await tokenFor('bob')),
+    RawClient.join(url, 's', await tokenFor('eve')),
+  ])
+  for (let n = 1; n <= 20; n++) {
+    eve.frame('s', TYPE.awareness, (encoder) => {
+      const states = encoding.createEncoder()
+      for (const number of [1, 1_000 + n, 1]) encoding.writeVarUint(states, number)
+      encoding.writeVarString(states, JSON.stringify({ n }))
+      encoding.writeVarUint8Array(encoder, encoding.toUint8Array(states))
+    })
+  }
+  const shown = (): unknown[] => {
+    const awareness = new Awareness(new Y.Doc())
+    awareness.setLocalState(null)
+    for (const { type, decoder } of bob.frames) {
+      if (type === TYPE.awareness) applyAwarenessUpdate(awareness, decoding.readVarUint8Array(decoder), null)
+    }
+    const all = [...awareness.getStates().values()].map((state) => state['n'] as unknown)
+    awareness.destroy()
+    return all
+  }
+  // The last one comes before that goes which it takes the place of.
+  await until(() => shown().includes(20) && shown().length <= 16)
+  expect(shown()).toEqual(Array.from({ length: 16 }, (_, at) => at + 5))
 })
