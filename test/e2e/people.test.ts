@@ -108,6 +108,14 @@ test('[H3] who types is seen, and who is gone is gone within seconds: closed, na
     expect(await typing()).toBe('')
     expect(performance.now() - leftAt).toBeLessThan(4_000)
   }
+  for (const stop of [() => b.composer.blur(), () => b.composer.press('Enter')]) {
+    await types(b)
+    const stoppedAt = performance.now()
+    await stop()
+    await until(typing, 'he types no more').toBe('')
+    // Without a word it would end by itself, after four seconds.
+    expect(performance.now() - stoppedAt).toBeLessThan(3_000)
+  }
   // The worker of the page would keep the process, and what is open in it, for half a minute.
   await Promise.all([b.ready(), types(b)])
   await b.page.close()
