@@ -184,12 +184,12 @@ export class Sessions {
     const handle = (data: Uint8Array): void => {
       // What was on its way when the socket was given up: nothing of it will be acknowledged, so it comes again.
       if (socket.isGivenUp) return
-      // Before anybody is let in, since the host prints a stack for each frame that does not decode.
-      if (!meter.isOpen && !isReadable(data)) return socket.close(MALFORMED_CODE, 'malformed' satisfies CloseReason)
       if (isPong(data)) {
         host.lastMessageReceivedAt = Date.now()
         return meter.stray(data.byteLength)
       }
+      // Before anybody is let in, since the host prints a stack for each frame that does not decode.
+      if (!meter.isOpen && !isReadable(data)) return socket.close(MALFORMED_CODE, 'malformed' satisfies CloseReason)
       const before = linked
       client.handleMessage(data)
       // Frames that no link has counted belong to no connection.

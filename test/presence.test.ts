@@ -101,14 +101,16 @@ test('[H3] a hidden page, which may show a sign of life once a minute, is here a
 
 test('a client is asked whether its program runs, and its answer is no frame of a session (PRS-1)', async () => {
   const { url, reported } = await serveHere({ limits: { pingMs: 30 } })
-  const eve = await RawClient.join(url, 's', await tokenFor('eve'))
+  const eve = await RawClient.open(url)
   let asked = 0
   eve.socket.on('message', (data: Buffer) => {
     if (data.byteLength !== 1 || data[0] !== 9) return
     asked += 1
     eve.socket.send(Uint8Array.of(10))
   })
-  await until(() => asked >= 3)
+  await until(() => asked >= 2, { what: 'it to be asked, before it has shown a token' })
+  eve.authenticate('s', await tokenFor('eve'))
+  await until(() => asked >= 4)
   eve.presence('s', '{"n":1}')
   const a = await openLive({ url, id: 's' })
   await until(() => names(a).join() === 'eve')
