@@ -14,6 +14,7 @@ import type { WorkerLink } from './dispatch.ts'
 import { ackFrame, FRAME, presenceFrame, statelessFrame, SYNC, syncFrame } from './frames.ts'
 import { applyPresence, MAX_SHOWN, readPresence, type PresenceState } from './presence.ts'
 import { isEmptyUpdate, type Member, type RefusalDetail, type Room } from './room.ts'
+import type { SocketWorkers } from './socket-workers.ts'
 import type { ConnectionMeter } from './traffic.ts'
 
 /** What a worker's connection to a control document may say. */
@@ -26,22 +27,11 @@ type ClaimMessage = Extract<ClientMessage, { t: 'claim' }>
 const REFUSED_CODE = 4403
 /** `readyState` of a socket. */
 const OPEN = 1
-const NO_LEASES: ReadonlyMap<string, number> = new Map()
 /** What it takes to store an update, as one of several in a commit, and to send it to one member. */
 const STORE_MS = 0.03
 const SEND_MS = 0.01
 /** Sub-type of an authentication frame: a token. */
 const AUTH_TOKEN = 0
-
-/** A worker behind a socket, as it says on its agent's control document. */
-interface SocketWorker {
-  readonly id: string
-  /** Generations under which it writes its runs. */
-  readonly leases: Map<string, number>
-}
-
-/** The workers behind a socket, by agent. */
-export type SocketWorkers = Map<string, SocketWorker>
 
 export interface LinkOptions {
   readonly connection: Connection
@@ -128,11 +118,11 @@ export class Link implements Member, WorkerLink {
   }
 
   get worker(): string | null {
-    return this.#workers.get(this.participant.id)?.id ?? null
+    return this.#workers.idOf(this.participant.id)
   }
 
   get leases(): ReadonlyMap<string, number> {
-    return this.#workers.get(this.participant.id)?.leases ?? NO_LEASES
+    return this.#workers.leasesOf(this.participant.id)
   }
 
   mayOpen(session: string): boolean {
@@ -193,18 +183,12 @@ export class Link implements Member, WorkerLink {
   }
 
   tell(message: ServerMessage): void {
-    if (message.t === 'assign') this.#assign(message.run, message.generation)
+    if (message.t === 'assign') this.#workers.assign(this.participant.id, message.run, message.generation)
     this.send(statelessFrame(this.address, encodeMessage(message)))
   }
 
-  /** What a worker has never had it writes under this lease from the start; otherwise it says from where on it does. */
-  #assign(run: string, generation: number): void {
-    const leases = this.#workers.get(this.participant.id)?.leases
-    if (leases?.has(run) === false) leases.set(run, generation)
-  }
-
   forget(run: string): void {
-    this.#workers.get(this.participant.id)?.leases.delete(run)
+    this.#workers.forget(this.participant.id, run)
   }
 
   /** Ends the connection to this session, with the reason; the socket and its other sessions stay. */

@@ -26,11 +26,12 @@ import { Dispatcher } from './dispatch.ts'
 import { isAuthentication, isPong, isReadable } from './frames.ts'
 import { Grants, type RevokeTarget } from './grants.ts'
 import { must, refusal, type HostDocument, type HostSocket } from './host.ts'
-import { Link, type SocketWorkers, type WorkerMessage } from './link.ts'
+import { Link, type WorkerMessage } from './link.ts'
 import { load, type LogSize, type Stored } from './load.ts'
 import { UpdateLog } from './log.ts'
 import type { Push } from './push.ts'
 import { Room } from './room.ts'
+import { SocketWorkers } from './socket-workers.ts'
 import { metered, type AcceptedSocket, type JoinedSocket } from './socket.ts'
 import { DamagedSession, type Job, type NewJob, type Store } from './store.ts'
 import { Traffic, type SocketMeter } from './traffic.ts'
@@ -169,7 +170,7 @@ export class Sessions {
       if (host.documentConnectionsEstablished.has(address) || isAuthentication(data)) await queue(data, address, documentName)
     }
     let linked = 0
-    const workers: SocketWorkers = new Map()
+    const workers = new SocketWorkers()
     const links = new Set<Link>()
     host.createConnection = (...args) => {
       const connection = create(...args)
@@ -439,9 +440,7 @@ export class Sessions {
       workers.set(link.participant.id, { id: message.worker, leases: new Map(stated) })
       for (const { room } of this.#rooms.values()) room.retry()
     } else if (message.t === 'renew') {
-      const leases = workers.get(link.participant.id)?.leases
-      // Only what it was given: what it says otherwise is not worth remembering.
-      for (const [run, generation] of stated) if (leases?.has(run) === true) leases.set(run, generation)
+      for (const [run, generation] of stated) workers.renew(link.participant.id, run, generation)
     }
     this.#heard(link, message).catch((error: unknown) =>
       this.#options.report(error, { stage: 'worker', agent: link.participant.id }),
