@@ -32,6 +32,8 @@ const MAX_COPIED_BYTES = 16 * 1024
 
 /** A socket that is being closed is gone after this time, whether the other side answers or not. */
 const LEAVE_MS = 5_000
+/** The same when the other side goes on sending instead: what has come of a frame is in memory until then. */
+const LEAVE_SENDING_MS = 1_000
 /** So much of what the other side still sends is read, for its answer to the close. */
 const LEAVE_BYTES = 8 * 1024
 
@@ -136,7 +138,9 @@ export function leave(ws: WebSocket, stream: Socket): void {
   let leftBytes = LEAVE_BYTES
   stream.on('data', (chunk: Buffer) => {
     leftBytes -= chunk.byteLength
-    if (leftBytes < 0) stream.pause()
+    if (leftBytes >= 0 || stream.isPaused()) return
+    stream.pause()
+    setTimeout(() => ws.terminate(), LEAVE_SENDING_MS).unref()
   })
   setTimeout(() => ws.terminate(), LEAVE_MS).unref()
 }

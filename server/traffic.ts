@@ -15,8 +15,6 @@ const PERSON_SLICE_MS = 1
 /** An agent's worker has many sessions on one socket, and all that it streams is in its slice. */
 const AGENT_SLICE_MS = 5
 const STRANGERS_SLICE_MS = 1
-/** A longer message before the first valid token holds none: it is not put together. */
-const STRANGE_FRAME_BYTES = 96 * 1024
 /** What all strangers have sent is summed up again after so much more. */
 const SUM_BYTES = 256 * 1024
 /** How long an account outlives its last socket, if it is not whole again: closing and coming back wins nothing. */
@@ -234,7 +232,7 @@ export class SocketMeter {
   arriving(bytes: number): void {
     this.#countUnfinished(bytes)
     if (this.#bytesLeft !== Number.POSITIVE_INFINITY) {
-      if (this.#unfinishedBytes > Math.min(this.#bytesLeft, STRANGE_FRAME_BYTES)) this.end(4429, 'too-big')
+      if (this.#unfinishedBytes > this.#bytesLeft) this.end(4429, 'too-big')
       else this.#traffic.boundStrangers(bytes)
       return
     }
