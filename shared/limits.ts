@@ -154,7 +154,7 @@ export const LIMITS: Limits = {
   personBytes: { perSecond: 4 * 1024 * 1024, burst: 64 * 1024 * 1024 },
   personTimeMs: { perSecond: 500, burst: 2_000 },
   personShareMs: { perSecond: 150, burst: 50 },
-  strangersShareMs: { perSecond: 250, burst: 100 },
+  strangersShareMs: { perSecond: 150, burst: 50 },
   agentFrames: { perSecond: 10_000, burst: 40_000 },
   agentBytes: { perSecond: 32 * 1024 * 1024, burst: 128 * 1024 * 1024 },
   presence: { perSecond: 30, burst: 60 },
