@@ -42,6 +42,8 @@ export interface StreamOptions {
 /** What of its run this works with. */
 export interface CallingRun {
   readonly over: boolean
+  /** A human holds the session: nothing can be asked before it is handed back. */
+  readonly held: boolean
   /** What is written now stands: nothing is under way that a later attempt would do again as a whole. */
   readonly stands: boolean
   /** What an earlier attempt has asked once. */
@@ -71,6 +73,7 @@ export class RunCalls {
   }
 
   async client(name: string, input: unknown, expiresInMs: number | undefined): Promise<unknown> {
+    if (this.#run.held) await this.#run.untilReturned()
     const writer = this.#writer()
     const given = jsonOf(input)
     const part = this.#asked(writer, `tool-${name}`, given, () => {
@@ -86,6 +89,7 @@ export class RunCalls {
   }
 
   async approval({ title, detail, expiresInMs, data }: ApprovalRequest): Promise<boolean> {
+    if (this.#run.held) await this.#run.untilReturned()
     const writer = this.#writer()
     const shown = jsonOf({ ...data, title, detail }) as Record<string, unknown>
     const part = this.#asked(writer, 'data-approval', shown, () => {

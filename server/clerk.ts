@@ -37,6 +37,7 @@ import { Lanes, type Input } from './lanes.ts'
 import type { LapseTerms } from '../shared/wire.ts'
 import { clearForRetry, retry } from './retry.ts'
 import type { Watcher } from './room.ts'
+import { SessionIndex } from './session-index.ts'
 import { Spawns, type ChildRun } from './spawns.ts'
 import type { NewJob } from './store.ts'
 
@@ -70,6 +71,8 @@ export interface ClerkOptions {
   readonly endJob: (run: string) => void
   /** Holds or lets go the job of a run. */
   readonly holdJob: (run: string, held: boolean) => void
+  /** A run waits for somebody, or goes on. */
+  readonly restJob?: (run: string, isResting: boolean) => void
   /** How old an input may be when it arrives and still start an agent by itself, in milliseconds. */
   readonly intentMs: number
   readonly mayCancel: MayCancel | undefined
@@ -86,7 +89,7 @@ export class Clerk implements Watcher {
   readonly #options: ClerkOptions
   readonly #doc: Y.Doc
   readonly #roots: SessionRoots
-  readonly #runs = new Map<string, Y.Map<unknown>>()
+  readonly #index = new SessionIndex()
   readonly #calls: Calls
   readonly #known = new Set<string>()
   readonly #spawns: Spawns
@@ -104,7 +107,7 @@ export class Clerk implements Watcher {
     this.#doc = options.document
     this.#roots = rootsOf(this.#doc)
     const { session, now, idleReturnMs, intentMs, mayCancel, holdJob } = options
-    const shared = { roots: this.#roots, runs: this.#runs, now }
+    const shared = { roots: this.#roots, runs: this.#index.runs, now }
     this.#spawns = new Spawns({ ...shared, make: (child) => this.#makeRun(child) })
     this.#holding = new Holding({ ...shared, idleReturnMs, wake: () => this.settle() })
     const { claimMs: leaseMs, mayApprove, report } = options
@@ -112,9 +115,17 @@ export class Clerk implements Watcher {
     this.#calls = new Calls({ ...shared, session, leaseMs, mayApprove, report, transact })
     for (const map of this.#roots.messages) this.#learnMessage(map)
     this.#learnRuns()
-    this.#cancels = new Cancels({ ...shared, session, mayCancel, participant: (id) => this.#participant(id) })
-    this.#lanes = new Lanes({
+    this.#cancels = new Cancels({
       ...shared,
+      runsOf: (input) => this.#index.runsOf(input),
+      session,
+      mayCancel,
+      participant: (id) => this.#participant(id),
+    })
+    this.#lanes = new Lanes({
+      roots: this.#roots,
+      index: this.#index,
+      now,
       intentMs,
       route: (input, active) => this.#route(input, active),
       makeRun: (input, agent, urgent) => this.#makeRun({ id: runIdOf(input, agent), agent, input }, urgent),
@@ -128,7 +139,10 @@ export class Clerk implements Watcher {
       objection: (run, by) => this.#cancels.objection(run, by),
       hold: holdJob,
     })
-    for (const run of this.#runs.values()) this.#calls.look(run)
+    for (const [id, run] of this.#index.runs) {
+      this.#calls.look(run)
+      if (run.get(KEY.status) === 'suspended') options.restJob?.(id, true)
+    }
     this.#roots.messages.observe(this.#onMessages)
     this.#roots.tasks.observeDeep(this.#onTasks)
     this.#roots.control.observe(this.#onControl)
@@ -184,14 +198,16 @@ export class Clerk implements Watcher {
     this.#calls.claim(from, message, call, tab)
   }
 
-  /** Writes that a worker has the run now, and on which terms. */
-  grant(run: string, worker: string, generation: number, terms: LapseTerms = {}): void {
-    const map = this.#runs.get(run)
-    if (map === undefined) return
+  /** Writes that a worker has the run now, and on which terms. False for a run that has ended, which stays as it is. */
+  grant(run: string, worker: string, generation: number, terms: LapseTerms = {}): boolean {
+    const map = this.#index.runs.get(run)
+    if (map === undefined || hasEnded(map.get(KEY.status) as RunStatus)) return false
     this.#doc.transact(() => {
       map.set(KEY.lease, { worker, generation, ...terms })
       clearForRetry(map, this.#roots.messages)
     }, CLERK)
+    this.#index.given(map)
+    return true
   }
 
   /**
@@ -199,7 +215,7 @@ export class Clerk implements Watcher {
    * agent wants. Gives false for a run that is to be given to a worker again, like one that its worker never started.
    */
   lapse(run: string, isReleased = false): boolean {
-    const map = this.#runs.get(run)
+    const map = this.#index.runs.get(run)
     const value = map === undefined ? undefined : readRun(map, this.#roots.control)
     if (map === undefined || value === undefined || hasEnded(value.status)) {
       // What came of its end was decided then.
@@ -245,6 +261,7 @@ export class Clerk implements Watcher {
         const run = recordAt(event.target as unknown as Y.Map<unknown>, KEY.head)?.['id']
         const status = (event.target as unknown as Y.Map<unknown>).get(KEY.status)
         if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.add(run)
+        else if (typeof run === 'string') this.#options.restJob?.(run, status === 'suspended')
       } else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.waiting)) {
         this.#calls.look(event.target as unknown as Y.Map<unknown>)
       } else this.#lanes.noteTask(event)
@@ -270,6 +287,7 @@ export class Clerk implements Watcher {
     const stamp = readStamp(map)
     if (head === undefined || stamp === undefined) return
     this.#known.add(head.id)
+    this.#index.addMessage(map, head)
     this.#lastSeq = Math.max(this.#lastSeq, stamp.seq)
     const by = this.#participant(stamp.by)
     if (by !== null) this.#holding.said(map, head, stamp, by)
@@ -279,9 +297,7 @@ export class Clerk implements Watcher {
     for (const map of this.#roots.tasks) {
       if (!(map instanceof Y.Map)) continue
       const id = recordAt(map, KEY.head)?.['id']
-      if (typeof id !== 'string' || this.#runs.has(id)) continue
-      this.#runs.set(id, map)
-      this.#spawns.learn(id, map)
+      if (typeof id === 'string' && this.#index.addRun(map)) this.#spawns.learn(id, map)
     }
   }
 
@@ -293,6 +309,7 @@ export class Clerk implements Watcher {
     const stamp = { seq: this.#lastSeq, at: this.#options.now(), by: from.id }
     map.set(KEY.stamp, stamp)
     this.#known.add(head.id)
+    this.#index.addMessage(map, head)
     this.#holding.said(map, head, stamp, from)
   }
 
@@ -321,21 +338,21 @@ export class Clerk implements Watcher {
   /** Makes a run, for an input or for another run, and its job. */
   #makeRun(head: Omit<ChildRun, 'parent'> & Partial<ChildRun> & Partial<AnotherRun>, urgent = false): void {
     const { id, agent, input, parent } = head
-    if (this.#runs.has(id)) return
+    if (this.#index.runs.has(id)) return
     const { session, now, addJob } = this.#options
     const run = new Y.Map<unknown>()
     run.set(KEY.head, { ...head, attempt: 1, at: now() })
     run.set(KEY.status, 'pending')
     for (const list of [KEY.steps, KEY.steered, KEY.spawned]) run.set(list, new Y.Array())
     this.#roots.tasks.push([run])
-    this.#runs.set(id, run)
+    this.#index.addRun(run)
     this.#spawns.learn(id, run)
     addJob({ run: id, session, agent, input, ...(parent === undefined ? {} : { parent }), ...(urgent ? { urgent } : {}) })
   }
 
   /** A cancel for a run that no worker has taken ends it at once; otherwise its worker does. */
   #cancelUnclaimed(): void {
-    for (const map of this.#runs.values()) {
+    for (const map of this.#index.open()) {
       if (map.get(KEY.status) !== 'pending' || map.has(KEY.lease)) continue
       const run = readRun(map, this.#roots.control)
       if (run?.cancel !== undefined) this.#end(map, run.status, 'cancel')
