@@ -9,6 +9,7 @@
  */
 import * as Y from 'yjs'
 import { SessionError } from '../shared/errors.ts'
+import { jsonOf } from '../shared/json.ts'
 import { arrayAt, KEY, recordAt, type Entry } from '../shared/layout.ts'
 import type { StepStatus } from '../shared/run.ts'
 
@@ -126,7 +127,7 @@ export class RunSteps {
 /** As it is read back: whoever does the step, and whoever gets its result later, see the same. */
 function toJson(title: string, value: unknown): unknown {
   try {
-    return JSON.parse(JSON.stringify(value) ?? 'null') as unknown
+    return jsonOf(value)
   } catch (error) {
     throw new SessionError('bad-argument', `The result of the step ${JSON.stringify(title)} is not JSON: ${String(error)}`)
   }

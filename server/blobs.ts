@@ -80,7 +80,8 @@ export function addBlobRoutes(app: Hono, options: BlobOptions): void {
     const data = await readBody(context.req.raw, limits.blobBytes)
     meter.giveBack(bytes - (data?.byteLength ?? bytes))
     if (data === null) return context.text(`A value may have ${limits.blobBytes} bytes.`, 413)
-    if (hashId(createHash('sha256').update(data).digest()) !== id) return context.text('The id is not the hash of the bytes.', 400)
+    if (hashId(createHash('sha256').update(data).digest()) !== id)
+      return context.text('The id is not the hash of the bytes.', 400)
     const others = coming.get(session) ?? 0
     coming.set(session, others + data.byteLength)
     const answer = await attempt(() => put({ session, id, type, data }, others, context, options), session, options)
@@ -99,7 +100,12 @@ interface Value {
 }
 
 /** @param others bytes that are being put into the same session. */
-async function put({ session, id, type, data }: Value, others: number, context: Context, options: BlobOptions): Promise<Response> {
+async function put(
+  { session, id, type, data }: Value,
+  others: number,
+  context: Context,
+  options: BlobOptions,
+): Promise<Response> {
   const { store, limits } = options
   if ((await store.blobBytes(session)) + others + data.byteLength > limits.sessionBlobBytes) {
     if ((await store.getBlob(session, id)) === null) return context.text('The session has reached its size limit.', 507)

@@ -72,6 +72,8 @@ export class Branches {
   readonly #ofMessages = new Map<string, Fork>()
   readonly #ofRuns = new Map<string, Fork>()
   readonly #within = new Map<string, Branch>()
+  /** The message whose branch a message is in, or the alternatives of a list are: one that stood before them. */
+  readonly #anchors = new Map<Fork | string, string>()
   /** Where a message goes that says nothing else. */
   #line: Branch = null
 
@@ -112,13 +114,14 @@ export class Branches {
   /** Ids of the messages that are shown, and whether that is another line than the one without any choices. */
   shown(choices: Choices): { readonly ids: readonly string[]; readonly isChosen: boolean } {
     const known = new Map<Branch, boolean>([[null, true]])
+    // Without recursion: branches may lie within each other without end.
     const isShown = (branch: Branch): boolean => {
-      let is = known.get(branch)
-      if (is === undefined && branch !== null) {
-        is = chosenOf(branch.fork.ids, choices) === branch.id && isShown(branch.fork.up ?? null)
-        known.set(branch, is)
-      }
-      return is === true
+      const path: Node[] = []
+      let at = branch
+      for (; at !== null && !known.has(at); at = at.fork.up ?? null) path.push(at)
+      let is = known.get(at) === true
+      for (const node of path.reverse()) known.set(node, (is &&= chosenOf(node.fork.ids, choices) === node.id))
+      return is
     }
     const ids = this.all.filter((id) => isShown(this.#within.get(id) ?? null))
     const forks = choices.size === 0 ? [] : [...this.#ofMessages.values(), ...this.#ofRuns.values()]
@@ -143,12 +146,15 @@ export class Branches {
     const { id, run, parent = '' } = message
     const fork = this.#forkOf(id, run)
     const own = run ?? id
-    const around = this.#within.has(parent) ? (this.#within.get(parent) as Branch) : this.#line
+    const up = this.#within.get(parent)
+    const around = up === undefined ? this.#line : up
+    const isFirst = own === fork?.ids[0] && fork.up === undefined
+    if (up !== undefined && (fork === undefined || isFirst)) this.#anchors.set(fork ?? id, parent)
     if (fork === undefined) {
       this.#within.set(id, around)
       return
     }
-    if (own === fork.ids[0] && fork.up === undefined) {
+    if (isFirst) {
       fork.up = around
       if (this.#isOnLine(around)) this.#line = nodeOf(fork, own)
     } else if (run === undefined) this.#enter(fork, id, message, i)
@@ -159,7 +165,10 @@ export class Branches {
     const fork = this.#ofRuns.get(id)
     if (fork === undefined) return
     // What it stands beside has said nothing yet, so there is nothing that came after that.
-    if (fork.up === undefined) fork.up = this.#within.get(input) ?? null
+    if (fork.up === undefined) {
+      fork.up = this.#within.get(input) ?? null
+      this.#anchors.set(fork, input)
+    }
     this.#enter(fork, id, again, i)
   }
 
@@ -175,14 +184,15 @@ export class Branches {
 
   /** A message that whoever made an alternative had not seen goes on in it, and what answers that message too. */
   #catchUp(message: BranchMessage, fork: Fork, alternative: Seeing, left: ReadonlySet<Branch>): void {
-    const { id, run, parent = '' } = message
+    const { id, run } = message
     const own = this.#forkOf(id, run)
     if (own === fork) return
     const now = own === undefined ? this.#within.get(id) : own.up
     const isLeft = hasSeen(alternative, message) || !left.has(now ?? null)
-    const next = this.#within.has(parent) ? this.#within.get(parent) : isLeft ? now : this.#line
+    const anchor = this.#anchors.get(own ?? id)
+    const next = anchor === undefined ? (isLeft ? now : this.#line) : this.#within.get(anchor)
     if (own === undefined) this.#within.set(id, next ?? null)
-    else if (own.ids[0] === (run ?? id)) own.up = next
+    else if (anchor !== undefined || own.ids[0] === (run ?? id)) own.up = next
   }
 
   #isOnLine(branch: Branch): boolean {

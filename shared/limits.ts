@@ -48,6 +48,12 @@ export const MAX_UNSTORED_BYTES: number = 64 * 1024 * 1024
  */
 export const MAX_INLINE_BYTES: number = 64 * 1024
 
+/** Longest JSON of one value that an agent's stream brings (a tool's input, an event), in UTF-16 code units; the rest is cut off. */
+export const MAX_VALUE_CHARS = 1_000_000
+
+/** Depth of nesting within one JSON value. */
+export const MAX_VALUE_DEPTH = 100
+
 /** Agents that one input may ask; each gets a run and a job. */
 export const MAX_AGENTS_PER_INPUT = 16
 

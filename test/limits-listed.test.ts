@@ -51,6 +51,8 @@ const OF_ALL: Readonly<Record<Exclude<keyof typeof shared, 'LIMITS'>, string>> =
   MAX_SEGMENT_CHARS: 'a text is cut into segments of at most 16,384 code units',
   MAX_UNSTORED_BYTES: 'what is accepted and not stored has a size that it cannot pass',
   MAX_INLINE_BYTES: 'what is small stays in the document; what is too large',
+  MAX_VALUE_CHARS: 'what a document cannot hold as it is stands there as text',
+  MAX_VALUE_DEPTH: 'what a document cannot hold as it is stands there as text',
   MAX_AGENTS_PER_INPUT: 'an input asks so many agents and no more',
   MAX_CHILDREN: 'what is asked for wrongly is refused at once',
   MAX_SPAWN_DEPTH: 'runs that ask for themselves end at a depth',
@@ -70,7 +72,6 @@ const OF_GUARD: Readonly<Record<keyof typeof guard, string>> = {
   MAX_CLIENT: 'a client id above 2^32',
   MAX_KEY_BYTES: 'a key of 4 KB',
   MAX_STRING_BYTES: 'a value of 5 MB',
-  MAX_VALUE_DEPTH: 'two thousand arrays in each other in one value',
   MAX_STEPS: 'a scan bomb: each struct has to pass all others',
 }
 
