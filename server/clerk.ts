@@ -63,6 +63,8 @@ export interface ClerkOptions {
   readonly route: Route
   /** Who sent what a transaction of this origin applied; null for the server itself. */
   readonly participantOf: (origin: unknown) => Participant | null
+  /** How far the clock of whoever sent that is behind this one, in milliseconds. Default: not at all. */
+  readonly behindMs?: (origin: unknown) => number
   /** How long support may be silent before the agents answer again, in milliseconds; `Infinity`: for ever. */
   readonly idleReturnMs: number
   /** Epoch milliseconds. */
@@ -97,7 +99,7 @@ export class Clerk implements Watcher {
   readonly #lanes: Lanes
   readonly #cancels: Cancels
   #lastSeq = 0
-  #newMessages: { map: Y.Map<unknown>; head: MessageHead; from: Participant }[] = []
+  #newMessages: Input[] = []
   #requests: { from: Participant; handover: boolean }[] = []
   readonly #ended = new Set<string>()
   #controlChanged = true
@@ -173,9 +175,10 @@ export class Clerk implements Watcher {
         this.#introduce(from)
         if (handover) this.#holding.decide(from)
       }
-      for (const { map, head, from } of messages) {
+      for (const input of messages) {
+        const { map, head, from } = input
         this.#stamp(map, head, from)
-        this.#lanes.take({ map, head, from })
+        this.#lanes.take(input)
         if (this.#roots.control.has(cancelKey(head.id))) this.#cancels.note(head.id)
       }
       this.#lanes.settle()
@@ -247,7 +250,7 @@ export class Clerk implements Watcher {
         const head = map instanceof Y.Map ? readMessageHead(map as Y.Map<unknown>) : undefined
         if (head === undefined || from === null || this.#known.has(head.id)) continue
         this.#known.add(head.id)
-        this.#newMessages.push({ map: map as Y.Map<unknown>, head, from })
+        this.#newMessages.push({ map: map as Y.Map<unknown>, head, from, behindMs: this.#behindMs(transaction.origin) })
       }
     }
   }
@@ -272,13 +275,17 @@ export class Clerk implements Watcher {
     if (transaction.origin === CLERK) return
     this.#controlChanged = true
     for (const key of event.keysChanged) {
-      this.#lanes.noteKey(String(key))
+      this.#lanes.noteKey(String(key), this.#behindMs(transaction.origin))
       this.#cancels.noteKey(String(key))
     }
     const from = this.#options.participantOf(transaction.origin)
     if (from === null) return
     this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
     for (const key of event.keysChanged) if (readAskKey(key)?.ask === 'answer') this.#calls.note(key, from)
+  }
+
+  #behindMs(origin: unknown): number {
+    return this.#options.behindMs?.(origin) ?? 0
   }
 
   #learnMessage(map: unknown): void {

@@ -56,6 +56,8 @@ export interface Input {
   readonly map: Y.Map<unknown>
   readonly head: MessageHead
   readonly from: Participant
+  /** How far the author's clock is behind the server's, in milliseconds. */
+  readonly behindMs?: number
 }
 
 /**
@@ -76,8 +78,8 @@ export class Lanes {
   readonly #roots: SessionRoots
   /** Inputs whose verdict is `asks` or `steering`: something is still to come of them. */
   readonly #waiting = new Map<string, Y.Map<unknown>>()
-  /** Keys of `control` that ask something. */
-  readonly #asked = new Set<string>()
+  /** Keys of `control` that ask something, and how far the clock of who asks is behind, in milliseconds. */
+  readonly #asked = new Map<string, number>()
   #steered: Steered[] = []
   /** What one update may still have looked through for what its edits leave behind. */
   #stepsLeft = MAX_STEPS_BEHIND
@@ -97,9 +99,9 @@ export class Lanes {
   // ---- what is noted ------------------------------------------------------------------------------------------------
 
   /** A key of `control` has changed. */
-  noteKey(key: string): void {
+  noteKey(key: string, behindMs = 0): void {
     const ask = readAskKey(key)?.ask
-    if (ask !== undefined && ask !== 'answer') this.#asked.add(key)
+    if (ask !== undefined && ask !== 'answer') this.#asked.set(key, behindMs)
   }
 
   /** Something in a run has changed: maybe it took messages that steer it. */
@@ -124,12 +126,12 @@ export class Lanes {
 
   /** A user's message was stamped. Nothing comes of it while a human holds the session. */
   take(input: Input): void {
-    const { head, map, from } = input
+    const { head, map, from, behindMs = 0 } = input
     if (from.kind !== 'user' || head.role !== 'user' || !this.#agentsAnswer) return
     const { now, intentMs } = this.#options
     // What was cancelled with it starts nothing, and is shown as cancelled.
     const isCancelled = readCancel(this.#roots.control.get(cancelKey(head.id))) !== undefined
-    if (now() - head.at > intentMs && !isCancelled) {
+    if (now() - head.at - behindMs > intentMs && !isCancelled) {
       this.#judge(map, { state: 'asks', reason: 'stale', written: head.at })
       this.#waiting.set(head.id, map)
     } else {
@@ -223,11 +225,11 @@ export class Lanes {
 
   settle(): void {
     for (const steered of this.#steered.splice(0)) this.#taken(steered)
-    for (const key of this.#asked) {
+    for (const [key, behindMs] of this.#asked) {
       const ask = readAskKey(key)
       const value = asRecord(this.#roots.control.get(key))
       const by = value?.['by']
-      if (ask?.ask === 'regenerate') this.#regenerate(ask.target, value)
+      if (ask?.ask === 'regenerate') this.#regenerate(ask.target, value, behindMs)
       else if (ask !== null && typeof by === 'string') this.#answer(ask.ask, ask.target, by, value?.['text'])
       if (this.#roots.control.has(key)) this.#roots.control.delete(key)
     }
@@ -279,7 +281,7 @@ export class Lanes {
   }
 
   /** Another answer to what a run has answered, or is at: for the author of the input or for support, and one at a time. */
-  #regenerate(id: string, value: Record<string, unknown> | undefined): void {
+  #regenerate(id: string, value: Record<string, unknown> | undefined, behindMs: number): void {
     const { now, intentMs, objection, makeAnother } = this.#options
     const { by, at, seen = Number.MAX_SAFE_INTEGER } = value ?? {}
     const run = this.#index.runs.get(id)
@@ -288,7 +290,7 @@ export class Lanes {
     const from = this.#participant(by)
     if (from === null || (readStamp(input)?.by !== by && from.kind !== 'support')) return
     // As with inputs: nothing begins by itself that was wanted so long ago. What was taken back was never asked.
-    if (!(now() - Number(at) <= intentMs) || readInputVerdict(input.get(KEY.verdict))?.state === 'removed') return
+    if (!(now() - Number(at) - behindMs <= intentMs) || readInputVerdict(input.get(KEY.verdict))?.state === 'removed') return
     const answers = this.#runsOf(inputOf(run)).filter((each) => agentOf(each) === agentOf(run))
     if (answers.length >= MAX_ANSWERS || isWaiting(run) || answers.some((each) => each !== run && !isOver(each))) return
     const isStopped = isOver(run) || this.#cancelOf(run) !== undefined

@@ -17,7 +17,7 @@ import { isEmptyUpdate, type Member, type RefusalDetail, type Room } from './roo
 import type { ConnectionMeter } from './traffic.ts'
 
 /** What a worker's connection to a control document may say. */
-export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' | 'claim' }>
+export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' | 'claim' | 'clock' }>
 
 /** A tab asks for a client's call. */
 type ClaimMessage = Extract<ClientMessage, { t: 'claim' }>
@@ -50,6 +50,8 @@ export interface LinkOptions {
   readonly room: Room | null
   readonly meter: ConnectionMeter
   readonly report: Report
+  /** Epoch milliseconds. */
+  readonly now: () => number
   /** Called for each frame, before anything else is done with it. */
   readonly onFrame: () => void
   /** Runs a task when it is the turn of the socket, before all frames that come from now on. */
@@ -91,6 +93,7 @@ export class Link implements Member, WorkerLink {
   #waitingMark: number | null = null
   /** Its client learns by marks what is stored: an acknowledgement of each update would be a frame per token for nobody. */
   #asksByMarks = false
+  #behindMs = 0
 
   constructor(options: LinkOptions) {
     const { connection, room } = options
@@ -114,6 +117,11 @@ export class Link implements Member, WorkerLink {
 
   get ready(): boolean {
     return this.#ready
+  }
+
+  /** How far the client's clock is behind that of the server, in milliseconds; 0 where it does not say. */
+  get behindMs(): number {
+    return this.#behindMs
   }
 
   get worker(): string | null {
@@ -360,6 +368,10 @@ export class Link implements Member, WorkerLink {
     const message = readClientMessage(payload)
     if (message === null) return
     if (message.t === 'claim') return this.#options.onClaim(this, message)
+    if (message.t === 'clock') {
+      this.#behindMs = this.#options.now() - message.at
+      return
+    }
     if (message.t !== 'mark') return this.#options.onWorkerMessage(this, message)
     this.#asksByMarks = true
     if (this.#room?.isWaiting(this) === true) this.#waitingMark = message.n

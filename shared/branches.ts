@@ -114,14 +114,13 @@ export class Branches {
   /** Ids of the messages that are shown, and whether that is another line than the one without any choices. */
   shown(choices: Choices): { readonly ids: readonly string[]; readonly isChosen: boolean } {
     const known = new Map<Branch, boolean>([[null, true]])
-    // Without recursion: branches may lie within each other without end.
     const isShown = (branch: Branch): boolean => {
-      const path: Node[] = []
-      let at = branch
-      for (; at !== null && !known.has(at); at = at.fork.up ?? null) path.push(at)
-      let is = known.get(at) === true
-      for (const node of path.reverse()) known.set(node, (is &&= chosenOf(node.fork.ids, choices) === node.id))
-      return is
+      let is = known.get(branch)
+      if (is === undefined && branch !== null) {
+        is = chosenOf(branch.fork.ids, choices) === branch.id && isShown(branch.fork.up ?? null)
+        known.set(branch, is)
+      }
+      return is === true
     }
     const ids = this.all.filter((id) => isShown(this.#within.get(id) ?? null))
     const forks = choices.size === 0 ? [] : [...this.#ofMessages.values(), ...this.#ofRuns.values()]

@@ -29,6 +29,8 @@ export interface LapseTerms {
 export type ClientMessage =
   /** "Tell me when everything I sent before this is stored." `n` is the client's own count. */
   | { readonly t: 'mark'; readonly n: number }
+  /** What the client's clock shows, in epoch milliseconds, before it sends what it has written by it. */
+  | { readonly t: 'clock'; readonly at: number }
   /** A worker is there, with the leases it still holds, and what is to become of its runs when it is lost. */
   | (LapseTerms & { readonly t: 'worker'; readonly worker: string; readonly slots: number; readonly leases: readonly LeaseRef[] })
   /** Heartbeat for leases. Of a run that the worker had before under another generation: from here on it writes under this one. */
@@ -70,10 +72,12 @@ export function encodeMessage(message: ClientMessage | ServerMessage): string {
 export function readClientMessage(payload: string): ClientMessage | null {
   const message = asRecord(parseJson(payload))
   if (message === undefined) return null
-  const { t, n, worker, slots, leases, message: id, call, tab } = message
+  const { t, n, at, worker, slots, leases, message: id, call, tab } = message
   switch (t) {
     case 'mark':
       return isCount(n) ? { t, n } : null
+    case 'clock':
+      return typeof at === 'number' && Number.isFinite(at) ? { t, at } : null
     case 'worker':
       if (typeof worker !== 'string' || !isCount(slots) || !isLeases(leases)) return null
       return { t, worker, slots, leases, ...readLapseTerms(message) }

@@ -3,7 +3,9 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Dispatcher, type WorkerLink } from '../server/dispatch.ts'
 import { memoryStore } from '../server/index.ts'
 import type { NewJob } from '../server/store.ts'
+import { cancelKey } from '../shared/layout.ts'
 import type { ServerMessage } from '../shared/wire.ts'
+import { Peer, sender, World } from './guard/world.ts'
 
 const LEASE_MS = 10_000
 
@@ -98,12 +100,21 @@ test('a run that is suspended takes no slot, so that what nobody answers does no
   expect(given, 'the first one goes on').toEqual(['one', 'two'])
 })
 
-test('a job whose run has ended while it was being given is not given (RUN-1)', async () => {
+test('[R7] a run that was cancelled while it was being given is not given, and does not change (RUN-1)', async () => {
   const { join, add, over, given } = setting()
   await join('bot', 1)
   over.add('one')
   await add({ run: 'one' })
   expect(given).toEqual([])
+  const world = new World()
+  const user = new Peer(world, sender('ada', 'user'))
+  user.post('m', 'Hi')
+  user.set(user.roots.control, cancelKey('m.bot'), { by: 'ada', at: 1 })
+  const before = world.run('m.bot').toJSON()
+  expect(before).toMatchObject({ status: 'cancelled' })
+  expect(world.clerk.grant('m.bot', 'w', 1)).toBe(false)
+  expect(world.run('m.bot').toJSON()).toEqual(before)
+  expect(world.clerk.grant('nowhere', 'w', 1)).toBe(false)
 })
 
 test.each([
