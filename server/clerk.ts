@@ -176,8 +176,8 @@ export class Clerk implements Watcher {
         if (handover) this.#holding.decide(from)
       }
       for (const input of messages) {
-        const { map, head, from } = input
-        this.#stamp(map, head, from)
+        const { head } = input
+        this.#stamp(input)
         this.#lanes.take(input)
         if (this.#roots.control.has(cancelKey(head.id))) this.#cancels.note(head.id)
       }
@@ -310,14 +310,14 @@ export class Clerk implements Watcher {
 
   // ---- what is decided ----------------------------------------------------------------------------------------------
 
-  #stamp(map: Y.Map<unknown>, head: MessageHead, from: Participant): void {
+  #stamp({ map, head, from, behindMs }: Input): void {
     this.#introduce(from)
     this.#lastSeq += 1
     const stamp = { seq: this.#lastSeq, at: this.#options.now(), by: from.id }
     map.set(KEY.stamp, stamp)
     this.#known.add(head.id)
     this.#index.addMessage(map, head)
-    this.#holding.said(map, head, stamp, from)
+    this.#holding.said(map, head, stamp, from, behindMs)
   }
 
   #introduce(participant: Participant): void {

@@ -2,17 +2,19 @@
  * Brings jobs and workers together: each job goes to one worker of its agent, under a lease that the store grants. A worker
  * keeps its leases by heartbeat; one that lapses ends its run. The store decides and its clock counts; what is kept here is
  * who is connected.
+ *
+ * More than 400 lines: jobs, workers and leases are matched in one place, so that no job is ever between two of them.
  */
 import type { Report } from '../shared/errors.ts'
 import type { LapseTerms, LeaseRef, ServerMessage } from '../shared/wire.ts'
+import { ClockWatch, type Clocks } from './clock-watch.ts'
+import { Slots } from './slots.ts'
 import type { Job, NewJob, Store } from './store.ts'
 
 /** How long a worker holds a run without a sign of life. Workers renew three times in that span. */
 export const LEASE_MS = 10_000
 /** How often lapsed leases are looked for. */
 const SWEEP_MS = 1_000
-/** So much a clock may be off against another one without that meaning anything. */
-const CLOCK_SLACK_MS = 1_000
 /** Pause before a lapsed run is looked at again whose session did not load: a damaged one stays so. */
 const RETRY_LAPSE_MS = 10_000
 
@@ -55,8 +57,8 @@ export interface DispatcherOptions {
    * Resolves when that is stored.
    */
   readonly lapse: (job: Job, isReleased: boolean) => Promise<boolean>
-  /** The wall clock, by which leases are measured, and one that never jumps; in milliseconds. Default: the process's. */
-  readonly clocks?: { readonly wall: () => number; readonly steady: () => number }
+  /** Default: the process's. */
+  readonly clocks?: Clocks
   /** Told of agents whose jobs may have found no worker. */
   readonly onWaiting?: (agent: string) => void
 }
@@ -80,18 +82,14 @@ export class Dispatcher {
   #sweeping = false
   /** Since the last sweep the store could not take down that a worker lives, or give a job to one. */
   #storeFailed = false
-  /** Runs that wait for somebody: they take no slot. */
-  readonly #resting = new Set<string>()
-  /** How many runs that have not ended each run has asked for. */
-  readonly #children = new Map<string, number>()
-  /** The clocks when they were last read. */
-  #clocks: { readonly wall: number; readonly steady: number }
+  readonly #slots = new Slots()
+  readonly #clock: ClockWatch
   /** Runs that could not be ended, since their session does not load, and when that is tried again. */
   readonly #retryAt = new Map<string, number>()
 
   constructor(options: DispatcherOptions) {
     this.#options = options
-    this.#clocks = this.#read()
+    this.#clock = new ClockWatch(options.leaseMs / 2 + SWEEP_MS, options.clocks)
   }
 
   /** Reads the jobs that an earlier process left, and gives their workers a full lease to come back. */
@@ -121,18 +119,13 @@ export class Dispatcher {
 
   #learn(job: NewJob): void {
     this.#jobs.set(job.run, job)
-    if (job.parent !== undefined) this.#children.set(job.parent, (this.#children.get(job.parent) ?? 0) + 1)
+    this.#slots.learn(job)
   }
 
   /** A run waits for somebody (it is suspended), or goes on. */
   rests(run: string, isResting: boolean): void {
     const job = this.#jobs.get(run)
-    if (job === undefined || this.#resting.has(run) === isResting) return
-    if (!isResting) this.#resting.delete(run)
-    else {
-      this.#resting.add(run)
-      this.#assign(job.agent)
-    }
+    if (job !== undefined && this.#slots.rests(run, isResting)) this.#assign(job.agent)
   }
 
   /** Whether the job of a run is another session's. */
@@ -152,14 +145,9 @@ export class Dispatcher {
 
   /** The run of a job has ended. */
   ended(run: string): void {
-    const parent = this.#jobs.get(run)?.parent
-    if (parent !== undefined) {
-      const left = (this.#children.get(parent) ?? 0) - 1
-      if (left > 0) this.#children.set(parent, left)
-      else this.#children.delete(parent)
-    }
+    const job = this.#jobs.get(run)
+    if (job !== undefined) this.#slots.forget(job)
     this.#jobs.delete(run)
-    this.#resting.delete(run)
     this.#open.delete(run)
     this.#leased.delete(run)
     this.#passedOver.delete(run)
@@ -320,14 +308,9 @@ export class Dispatcher {
     return !worker.isSilent && this.#roomOf(worker) > 0
   }
 
-  /**
-   * Slots that a worker has left. A run that waits takes none, for people or for runs that it has asked for: those might need the
-   * very slot, and a hundred approvals that nobody gives would be the end of an agent.
-   */
+  /** Slots that a worker has left. */
   #roomOf({ slots, runs }: Worker): number {
-    let room = slots
-    for (const run of runs) if (!this.#resting.has(run) && !this.#children.has(run)) room -= 1
-    return room
+    return slots - this.#slots.taken(runs)
   }
 
   /** False when the store does not grant it. */
@@ -344,6 +327,7 @@ export class Dispatcher {
       // It may have ended meanwhile.
       if (this.#open.delete(job.run)) this.#leased.set(job.run, job)
       if (await grant(claimed, worker.terms)) this.#tell(claimed, worker)
+      else worker.runs.delete(job.run)
     } catch (error) {
       worker.runs.delete(job.run)
       this.#storeFailed = true
@@ -365,6 +349,7 @@ export class Dispatcher {
         worker.runs.add(job.run)
         // The claim may have been stored without it.
         if (await grant(job, worker.terms)) this.#tell(job, worker)
+        else worker.runs.delete(job.run)
       } catch (error) {
         report(error, { stage: 'assign', run: job.run })
       }
@@ -404,7 +389,7 @@ export class Dispatcher {
    * which this process stood still, or by which somebody has set the clock.
    */
   async #makeUp(): Promise<void> {
-    if (this.#hasJumped()) this.#storeFailed = true
+    if (this.#clock.hasJumped()) this.#storeFailed = true
     if (!this.#storeFailed) return
     await this.#leaseAnew()
     this.#storeFailed = false
@@ -416,19 +401,6 @@ export class Dispatcher {
     const { store, leaseMs } = this.#options
     await store.extendAll(leaseMs)
     for (const { run, generation, worker } of await store.jobs()) if (worker !== null) await store.renew(run, generation, leaseMs)
-  }
-
-  #read(): { readonly wall: number; readonly steady: number } {
-    const { wall, steady } = this.#options.clocks ?? { wall: Date.now, steady: () => performance.now() }
-    return { wall: wall(), steady: steady() }
-  }
-
-  /** It has not been looked for long, by one of the clocks, or they do not agree on how long. */
-  #hasJumped(): boolean {
-    const { wall, steady } = this.#clocks
-    this.#clocks = this.#read()
-    const [wallMs, steadyMs] = [this.#clocks.wall - wall, this.#clocks.steady - steady]
-    return Math.abs(wallMs - steadyMs) > CLOCK_SLACK_MS || steadyMs > this.#options.leaseMs / 2 + SWEEP_MS
   }
 
   async #lapse(job: Job, isReleased: boolean): Promise<void> {

@@ -213,6 +213,16 @@ describe('a human who says nothing more', () => {
     expect(desk.after(1_000)).toEqual(['agents', undefined])
   })
 
+  test('[H2] what was left unanswered is as old as it was when it came, however long people were silent (HLD-2, LANE-5)', () => {
+    const desk = new Desk()
+    desk.ask('take', 'support')
+    desk.now += 1
+    desk.said('user', 'one')
+    const cameAt = desk.now
+    desk.now += 1_000_000
+    expect(desk.holding.returnIfIdle()).toMatchObject({ head: { id: 'one' }, behindMs: desk.now - cameAt })
+  })
+
   test('[H2] a request that nobody takes up ends likewise; what support has answered is left alone', () => {
     const desk = new Desk()
     desk.ask('request', 'user')
