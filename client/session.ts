@@ -212,7 +212,7 @@ export class Session {
 
   #send(content: Content, options: SendOptions, more: Pick<MessageHead, 'edits' | 'seen'> = {}): string {
     const me = this.#writer()
-    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent writes in its runs: `run.write` or `run.pipe`.')
+    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent writes in its runs.')
     const parts = typeof content === 'string' ? [{ type: 'text', text: content }] : (jsonOf(content) as OtherPart[])
     const chars = typeof content === 'string' ? content.length : JSON.stringify(parts).length
     checkContent(parts.length === 0 || (typeof content === 'string' && content.trim() === ''), chars)
@@ -237,7 +237,7 @@ export class Session {
    */
   cancel(target: CancelTarget, reason?: string): string[] {
     const me = this.#writer()
-    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent ends its run by returning or throwing.')
+    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent cannot cancel; it returns or throws.')
     const { control } = rootsOf(this.#doc)
     const targets = this.#cancelTargets(target).filter((id) => cancelOf(control, id, id) === undefined)
     if (targets.length === 0) return targets
@@ -411,7 +411,7 @@ export class Session {
 
   #writer(): Participant {
     if (this.#closed) throw new SessionError('closed', `The session ${this.id} is closed.`)
-    if (this.#me === null) throw new SessionError('closed', 'The session is not ready yet: wait for `session.ready`.')
+    if (this.#me === null) throw new SessionError('closed', 'Wait for `session.ready`.')
     if (this.#me.kind === 'viewer') throw new SessionError('forbidden', 'A viewer cannot write.')
     return this.#me
   }

@@ -27,7 +27,7 @@ import {
   type SessionRoots,
 } from '../shared/layout.ts'
 import type { Report } from '../shared/errors.ts'
-import type { Lane, MessageHead } from '../shared/message.ts'
+import type { Lane } from '../shared/message.ts'
 import { readParticipant, type Participant } from '../shared/participant.ts'
 import { hasEnded, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
 import { Calls, type MayApprove } from './calls.ts'

@@ -132,6 +132,11 @@ export interface Limits {
   readonly allUnauthenticatedBytes: number
   /** Time for a new socket to show a token, in milliseconds. */
   readonly authenticateMs: number
+  /**
+   * A socket is pinged this often, and ended when it has not answered the ping before, in milliseconds: a peer that vanishes
+   * without a word counts as here for twice as long at most.
+   */
+  readonly pingMs: number
   /** How long a connection stands on an expired token while its client is asked for a fresh one, in milliseconds. */
   readonly tokenGraceMs: number
   /** Values beside documents that one person may put or fetch, over all sessions: a page shows some dozens at once. */
@@ -173,6 +178,7 @@ export const LIMITS: Limits = {
   unauthenticatedBytes: 256 * 1024,
   allUnauthenticatedBytes: 16 * 1024 * 1024,
   authenticateMs: 15_000,
+  pingMs: 10_000,
   tokenGraceMs: 10_000,
   personBlobs: { perSecond: 10, burst: 500 },
   personBlobBytes: { perSecond: 4 * 1024 * 1024, burst: 128 * 1024 * 1024 },

@@ -246,7 +246,7 @@ describe('over HTTP', () => {
     // Others have their own: also an agent of the same name. The third of bob's is larger than what is left, and goes through.
     expect([await statusOf(put(bot, 'e')), await statusOf(put(bot, 'f'))]).toEqual([204, 429])
     const both = await Promise.all(['g', 'h', 'i', 'j'].map((fill) => statusOf(put(bob, fill))))
-    expect(both.toSorted()).toEqual([204, 204, 204, 429])
+    expect(both.toSorted((one, other) => one - other)).toEqual([204, 204, 204, 429])
     const fetched = await ask('GET', await tokenFor('cat', 'user'), blobPath('s', idOf(Buffer.alloc(1_000, 'a'))))
     expect(fetched.status).toBe(200)
     expect(await statusOf(ask('GET', bob, blobPath('s', idOf(Buffer.alloc(1_000, 'a')))))).toBe(429)

@@ -62,7 +62,7 @@ export function behave(doc: Y.Doc, chance: Chance): void {
         // An edit, or a message that says where it belongs.
         const more = chance.pick([{ edits: name(), seen: chance.int(0, 50) }, { parent: name() }, { lane: 'steer' as const }])
         const head = headOf(name(), { role: 'user', kind: 'user', by: 'ada', at: chance.int(0, 9), ...more })
-        return void newMessage(messages, head).push([{ type: 'text', text: chance.word() }])
+        return newMessage(messages, head).push([{ type: 'text', text: chance.word() }])
       }
       case 9:
         return void (
