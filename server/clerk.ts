@@ -173,7 +173,7 @@ export class Clerk implements Watcher {
       for (const { from, handover } of requests) {
         // Also who only ever cancels: people want to see by whom.
         this.#introduce(from)
-        if (handover) this.#holding.decide(from)
+        if (handover && this.#holding.decide(from)) this.#restUnbegun()
       }
       for (const input of messages) {
         const { head } = input
@@ -210,6 +210,7 @@ export class Clerk implements Watcher {
       clearForRetry(map, this.#roots.messages)
     }, CLERK)
     this.#index.given(map)
+    this.#restUnbegun()
     return true
   }
 
@@ -245,12 +246,13 @@ export class Clerk implements Watcher {
   readonly #onMessages = (event: Y.YArrayEvent<Y.Map<unknown>>, transaction: Y.Transaction): void => {
     if (transaction.origin === CLERK) return
     const from = this.#options.participantOf(transaction.origin)
+    const behindMs = this.#options.behindMs?.(transaction.origin) ?? 0
     for (const item of event.changes.added) {
       for (const map of item.content.getContent()) {
         const head = map instanceof Y.Map ? readMessageHead(map as Y.Map<unknown>) : undefined
         if (head === undefined || from === null || this.#known.has(head.id)) continue
         this.#known.add(head.id)
-        this.#newMessages.push({ map: map as Y.Map<unknown>, head, from, behindMs: this.#behindMs(transaction.origin) })
+        this.#newMessages.push({ map: map as Y.Map<unknown>, head, from, behindMs })
       }
     }
   }
@@ -275,17 +277,13 @@ export class Clerk implements Watcher {
     if (transaction.origin === CLERK) return
     this.#controlChanged = true
     for (const key of event.keysChanged) {
-      this.#lanes.noteKey(String(key), this.#behindMs(transaction.origin))
+      this.#lanes.noteKey(String(key), this.#options.behindMs?.(transaction.origin))
       this.#cancels.noteKey(String(key))
     }
     const from = this.#options.participantOf(transaction.origin)
     if (from === null) return
     this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
     for (const key of event.keysChanged) if (readAskKey(key)?.ask === 'answer') this.#calls.note(key, from)
-  }
-
-  #behindMs(origin: unknown): number {
-    return this.#options.behindMs?.(origin) ?? 0
   }
 
   #learnMessage(map: unknown): void {
@@ -355,6 +353,15 @@ export class Clerk implements Watcher {
     this.#index.addRun(run)
     this.#spawns.learn(id, run)
     addJob({ run: id, session, agent, input, ...(parent === undefined ? {} : { parent }), ...(urgent ? { urgent } : {}) })
+  }
+
+  /** Runs that workers have and do not begin, since a human holds the session, wait as well. */
+  #restUnbegun(): void {
+    if (this.#holding.holder.state !== 'human') return
+    for (const run of this.#index.leased()) {
+      const id = recordAt(run, KEY.head)?.['id']
+      if (run.get(KEY.status) === 'pending' && typeof id === 'string') this.#options.restJob?.(id, true)
+    }
   }
 
   /** A cancel for a run that no worker has taken ends it at once; otherwise its worker does. */

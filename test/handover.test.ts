@@ -120,7 +120,7 @@ describe('a human takes over while an agent works', () => {
     expect(free).toBe('yes')
   })
 
-  test('[H2] a run that nobody has begun waits until the session is handed back', async () => {
+  test('[H2] a run that nobody has begun waits until the session is handed back, and keeps no other session waiting (RUN-3)', async () => {
     const { url } = await serveHere()
     const a = await openLive({ url, id: 's' })
     const sue = await openLive({ url, id: 's', as: 'sue', kind: 'support' })
@@ -129,11 +129,13 @@ describe('a human takes over while an agent works', () => {
     await shows(a, id, 'pending')
     sue.take()
     await held(a, 'human')
-    const { agent, runs } = await startAgent({ url })
+    const { agent, runs } = await startAgent({ url, slots: 1 })
     await until(() => agent.runs.length === 1)
+    const elsewhere = await openLive({ url, id: 't' })
+    await shows(elsewhere, `${elsewhere.send('Me too')}.assistant`, 'complete')
     const hers = sue.send('I can do that')
     await until(() => a.message(hers)?.metadata.seq !== undefined)
-    expect([a.run(id)?.status, runs.length]).toEqual(['pending', 0])
+    expect([a.run(id)?.status, runs.length]).toEqual(['pending', 1])
     sue.handBack()
     await shows(a, id, 'complete')
     expect(replyTo(a, input, 'assistant')).toBe('assistant')
