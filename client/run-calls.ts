@@ -9,7 +9,7 @@ import type * as Y from 'yjs'
 import { readAnswer, type Answer, type Waits } from '../shared/calls.ts'
 import { SessionError } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
-import { jsonOf } from '../shared/json.ts'
+import { keptJson } from '../shared/json.ts'
 import { asRecord, KEY } from '../shared/layout.ts'
 import type { Message } from '../shared/message.ts'
 import type { LivePart, MessageWriter } from '../shared/part-writer.ts'
@@ -75,7 +75,7 @@ export class RunCalls {
   async client(name: string, input: unknown, expiresInMs: number | undefined): Promise<unknown> {
     if (this.#run.held) await this.#run.untilReturned()
     const writer = this.#writer()
-    const given = jsonOf(input)
+    const given = keptJson(input)
     const part = this.#asked(writer, `tool-${name}`, given, () => {
       const made = writer.open({ type: `tool-${name}`, toolCallId: newId() })
       writer.set(made, 'input', given)
@@ -91,7 +91,7 @@ export class RunCalls {
   async approval({ title, detail, expiresInMs, data }: ApprovalRequest): Promise<boolean> {
     if (this.#run.held) await this.#run.untilReturned()
     const writer = this.#writer()
-    const shown = jsonOf({ ...data, title, detail }) as Record<string, unknown>
+    const shown = keptJson({ ...data, title, detail }) as Record<string, unknown>
     const part = this.#asked(writer, 'data-approval', shown, () => {
       const made = writer.open({ type: 'data-approval', id: newId() })
       writer.set(made, 'more', { data: shown })

@@ -3,7 +3,7 @@ import type * as Y from 'yjs'
 import type { Run } from '../shared/entries.ts'
 import { SessionError } from '../shared/errors.ts'
 import { childIdOf } from '../shared/ids.ts'
-import { jsonOf } from '../shared/json.ts'
+import { keptJson } from '../shared/json.ts'
 import { arrayAt, asRecord, KEY, recordAt, rootsOf } from '../shared/layout.ts'
 import { AGENT_NAME, MAX_CHILDREN, MAX_SPAWN_CHARS, MAX_SPAWN_DEPTH } from '../shared/limits.ts'
 import { textOf, type Json, type Message } from '../shared/message.ts'
@@ -58,7 +58,7 @@ export class Children {
     if (!AGENT_NAME.test(agent)) {
       throw new SessionError('bad-argument', `An agent's name is 1 to 64 of A-Z a-z 0-9 _ -; it is ${JSON.stringify(agent)}.`)
     }
-    const given = data === undefined ? undefined : (jsonOf(data) as Json)
+    const given = data === undefined ? undefined : (keptJson(data) as Json)
     const chars = given === undefined ? 0 : JSON.stringify(given).length
     if (chars > MAX_SPAWN_CHARS) {
       throw new SessionError('too-big', `A sub-agent's data may have ${MAX_SPAWN_CHARS} characters; this has ${chars}.`)

@@ -2,6 +2,9 @@
 import { SessionError } from './errors.ts'
 import { MAX_VALUE_CHARS, MAX_VALUE_DEPTH } from './limits.ts'
 
+/** With room for what a value stands in. */
+const KEPT_DEPTH = MAX_VALUE_DEPTH - 10
+
 /** The value if it is text, else the empty text. */
 export function textIn(value: unknown): string {
   return typeof value === 'string' ? value : ''
@@ -13,6 +16,14 @@ export function textIn(value: unknown): string {
  */
 export function jsonOf(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value, refuseProto) ?? 'null') as unknown
+}
+
+/** As `jsonOf`, and throws `SessionError` too for what a document cannot hold: what nests too deeply, or is too large. */
+export function keptJson(value: unknown): unknown {
+  const plain = jsonOf(value)
+  if (isDeeper(plain, KEPT_DEPTH)) throw new SessionError('bad-argument', `A value may nest ${KEPT_DEPTH} deep.`)
+  if (JSON.stringify(plain).length <= MAX_VALUE_CHARS) return plain
+  throw new SessionError('too-big', `A value may have ${MAX_VALUE_CHARS} characters.`)
 }
 
 function refuseProto(key: string, value: unknown): unknown {
@@ -30,8 +41,7 @@ export function plainJson(value: unknown): unknown {
     const json = JSON.stringify(value) ?? 'null'
     if (json.length > MAX_VALUE_CHARS) return `${json.slice(0, MAX_VALUE_CHARS).toWellFormed()}… (${json.length} characters)`
     const plain = JSON.parse(json) as unknown
-    // With room for what it stands in.
-    if (isDeeper(plain, MAX_VALUE_DEPTH - 10)) return json
+    if (isDeeper(plain, KEPT_DEPTH)) return json
     return json.includes('"__proto__"') ? withoutProto(plain) : plain
   } catch {
     return null

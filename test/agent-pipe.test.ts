@@ -242,11 +242,13 @@ describe('any stream', () => {
         () => run.step('Find', () => [value]),
         async () => run.spawn('other', value),
         async () => run.session.object('cart').set('a', value),
+        () => run.callClient('where', JSON.parse(deep)),
+        () => run.step('Find', () => 'x'.repeat(MAX_VALUE_CHARS)),
       ]
       for (const call of calls) await call().catch(({ code }: { code?: unknown }) => codes.push(code))
     })
     await ended(refused, 'complete')
-    expect(codes).toEqual(Array(5).fill('bad-argument'))
+    expect(codes).toEqual([...Array<string>(6).fill('bad-argument'), 'too-big'])
   })
 
   test('written text and piped streams stand one after the other in one reply', async () => {
