@@ -13,7 +13,7 @@
  */
 import * as Y from 'yjs'
 import type { AnotherRun } from '../shared/branches.ts'
-import { readMessageHead, readRun, readStamp, readWholePart } from '../shared/entries.ts'
+import { readMessageHead, readRun, readStamp, wholeTextOf } from '../shared/entries.ts'
 import { anotherIdOf, runIdOf } from '../shared/ids.ts'
 import {
   arrayAt,
@@ -26,6 +26,7 @@ import {
   rootsOf,
   type SessionRoots,
 } from '../shared/layout.ts'
+import { cancelOf } from '../shared/control.ts'
 import type { Report } from '../shared/errors.ts'
 import type { Lane } from '../shared/message.ts'
 import { readParticipant, type Participant } from '../shared/participant.ts'
@@ -116,7 +117,7 @@ export class Clerk implements Watcher {
     const transact = (write: () => void): void => this.#doc.transact(write, CLERK)
     this.#calls = new Calls({ ...shared, session, leaseMs, mayApprove, report, transact })
     for (const map of this.#roots.messages) this.#learnMessage(map)
-    this.#learnRuns()
+    this.#learnRuns(this.#roots.tasks)
     this.#cancels = new Cancels({
       ...shared,
       runsOf: (input) => this.#index.runsOf(input),
@@ -260,16 +261,18 @@ export class Clerk implements Watcher {
   readonly #onTasks = (events: Y.YEvent<Y.AbstractType<unknown>>[]): void => {
     for (const event of events) {
       this.#spawns.note(event)
-      if (event.target === (this.#roots.tasks as unknown)) this.#learnRuns()
-      else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.status)) {
-        this.#calls.look(event.target as unknown as Y.Map<unknown>)
-        const run = recordAt(event.target as unknown as Y.Map<unknown>, KEY.head)?.['id']
-        const status = (event.target as unknown as Y.Map<unknown>).get(KEY.status)
-        if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.add(run)
-        else if (typeof run === 'string') this.#options.restJob?.(run, status === 'suspended')
-      } else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.waiting)) {
-        this.#calls.look(event.target as unknown as Y.Map<unknown>)
-      } else this.#lanes.noteTask(event)
+      const run = event.target as unknown as Y.Map<unknown>
+      const isRun = event.target.parent === (this.#roots.tasks as unknown)
+      if (event.target === (this.#roots.tasks as unknown)) {
+        for (const item of event.changes.added) this.#learnRuns(item.content.getContent())
+      } else if (isRun && event.keys.has(KEY.status)) {
+        this.#calls.look(run)
+        const id = recordAt(run, KEY.head)?.['id']
+        const status = run.get(KEY.status) as RunStatus
+        if (typeof id === 'string' && hasEnded(status)) this.#ended.add(id)
+        else if (typeof id === 'string') this.#options.restJob?.(id, status === 'suspended')
+      } else if (isRun && event.keys.has(KEY.waiting)) this.#calls.look(run)
+      else this.#lanes.noteTask(event)
     }
   }
 
@@ -298,8 +301,8 @@ export class Clerk implements Watcher {
     if (by !== null) this.#holding.said(map, head, stamp, by)
   }
 
-  #learnRuns(): void {
-    for (const map of this.#roots.tasks) {
+  #learnRuns(entries: Iterable<unknown>): void {
+    for (const map of entries) {
       if (!(map instanceof Y.Map)) continue
       const id = recordAt(map, KEY.head)?.['id']
       if (typeof id === 'string' && this.#index.addRun(map)) this.#spawns.learn(id, map)
@@ -337,7 +340,7 @@ export class Clerk implements Watcher {
 
   #route({ map, head, from }: Input, active: readonly string[]): readonly string[] {
     const { session, route } = this.#options
-    return route({ session, id: head.id, text: textOf(map), from, to: head.to, lane: head.lane ?? 'queue', active })
+    return route({ session, id: head.id, text: wholeTextOf(map), from, to: head.to, lane: head.lane ?? 'queue', active })
   }
 
   /** Makes a run, for an input or for another run, and its job. */
@@ -368,8 +371,8 @@ export class Clerk implements Watcher {
   #cancelUnclaimed(): void {
     for (const map of this.#index.open()) {
       if (map.get(KEY.status) !== 'pending' || map.has(KEY.lease)) continue
-      const run = readRun(map, this.#roots.control)
-      if (run?.cancel !== undefined) this.#end(map, run.status, 'cancel')
+      const { id, input } = recordAt(map, KEY.head) as { id: string; input: string }
+      if (cancelOf(this.#roots.control, id, input) !== undefined) this.#end(map, 'pending', 'cancel')
     }
   }
 
@@ -387,14 +390,4 @@ export class Clerk implements Watcher {
       }
     }
   }
-}
-
-/** The text of a message that was just written whole. */
-function textOf(map: Y.Map<unknown>): string {
-  let text = ''
-  for (const entry of arrayAt(map, KEY.parts)?.toArray() ?? []) {
-    const part = readWholePart(entry)
-    if (part?.type === 'text' && typeof part['text'] === 'string') text += part['text']
-  }
-  return text
 }
