@@ -191,7 +191,11 @@ describe('damage', () => {
     await store.append({ entries: [], jobs: [], ended: ['r'] })
     expect(await valuesOf(store, 'a')).toEqual([1, 2, 3])
     expect(sqlOf(file, 'select seq, data from strays')).toEqual([{ seq: 102, data: bytes(3) }])
+    // Also with something of others in the tail: they are not kept from it by that.
+    await log(store, 'a', 4)
     await expect(log(store, 'b', 4)).rejects.toThrow(DamagedSession)
+    await log(store, 'a', 5)
+    expect(await valuesOf(store, 'a')).toEqual([1, 2, 3, 4, 5])
     expect(await valuesOf(openStore(crashed), 'a')).toEqual([1, 2, 3])
     expect(sqlOf(crashed, 'select seq from strays')).toEqual([{ seq: 102 }])
   })
