@@ -1,6 +1,8 @@
 /**
  * What the server keeps for one connection, and the loop over its frames. It takes the place of the host's own loop, which
  * awaits hooks between the check and the write; here a frame is decoded, checked, applied and logged in one synchronous step.
+ *
+ * More than 400 lines: whatever a frame may be is read in one place.
  */
 import type { Connection, Document } from '@hocuspocus/server'
 import * as decoding from 'lib0/decoding'
@@ -18,7 +20,7 @@ import type { SocketWorkers } from './socket-workers.ts'
 import type { ConnectionMeter } from './traffic.ts'
 
 /** What a worker's connection to a control document may say. */
-export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' | 'claim' }>
+export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' | 'claim' | 'clock' }>
 
 /** A tab asks for a client's call. */
 type ClaimMessage = Extract<ClientMessage, { t: 'claim' }>
@@ -43,6 +45,8 @@ export interface LinkOptions {
   readonly room: Room | null
   readonly meter: ConnectionMeter
   readonly report: Report
+  /** Epoch milliseconds. */
+  readonly now: () => number
   /** Called for each frame, before anything else is done with it. */
   readonly onFrame: () => void
   /** Puts on its sender's account what follows from an update later, in milliseconds. */
@@ -63,6 +67,8 @@ export interface LinkOptions {
 export class Link implements Member, WorkerLink {
   readonly participant: Participant
   readonly address: string
+  /** How far the client's clock is behind that of the server, in milliseconds; 0 where it does not say. */
+  behindMs = 0
   readonly #workers: SocketWorkers
   readonly #connection: Connection
   readonly #document: Document
@@ -381,6 +387,7 @@ export class Link implements Member, WorkerLink {
     const message = readClientMessage(payload)
     if (message === null) return
     if (message.t === 'claim') return this.#options.onClaim(this, message)
+    if (message.t === 'clock') return void (this.behindMs = this.#options.now() - message.at)
     if (message.t !== 'mark') return this.#options.onWorkerMessage(this, message)
     this.#asksByMarks = true
     if (this.#room?.isWaiting(this) === true) this.#waitingMark = message.n
