@@ -60,6 +60,79 @@ test('a session whose push service does not answer holds up no other (PSH-6)', a
   await until(() => service.delivered.length === 101)
 })
 
+test('however many sessions have endpoints that never answer, other push services are called at once (PSH-8)', async () => {
+  const store = memoryStore()
+  const at = Date.now()
+  const due = (id: string, session: string): Notice => {
+    const what = { kind: 'done', to: 'eve', message: 'm', run: id } as const
+    return { ...what, session, id, at, dueAt: at, until: at + 60_000 }
+  }
+  const [silent, good] = [await startPushService(), await startPushService()]
+  onTestFinished(async () => void (await Promise.all([silent.close(), good.close()])))
+  const never = new Promise<{ status: number }>(() => {})
+  silent.answer = () => never
+  const notices: Notice[] = []
+  for (let session = 0; session < 40; session++) {
+    const { endpoint, keys } = silent.subscribe()
+    await store.subscribe({ session: `e${session}`, participant: 'eve', kind: 'user', endpoint, ...keys }, 10)
+    for (let n = 0; n < 4; n++) notices.push(due(`r${n}`, `e${session}`))
+  }
+  const browser = good.subscribe()
+  await store.subscribe({ session: 'ada', participant: 'eve', kind: 'user', endpoint: browser.endpoint, ...browser.keys }, 10)
+  await store.append({ entries: [], jobs: [], ended: [], notices: [...notices, due('r', 'ada')] })
+  await serveHere({ store, push: { subject: SUBJECT, loopback: true, graceMs: 0 } })
+  await until(() => good.delivered.length === 1, { timeoutMs: 5_000 })
+  expect(silent.tried.length).toBeLessThanOrEqual(8)
+  // What waits for it does so in the store.
+  expect((await store.notices()).length).toBeGreaterThanOrEqual(152)
+})
+
+test('who is revoked, in a session or altogether, is told no more, not of what had happened before either; others are (PSH-9)', async () => {
+  const store = memoryStore()
+  const setting = await setUp({ graceMs: 300 }, { store })
+  const { url, service, revoke } = setting
+  await startAgent({ url })
+  await setting.subscribe()
+  await setting.subscribe({ session: 'other' })
+  await setting.subscribe({ as: 'bob' })
+  const sue = await openLive({ url, id: 's', as: 'sue', kind: 'support' })
+  sue.send('Are you there?', { to: [] })
+  await sue.stored()
+  revoke({ participant: 'ada', session: 's' })
+  await until(() => service.delivered.length === 1)
+  expect((await store.subscribers('s')).map(({ participant }) => participant)).toEqual(['bob'])
+  expect((await store.subscribers('other')).length).toBe(1)
+  revoke({ participant: 'ada' })
+  expect(await store.subscribers('other')).toEqual([])
+  revoke({ session: 's' })
+  expect(await store.subscribers('s')).toEqual([])
+})
+
+test('a subscription that comes while its token is revoked is not kept; nor is a push sent while the store has not let go of one (PSH-9)', async () => {
+  const store = memoryStore()
+  const { subscribe, unsubscribeAll } = store
+  const setting = await setUp({}, { store })
+  const { url, service, reported } = setting
+  await startAgent({ url })
+  store.subscribe = async (...args) => {
+    await subscribe.apply(store, args)
+    setting.revoke({ session: 's' })
+  }
+  expect((await setting.ask(service.subscribe())).status).toBe(401)
+  expect(await store.subscribers('s')).toEqual([])
+  store.subscribe = subscribe
+  await setting.subscribe({ session: 't', as: 'eve' })
+  await setting.subscribe({ session: 't', as: 'bob' })
+  store.unsubscribeAll = async () => await Promise.reject(new Error('The disk does not answer.'))
+  setting.revoke({ participant: 'eve' })
+  const sue = await openLive({ url, id: 't', as: 'sue', kind: 'support' })
+  sue.send('Hello', { to: [] })
+  await until(() => service.delivered.length === 1)
+  expect([service.tried.length, reported[0]?.stage]).toEqual([1, 'push'])
+  store.unsubscribeAll = unsubscribeAll
+  await until(async () => (await store.subscribers('t')).length === 1)
+})
+
 test('what a push service refuses is reported, without the endpoint, and not tried again; no redirect is followed; the session goes on (PSH-6)', async () => {
   const setting = await setUp()
   const { url, service, reported } = setting
