@@ -103,6 +103,8 @@ class FrameWidget implements Widget {
   #fresh: string | null = null
   #retry: ReturnType<typeof setTimeout> | undefined
   #session: OpenSession | null = null
+  /** All that the page has shown: one that it has left may still be writing to the device. */
+  readonly #shown = new Set<OpenSession>()
   #news: News | null = null
   #asked = 0
   #unread = 0
@@ -165,6 +167,7 @@ class FrameWidget implements Widget {
   track(session: OpenSession): () => void {
     if (session.id !== this.#state.session) return () => {}
     this.#session = session
+    this.#shown.add(session)
     this.#kept.note(session.id)
     const begin = (): void => {
       // The page may speak for somebody else by now, and be about to let go of it.
@@ -373,6 +376,8 @@ class FrameWidget implements Widget {
     this.#letGo()
     if (visitor !== null) this.#forgetVisitor(visitor.visitor)
     await session?.wipe().catch(() => {})
+    await Promise.allSettled([...this.#shown].map((each) => each.close()))
+    this.#shown.clear()
     this.#tell({ t: 'wiped', all: await removeFromDevice(this.url, sessions) })
   }
 

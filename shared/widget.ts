@@ -7,17 +7,19 @@
 /** Version of these messages, the field `polylogue` of each. */
 export const WIDGET_VERSION = 1
 
+/** Path of the page in the frame: `?key=KEY&host=ORIGIN`. */
+export const WIDGET_PAGE = '/widget'
+
 /** The server's paths. */
-export const WIDGET_PATHS = {
+export const WIDGET_PATHS: Readonly<Record<'loader' | 'element' | 'page' | 'token', string>> = {
   /** Script: the launcher and its panel. */
   loader: '/widget.js',
   /** Script: the element `<polylogue-chat>`. */
   element: '/polylogue-chat.js',
-  /** The page in the frame: `?key=KEY&host=ORIGIN`. */
-  page: '/widget',
-  /** `POST`: a token for the page in the frame. */
+  page: WIDGET_PAGE,
+  /** `POST`: a token for the page in the frame. `DELETE`: a visitor has signed out. */
   token: '/widget/token',
-} as const
+}
 
 /** Why there is no chat. */
 export type WidgetRefusal =

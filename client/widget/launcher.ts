@@ -17,9 +17,11 @@ export interface LauncherOptions {
 export class Launcher {
   readonly #host = make('div')
   readonly #button: HTMLButtonElement
-  readonly #count = make('span', { class: 'count', 'aria-hidden': 'true', hidden: '' })
+  readonly #count = make('span', { class: 'count', hidden: '' })
   readonly #panel: HTMLElement
   readonly #cover = make('div', { class: 'cover', role: 'status' })
+  /** Says to those who do not see the count that it has grown. */
+  readonly #said = make('div', { class: 'said', role: 'status' })
   readonly #options: LauncherOptions
   readonly #texts: ReturnType<typeof textsFor>
   readonly #sheet = matchMedia(SHEET_QUERY)
@@ -43,7 +45,7 @@ export class Launcher {
     this.#button.append(icon('M21 12a8.5 8.5 0 0 1-12.3 7.6L3 21l1.4-5.2A8.5 8.5 0 1 1 21 12Z'), this.#count)
     this.#button.addEventListener('click', onToggle)
     const shadow = shadowOf(this.#host, LAUNCHER_CSS)
-    shadow.append(this.#panel, this.#button)
+    shadow.append(this.#panel, this.#button, this.#said)
     shadow.addEventListener('keydown', (event) => {
       if ((event as KeyboardEvent).key === 'Escape' && this.#shown) onClose()
     })
@@ -53,14 +55,13 @@ export class Launcher {
 
   set unread(count: number) {
     this.#unread = count
-    this.#say()
+    this.#said.textContent = this.#say()
   }
 
   /** Puts a frame in the panel, under a cover until it can be read. */
   hold(frame: HTMLIFrameElement): void {
     this.#panel.prepend(frame)
-    this.#cover.hidden = false
-    this.#cover.replaceChildren(this.#texts.opening, this.#action(this.#texts.close, this.#options.onClose))
+    this.#put(this.#texts.opening)
   }
 
   uncover(): void {
@@ -69,9 +70,13 @@ export class Launcher {
 
   /** In the place of a frame that does not answer. */
   fail(): void {
-    const { failed, again, close } = this.#texts
+    const { failed, again } = this.#texts
+    this.#put(failed, this.#action(again, this.#options.onRetry))
+  }
+
+  #put(...content: readonly (Node | string)[]): void {
     this.#cover.hidden = false
-    this.#cover.replaceChildren(failed, this.#action(again, this.#options.onRetry), this.#action(close, this.#options.onClose))
+    this.#cover.replaceChildren(...content, this.#action(this.#texts.close, this.#options.onClose))
   }
 
   show(shown: boolean, focus: () => void): void {
@@ -81,6 +86,7 @@ export class Launcher {
     this.#panel.hidden = !shown
     this.#say()
     if (shown) {
+      this.#panel.ariaModal = String(this.#sheet.matches)
       if (this.#sheet.matches) this.#release = coverPage(this.#panel, this.#options.onClose)
       focus()
     } else {
@@ -90,19 +96,21 @@ export class Launcher {
     }
   }
 
-  remove(): void {
-    this.#release?.()
-    this.#host.remove()
+  /** Nothing can be used any more; a frame that is to sign somebody out still has a place. */
+  retire(): void {
+    this.#button.remove()
   }
 
-  #say(): void {
+  /** Gives what is new, as those hear it who do not see the count. */
+  #say(): string {
     const { title } = this.#options.looks
-    this.#button.setAttribute('aria-expanded', String(this.#shown))
     const { open, close, unread } = this.#texts
-    const news = this.#unread > 0 ? ` (${unread(this.#unread)})` : ''
-    this.#button.setAttribute('aria-label', `${this.#shown ? close : open}: ${title}${news}`)
+    const news = this.#unread > 0 ? `${title}: ${this.#unread} ${unread}` : ''
+    this.#button.ariaExpanded = String(this.#shown)
+    this.#button.ariaLabel = `${this.#shown ? close : open}: ${news || title}`
     this.#count.hidden = this.#unread === 0 || this.#shown
     this.#count.textContent = this.#unread > 99 ? '99+' : String(this.#unread)
+    return news
   }
 
   #action(text: string, onClick: () => void): HTMLButtonElement {
@@ -116,7 +124,6 @@ function icon(path: string): SVGElement {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg')
   const shape = document.createElementNS('http://www.w3.org/2000/svg', 'path')
   svg.setAttribute('viewBox', '0 0 24 24')
-  svg.setAttribute('aria-hidden', 'true')
   shape.setAttribute('d', path)
   svg.append(shape)
   return svg
@@ -142,8 +149,7 @@ function coverPage(panel: HTMLElement, onClose: () => void): () => void {
   fit()
   view?.addEventListener('resize', fit)
   view?.addEventListener('scroll', fit)
-  const state: unknown = history.state
-  history.pushState({ ...(typeof state === 'object' ? state : {}), [ENTRY]: true }, '')
+  history.pushState({ ...(history.state as object | null), [ENTRY]: true }, '')
   const isOurs = (): boolean => (history.state as Record<string, unknown> | null)?.[ENTRY] === true
   const onPop = (): void => {
     if (!isOurs()) onClose()

@@ -149,7 +149,7 @@ polylogue('open'); polylogue('send', 'Where is my order 1042?')`
   await desk.say('I am Ada, hello')
   // That she came, and what she said.
   await until(() => page.locator('.count').innerText(), 'unread while it is closed').toBe('2')
-  expect(await launcher.getAttribute('aria-label')).toBe('Open: Shop chat (2 new)')
+  expect(await launcher.getAttribute('aria-label')).toBe('Open: Shop chat: 2 new')
   shop.html = shop.html.replace("polylogue('send', 'Where is my order 1042?')", '')
   await page.reload()
   // The page opens it by itself.

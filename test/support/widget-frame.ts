@@ -18,6 +18,8 @@ import { until } from './wait.ts'
 export const HOST = 'https://shop.example'
 export const KEY = 'pk_first_key'
 
+const REAL_FETCH = globalThis.fetch
+
 /** What the frames of one browser keep. */
 export class Disk {
   readonly items: Map<string, string> = new Map()
@@ -179,10 +181,9 @@ export class FrameHere {
         getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
       },
     )
-    const real = globalThis.fetch
     const fetchHere: typeof fetch = async (path, init) => {
       await before?.(init?.method ?? 'GET')
-      return await real(`${origin}${String(path)}`, { ...init, headers: { ...init?.headers, 'sec-fetch-site': 'same-origin' } })
+      return await REAL_FETCH(`${origin}${String(path)}`, { ...init, headers: { ...init?.headers, 'sec-fetch-site': 'same-origin' } })
     }
     const database = { IDBKeyRange, IDBTransaction, IDBDatabase, IDBObjectStore, IDBIndex, IDBCursor, IDBRequest }
     const globals = {
