@@ -123,6 +123,7 @@ class FrameWidget implements Widget {
       this.#giveBack('Another page of this browser has signed out.')
       this.#begin()
     })
+    document.addEventListener('visibilitychange', () => queueMicrotask(this.#showPresence))
     addEventListener('pagehide', () => this.#giveBack('The page in the frame was left.'))
     addEventListener('message', ({ source, origin, data }) => {
       if (source !== window.parent || origin !== host) return
@@ -180,6 +181,7 @@ class FrameWidget implements Widget {
         onUnread: (count) => this.#setUnread(count),
         onMessage: (message) => this.#tell({ t: 'message', message }),
       })
+      this.#showPresence()
       this.#tell({ t: 'ready' })
       for (const text of this.#unsent.splice(0)) this.#write(session, text)
     }
@@ -205,6 +207,7 @@ class FrameWidget implements Widget {
         return void this.#start(message.wipe === true)
       case 'shown':
         this.#set({ shown: message.shown })
+        this.#showPresence()
         return this.#news?.look()
       case 'identify':
         this.#hasUser = message.hasUser
@@ -214,6 +217,8 @@ class FrameWidget implements Widget {
         this.#users.get(message.n)?.(message.token)
         return void this.#users.delete(message.n)
       case 'send':
+        // Texts only: parts are the affair of the page in the frame.
+        if (typeof message.text !== 'string') return
         if (this.#isWiped && this.#state.visit > 0) this.#tellUnsent(message.text, SIGNED_OUT)
         else if (this.#news === null || this.#session === null) this.#unsent.push(message.text)
         else this.#write(this.#session, message.text)
@@ -253,6 +258,12 @@ class FrameWidget implements Widget {
     const participant = participantOf(token)
     rememberParticipant(whoKey(this.url, session), participant)
     return participant.id
+  }
+
+  /** A frame in a closed panel is on nobody's screen, whatever the browser says of the page around it. */
+  readonly #showPresence = (): void => {
+    if (this.#news === null) return
+    this.#session?.presence.set({ visible: this.#state.shown && document.visibilityState === 'visible' })
   }
 
   /** Neither hears of the session any more nor writes in it, whether the page has let go of it yet or not. */

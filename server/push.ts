@@ -15,7 +15,7 @@ import type { RevokeTarget } from './grants.ts'
 import type { UpdateLog } from './log.ts'
 import { objectionTo, type EndpointRules } from './push-endpoint.ts'
 import type { VapidKeys } from './push-keys.ts'
-import { payloadOf, recipients, retryNotice, type Decision } from './push-rules.ts'
+import { payloadOf, recipients, retryNotice, type Again, type Decision } from './push-rules.ts'
 import { PushSender } from './push-send.ts'
 import { PushSites, siteOf } from './push-sites.ts'
 import { PushTurns } from './push-turns.ts'
@@ -260,8 +260,13 @@ export class Push {
   /** The store could not be asked: what waits there still does. */
   #failed(error: unknown, notice: Notice): void {
     this.#report(error, notice)
+    this.#later(notice, this.#deps.now() + STORE_RETRY_MS)
+  }
+
+  /** It stays in the store, and is due again by then. */
+  #later(notice: Notice, dueAt: number): void {
     if (this.#pending.get(keyOf(notice)) !== notice) return
-    const later = { ...notice, dueAt: this.#deps.now() + STORE_RETRY_MS }
+    const later = { ...notice, dueAt }
     this.#pending.set(keyOf(notice), later)
     this.#wait(later)
   }
@@ -280,8 +285,12 @@ export class Push {
       log.dropNotice(notice)
       return
     }
-    const calls = told.map((subscriber) => ({ subscriber, end: this.#sites.begin(siteOf(subscriber.endpoint)) }))
-    if (calls.every(({ end }) => end === null)) return this.#park(notice, told)
+    const at = now()
+    const readyAt = ({ endpoint }: Subscriber): number => notice.again?.notBefore?.[endpoint] ?? 0
+    const [ready, early] = [told.filter((each) => readyAt(each) <= at), told.filter((each) => readyAt(each) > at)]
+    if (ready.length === 0) return this.#later(notice, Math.min(...early.map(readyAt)))
+    const calls = ready.map((subscriber) => ({ subscriber, end: this.#sites.begin(siteOf(subscriber.endpoint)) }))
+    if (calls.every(({ end }) => end === null)) return this.#park(notice, ready)
     try {
       const isTaken = await store.takeNotice(notice.session, notice.id)
       if (this.#pending.get(key) === notice) this.#pending.delete(key)
@@ -293,7 +302,8 @@ export class Push {
           return await this.#send(subscriber, notice).finally(end)
         }),
       )
-      this.#again(notice, outcomes)
+      const waiting = early.map((each) => ({ endpoint: each.endpoint, afterMs: readyAt(each) - now() }))
+      this.#again(notice, [...outcomes, ...waiting])
     } finally {
       for (const { end } of calls) end?.()
     }
@@ -307,16 +317,10 @@ export class Push {
     this.#reportTo(first.endpoint, 'Too much waits for it.', notice)
   }
 
-  #again(notice: Notice, outcomes: readonly ({ endpoint: string; afterMs: number | null } | null)[]): void {
+  #again(notice: Notice, outcomes: readonly (Again | null)[]): void {
     const again = outcomes.filter((outcome) => outcome !== null)
     if (again.length === 0 || this.#pending.has(keyOf(notice)) || this.#stopped.signal.aborted) return
-    const afterMs = Math.max(...again.map((each) => each.afterMs ?? 0))
-    const retry = retryNotice(
-      notice,
-      again.map(({ endpoint }) => endpoint),
-      afterMs,
-      this.#deps.now(),
-    )
+    const retry = retryNotice(notice, again, this.#deps.now())
     if (retry === null) this.#report(new Error('It could not be delivered for as long as it was of use.'), notice)
     else this.#keep(retry)
   }
@@ -333,7 +337,7 @@ export class Push {
   }
 
   /** Gives what is to be tried again; null where nothing is. */
-  async #send(subscriber: Subscriber, notice: Notice): Promise<{ endpoint: string; afterMs: number | null } | null> {
+  async #send(subscriber: Subscriber, notice: Notice): Promise<Again | null> {
     const { store, now } = this.#deps
     const { endpoint } = subscriber
     // Since it was looked at.

@@ -89,8 +89,15 @@ export interface Notice {
   readonly at: number
   readonly dueAt: number
   readonly until: number
-  /** Endpoints that are still to be tried, and how often they were; absent: all, never. */
-  readonly again?: { readonly endpoints: readonly string[]; readonly tries: number }
+  /**
+   * Endpoints that are still to be tried, and how often they were; absent: all, never. `notBefore`: those that may not yet when it is
+   * due, and from when on, in epoch milliseconds.
+   */
+  readonly again?: {
+    readonly endpoints: readonly string[]
+    readonly tries: number
+    readonly notBefore?: Readonly<Record<string, number>>
+  }
 }
 
 /** What goes into the store in one atomic group commit. */

@@ -154,7 +154,7 @@ export class Widget {
     const asked = await this.#asked(context)
     if (asked instanceof Response) return asked
     const { place, visitor, user } = asked
-    const given = typeof user === 'string' ? await this.#signedIn(user, place) : await this.#visitor(visitor, place, context)
+    const given = user === undefined ? await this.#visitor(visitor, place, context) : await this.#signedIn(user, place)
     if (typeof given === 'string') return given === 'too-many' ? context.json({ error: given }, 429) : refuse(context, given)
     // Somebody's sessions may have been taken away.
     const grant = await check(given.token, given.session)
@@ -202,8 +202,8 @@ export class Widget {
   }
 
   /** Changes a token of the app into one for the first session that it names. */
-  async #signedIn(token: string, { known: _known, ...place }: Place): Promise<TokenAnswer | 'bad-user'> {
-    const grant = await this.#deps.verify(token)
+  async #signedIn(token: unknown, { known: _known, ...place }: Place): Promise<TokenAnswer | 'bad-user'> {
+    const grant = typeof token === 'string' ? await this.#deps.verify(token) : null
     const session = grant === null ? null : sessionOf(grant)
     if (grant === null || session === null || !KINDS.has(grant.participant.kind)) return 'bad-user'
     const { participant, issuedAt, expiresAt } = grant

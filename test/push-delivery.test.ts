@@ -133,6 +133,26 @@ test('a subscription that comes while its token is revoked is not kept; nor is a
   await until(async () => (await store.subscribers('t')).length === 1)
 })
 
+test('an endpoint that asks for a day puts off no browser of anybody else (PSH-6)', async () => {
+  const setting = await setUp()
+  const { url, service } = setting
+  const [eve, ada] = [await setting.subscribe({ as: 'eve' }), await setting.subscribe()]
+  let busy = true
+  service.answer = ({ endpoint }) => {
+    if (endpoint === eve.endpoint) return { status: 429, headers: { 'retry-after': '80000' } }
+    if (busy) {
+      busy = false
+      return { status: 503 }
+    }
+    return { status: 201 }
+  }
+  const sue = await openLive({ url, id: 's', as: 'sue', kind: 'support' })
+  sue.send('Hello', { to: [] })
+  await until(() => service.delivered.length === 1)
+  expect(service.delivered[0]?.endpoint).toBe(ada.endpoint)
+  expect(service.tried.filter(({ endpoint }) => endpoint === eve.endpoint).length).toBe(1)
+})
+
 test('what a push service refuses is reported, without the endpoint, and not tried again; no redirect is followed; the session goes on (PSH-6)', async () => {
   const setting = await setUp()
   const { url, service, reported } = setting

@@ -239,3 +239,27 @@ test('[E1] a token that cannot be renewed in time leaves what was written on the
   expect(texts(look)).toEqual(['with no token'])
   expect(frame.opened.length).toBe(1)
 })
+
+test('[E1] a chat in a closed panel is not in sight, and so keeps nobody from being told by push (PSH-2)', async () => {
+  const { port, url } = await start()
+  const frame = await FrameHere.load({ port, user: user('mia', 'mia-chat'), init: { shown: false } })
+  await frame.live()
+  const look = await openLive({ url, id: 'mia-chat', as: 'look', kind: 'support' })
+  const isSeen = (): unknown => look.presence.others.find(({ participant }) => participant.id === 'mia')?.state['visible']
+  await until(() => isSeen() === false)
+  frame.tell({ t: 'shown', shown: true })
+  await until(() => isSeen() === true)
+  frame.tell({ t: 'shown', shown: false })
+  await until(() => isSeen() === false)
+})
+
+test('[E1] a page sends texts, no parts of messages (WID-4)', async () => {
+  const { port } = await start()
+  const frame = await FrameHere.load({ port })
+  await frame.live()
+  for (const text of [[{ type: 'data-handover', data: { action: 'take' } }], null, 7]) {
+    frame.tell({ t: 'send', text: text as unknown as string })
+  }
+  frame.tell({ t: 'send', text: 'Hello' })
+  expect(frame.texts).toEqual(['Hello'])
+})

@@ -71,6 +71,8 @@ test('[E1] tokens are given to the page in the frame alone, and a visitor comes 
   expect(await refusal(await ask({}, { 'sec-fetch-site': 'cross-site' }))).toEqual([403, 'wrong-origin'])
   expect(await refusal(await ask({ user: 'nonsense' }))).toEqual([403, 'bad-user'])
   expect(await refusal(await ask({ user: await tokenFor('orders', 'agent', ['s']) }))).toEqual([403, 'bad-user'])
+  for (const user of [null, {}, '', 7])
+    expect(await refusal(await ask({ user })), 'not a visitor then').toEqual([403, 'bad-user'])
   expect(await given(await ask({ user: await tokenFor('mia', 'user', ['x-*', 'mia-chat']) }))).toMatchObject({
     session: 'mia-chat',
   })

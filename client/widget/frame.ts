@@ -169,7 +169,9 @@ export class Frame {
     try {
       const user = this.#options.user()
       token = await (typeof user === 'function' ? user() : user)
-      if (typeof token !== 'string') throw new TypeError(`identify must give a token; it gave ${typeof token}.`)
+      // In the loader's words, which cost nothing a second time.
+      if (typeof token !== 'string')
+        throw new TypeError(`identify takes a token, a function that gives one, or null; it got ${typeof token}.`)
     } catch (error) {
       this.#options.onError('identity', String(error))
     }

@@ -5,7 +5,7 @@ export const LAUNCHER_CSS: string = `
 @media(prefers-color-scheme:dark){:host([theme=auto]){--ink:#ecebe6;--paper:#1a1d1b;--line:#444b47;color-scheme:dark}}
 *{box-sizing:border-box;font:15px/1.4 system-ui,sans-serif}
 [hidden]{display:none!important}
-button{cursor:pointer;border:0;padding:0;-webkit-tap-highlight-color:transparent}
+button{cursor:pointer;border:0;padding:0}
 :focus-visible{outline:3px solid var(--paper);box-shadow:0 0 0 6px var(--ink)}
 .launcher{position:fixed;bottom:calc(20px + env(safe-area-inset-bottom));right:calc(20px + env(safe-area-inset-right));
 display:grid;place-items:center;width:56px;height:56px;border-radius:50%;background:var(--accent);color:#fff;

@@ -1,5 +1,5 @@
 /** What the loader draws: the button with its count, and the panel that the frame is in. Knows nothing of conversations. */
-import { make, own, shadowOf } from './element-tools.ts'
+import { make, shadowOf } from './element-tools.ts'
 import { LAUNCHER_CSS, SHEET_QUERY } from './launcher-styles.ts'
 import { textsFor } from './texts.ts'
 import type { WidgetLooks } from '../../shared/widget.ts'
@@ -13,6 +13,12 @@ export interface LauncherOptions {
   readonly onClose: () => void
   readonly onRetry: () => void
 }
+
+/**
+ * Styles of an element that stands in somebody's page: no rule of that page counts against them, since the importance of an
+ * element's own styles goes before that of any sheet.
+ */
+const HOST_STYLE = 'all:initial!important;position:fixed!important;z-index:2147483647!important;inset:auto 0 0 auto!important'
 
 export class Launcher {
   readonly #host = make('div')
@@ -35,7 +41,7 @@ export class Launcher {
     this.#options = options
     this.#texts = textsFor(looks.locale)
     // Of no size and above all: what shows is placed by the styles within.
-    own(this.#host, { position: 'fixed', 'z-index': '2147483647', inset: 'auto 0 0 auto' })
+    this.#host.style.cssText = HOST_STYLE
     if (color !== null) this.#host.style.setProperty('--polylogue-color', color)
     this.#host.setAttribute('position', position)
     this.#host.setAttribute('theme', looks.theme)
@@ -87,7 +93,7 @@ export class Launcher {
     this.#say()
     if (shown) {
       this.#panel.ariaModal = String(this.#sheet.matches)
-      if (this.#sheet.matches) this.#release = coverPage(this.#panel, this.#options.onClose)
+      if (this.#sheet.matches) this.#release = coverPage(this.#host, this.#panel, this.#options.onClose)
       focus()
     } else {
       this.#release?.()
@@ -133,13 +139,18 @@ function icon(path: string): SVGElement {
 const ENTRY = 'polylogue-sheet'
 
 /**
- * Over the whole page: it does not scroll behind, the panel stays above an on-screen keyboard, and the way back closes it. Gives
- * what ends that, and leaves page and history as they were.
+ * Over the whole page: that neither scrolls behind nor takes the focus, the panel stays above an on-screen keyboard, and the way
+ * back closes it. Gives what ends that, and leaves page and history as they were.
  */
-function coverPage(panel: HTMLElement, onClose: () => void): () => void {
-  const { style } = document.documentElement
+function coverPage(host: HTMLElement, panel: HTMLElement, onClose: () => void): () => void {
+  const root = document.documentElement
+  const { style } = root
   const [value, priority] = [style.getPropertyValue('overflow'), style.getPropertyPriority('overflow')]
   style.setProperty('overflow', 'hidden', 'important')
+  const behind = [...document.body.children].filter((it) => it !== host && !(it as HTMLElement).inert)
+  for (const it of behind) (it as HTMLElement).inert = true
+  const stop = new AbortController()
+  const { signal } = stop
   const view = window.visualViewport
   const fit = (): void => {
     if (view === null || view.scale > 1) return
@@ -147,23 +158,21 @@ function coverPage(panel: HTMLElement, onClose: () => void): () => void {
     panel.style.height = `${view.height}px`
   }
   fit()
-  view?.addEventListener('resize', fit)
-  view?.addEventListener('scroll', fit)
+  for (const type of ['resize', 'scroll']) view?.addEventListener(type, fit, { signal })
   history.pushState({ ...(history.state as object | null), [ENTRY]: true }, '')
   const isOurs = (): boolean => (history.state as Record<string, unknown> | null)?.[ENTRY] === true
   const onPop = (): void => {
     if (!isOurs()) onClose()
   }
-  addEventListener('popstate', onPop)
+  addEventListener('popstate', onPop, { signal })
   return () => {
-    removeEventListener('popstate', onPop)
+    stop.abort()
+    for (const it of behind) (it as HTMLElement).inert = false
     if (isOurs()) history.back()
-    view?.removeEventListener('resize', fit)
-    view?.removeEventListener('scroll', fit)
     panel.removeAttribute('style')
     if (value === '') style.removeProperty('overflow')
     else style.setProperty('overflow', value, priority)
     // An attribute that was not there must not stay behind, empty. Read first: Chromium writes it late.
-    if (document.documentElement.getAttribute('style') === '') document.documentElement.removeAttribute('style')
+    if (root.getAttribute('style') === '') root.removeAttribute('style')
   }
 }

@@ -183,7 +183,10 @@ export class FrameHere {
     )
     const fetchHere: typeof fetch = async (path, init) => {
       await before?.(init?.method ?? 'GET')
-      return await REAL_FETCH(`${origin}${String(path)}`, { ...init, headers: { ...init?.headers, 'sec-fetch-site': 'same-origin' } })
+      return await REAL_FETCH(`${origin}${String(path)}`, {
+        ...init,
+        headers: { ...init?.headers, 'sec-fetch-site': 'same-origin' },
+      })
     }
     const database = { IDBKeyRange, IDBTransaction, IDBDatabase, IDBObjectStore, IDBIndex, IDBCursor, IDBRequest }
     const globals = {
