@@ -16,8 +16,10 @@ import {
 } from '../shared/widget.ts'
 import { participantOf, rememberParticipant, whoKey } from './identity.ts'
 import type { OpenSession } from './open-session.ts'
+import { HostUser } from './widget/host-user.ts'
 import { Kept } from './widget/kept.ts'
 import { News } from './widget/news.ts'
+import { Outbox } from './widget/outbox.ts'
 import { removeFromDevice } from './widget/remove.ts'
 
 export type { WidgetLooks, WidgetRefusal } from '../shared/widget.ts'
@@ -58,7 +60,6 @@ export interface Widget {
 }
 
 const HELLO_EVERY_MS = 250
-const USER_TIMEOUT_MS = 30_000
 const TOKEN_TIMEOUT_MS = 10_000
 const FIRST_RETRY_MS = 1_000
 const LONGEST_RETRY_MS = 30_000
@@ -85,7 +86,7 @@ class FrameWidget implements Widget {
   readonly #key: string
   readonly #kept: Kept
   readonly #listeners = new Set<() => void>()
-  readonly #users = new Map<number, (token: string | null) => void>()
+  readonly #user = new HostUser((message) => this.#tell(message))
   readonly #onInit: () => void
   readonly #hello: ReturnType<typeof setInterval>
   #state: WidgetState = {
@@ -106,12 +107,10 @@ class FrameWidget implements Widget {
   /** All that the page has shown: one that it has left may still be writing to the device. */
   readonly #shown = new Set<OpenSession>()
   #news: News | null = null
-  #asked = 0
   #unread = 0
   /** Signed out: nothing is kept any more. */
   #isWiped = false
-  /** What is to be written as soon as the session can be: of this visit, and never of another one. */
-  readonly #unsent: string[] = []
+  readonly #outbox = new Outbox((text, why) => this.#tellUnsent(text, why))
 
   constructor(key: string, host: string, onInit: () => void) {
     this.#key = key
@@ -120,11 +119,11 @@ class FrameWidget implements Widget {
     this.#kept = new Kept(key, host)
     this.#kept.onVisitor(() => {
       if (this.#hasUser || !this.#isStarted || this.#isWiped) return
-      this.#giveBack('Another page of this browser has signed out.')
+      this.#outbox.giveBack('Another page of this browser has signed out.')
       this.#begin()
     })
     document.addEventListener('visibilitychange', () => queueMicrotask(this.#showPresence))
-    addEventListener('pagehide', () => this.#giveBack('The page in the frame was left.'))
+    addEventListener('pagehide', () => this.#outbox.giveBack('The page in the frame was left.'))
     addEventListener('message', ({ source, origin, data }) => {
       if (source !== window.parent || origin !== host) return
       const message = readWidgetMessage<HostMessage>(data)
@@ -159,7 +158,7 @@ class FrameWidget implements Widget {
         this.#who = id
         return answer.token
       }
-      if (!isSame) this.#giveBack('Somebody else is here by now.')
+      if (!isSame) this.#outbox.giveBack('Somebody else is here by now.')
       this.#begin(answer)
     }
     throw new Error('The conversation is another one by now.')
@@ -183,7 +182,7 @@ class FrameWidget implements Widget {
       })
       this.#showPresence()
       this.#tell({ t: 'ready' })
-      for (const text of this.#unsent.splice(0)) this.#write(session, text)
+      this.#outbox.flush(session)
     }
     session.ready.then(begin, () => {})
     return () => {
@@ -211,17 +210,16 @@ class FrameWidget implements Widget {
         return this.#news?.look()
       case 'identify':
         this.#hasUser = message.hasUser
-        this.#giveBack('Somebody else has signed in, or out.')
+        this.#outbox.giveBack('Somebody else has signed in, or out.')
         return this.#begin()
       case 'user':
-        this.#users.get(message.n)?.(message.token)
-        return void this.#users.delete(message.n)
+        return this.#user.answer(message.n, message.token)
       case 'send':
         // Texts only: parts are the affair of the page in the frame.
         if (typeof message.text !== 'string') return
         if (this.#isWiped && this.#state.visit > 0) this.#tellUnsent(message.text, SIGNED_OUT)
-        else if (this.#news === null || this.#session === null) this.#unsent.push(message.text)
-        else this.#write(this.#session, message.text)
+        else if (this.#news === null || this.#session === null) this.#outbox.keep(message.text)
+        else this.#outbox.write(this.#session, message.text)
         return
       case 'wipe':
         return void this.#wipe()
@@ -273,19 +271,6 @@ class FrameWidget implements Widget {
     this.#session = null
   }
 
-  #write(session: OpenSession, text: string): void {
-    try {
-      session.send(text)
-    } catch (error) {
-      this.#tellUnsent(text, String(error))
-    }
-  }
-
-  /** What was not written goes back to the page that sent it: it is nobody else's to say. */
-  #giveBack(why: string): void {
-    for (const text of this.#unsent.splice(0)) this.#tellUnsent(text, why)
-  }
-
   #tellUnsent(unsent: string, text: string): void {
     this.#tell({ t: 'error', reason: 'unsent', text, unsent })
   }
@@ -309,7 +294,7 @@ class FrameWidget implements Widget {
   }
 
   async #fetchToken(): Promise<TokenAnswer> {
-    if (this.#hasUser) return await this.#exchange({ user: await this.#user() })
+    if (this.#hasUser) return await this.#exchange({ user: await this.#user.token() })
     // Two pages that are opened at once are one visitor's.
     const come = async (): Promise<TokenAnswer> => {
       const visitor = this.#kept.visitor?.visitor
@@ -346,27 +331,13 @@ class FrameWidget implements Widget {
     if (response.status === 403) {
       const { error } = (await response.json()) as { error: WidgetRefusal }
       if (visit === this.#state.visit && !this.#isWiped) {
-        this.#giveBack('The chat was refused.')
+        this.#outbox.giveBack('The chat was refused.')
         this.#letGo()
         this.#set({ refused: error })
         this.#tell({ t: 'refused', reason: error })
       }
     }
     throw new Error(`No token: the server answered ${response.status}.`)
-  }
-
-  /** The token of the signed-in user, from the page around the frame. */
-  async #user(): Promise<string> {
-    const n = ++this.#asked
-    const { promise, resolve } = Promise.withResolvers<string | null>()
-    this.#users.set(n, resolve)
-    const timer = setTimeout(() => resolve(null), USER_TIMEOUT_MS)
-    this.#tell({ t: 'user', n })
-    const token = await promise
-    clearTimeout(timer)
-    this.#users.delete(n)
-    if (token === null) throw new Error('The page gave no token for its user.')
-    return token
   }
 
   #setUnread(count: number): void {
@@ -381,7 +352,7 @@ class FrameWidget implements Widget {
     const visitor = this.#kept.visitor
     const sessions = this.#kept.sessions
     clearTimeout(this.#retry)
-    this.#giveBack(SIGNED_OUT)
+    this.#outbox.giveBack(SIGNED_OUT)
     this.#isWiped = true
     this.#kept.clear()
     this.#letGo()
