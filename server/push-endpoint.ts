@@ -92,7 +92,8 @@ export function guardedLookup(loopback: boolean): LookupFunction {
         else callback(error, '')
       })
     }
-    resolve(hostname).then(take, (error: NodeJS.ErrnoException) => callback(error, ''))
+    const fail = (error: NodeJS.ErrnoException): void => callback(error, '')
+    resolve(hostname).then(take, fail)
   }
 }
 

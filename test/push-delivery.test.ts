@@ -90,7 +90,7 @@ test('however many sessions have endpoints that never answer, other push service
 test('who is revoked, in a session or altogether, is told no more, not of what had happened before either; others are (PSH-9)', async () => {
   const store = memoryStore()
   const setting = await setUp({ graceMs: 300 }, { store })
-  const { url, service, revoke } = setting
+  const { url, service } = setting
   await startAgent({ url })
   await setting.subscribe()
   await setting.subscribe({ session: 'other' })
@@ -98,24 +98,25 @@ test('who is revoked, in a session or altogether, is told no more, not of what h
   const sue = await openLive({ url, id: 's', as: 'sue', kind: 'support' })
   sue.send('Are you there?', { to: [] })
   await sue.stored()
-  revoke({ participant: 'ada', session: 's' })
+  setting.revoke({ participant: 'ada', session: 's' })
   await until(() => service.delivered.length === 1)
   expect((await store.subscribers('s')).map(({ participant }) => participant)).toEqual(['bob'])
   expect((await store.subscribers('other')).length).toBe(1)
-  revoke({ participant: 'ada' })
+  setting.revoke({ participant: 'ada' })
   expect(await store.subscribers('other')).toEqual([])
-  revoke({ session: 's' })
+  setting.revoke({ session: 's' })
   expect(await store.subscribers('s')).toEqual([])
 })
 
 test('a subscription that comes while its token is revoked is not kept; nor is a push sent while the store has not let go of one (PSH-9)', async () => {
   const store = memoryStore()
-  const { subscribe, unsubscribeAll } = store
+  const subscribe = store.subscribe.bind(store)
+  const unsubscribeAll = store.unsubscribeAll.bind(store)
   const setting = await setUp({}, { store })
   const { url, service, reported } = setting
   await startAgent({ url })
   store.subscribe = async (...args) => {
-    await subscribe.apply(store, args)
+    await subscribe(...args)
     setting.revoke({ session: 's' })
   }
   expect((await setting.ask(service.subscribe())).status).toBe(401)

@@ -11,7 +11,7 @@ class FakeFrame {
   readonly told: HostMessage[] = []
 
   postMessage(message: HostMessage, target: string): void {
-    expect(target).toBe(SERVER)
+    if (target !== SERVER) throw new Error(`The page speaks to ${target}.`)
     this.told.push(message)
   }
 
@@ -48,7 +48,7 @@ beforeEach(() => {
   vi.spyOn(console, 'error').mockImplementation(() => {})
   const attach = Reflect.get(Element.prototype, 'attachShadow') as (this: Element, init: ShadowRootInit) => ShadowRoot
   vi.spyOn(Element.prototype, 'attachShadow').mockImplementation(function (this: Element, init) {
-    expect(init.mode).toBe('closed')
+    if (init.mode !== 'closed') throw new Error('What is drawn is open to the page.')
     return attach.call(this, { ...init, mode: 'open' })
   })
   // What one test listens for is not to be heard in the next.

@@ -53,7 +53,7 @@ class Loader {
       onRetry: () => this.#renew(),
     })
     // Whoever has a conversation here is to see that it was answered.
-    if (this.#mark.value) whenIdle(() => this.#make())
+    if (this.#mark.value) whenIdle(() => this.#refused || this.#make())
     if (dataset['open'] !== undefined && dataset['open'] !== 'false') this.#show(true)
   }
 

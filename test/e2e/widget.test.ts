@@ -164,7 +164,7 @@ polylogue('open'); polylogue('send', 'Where is my order 1042?')`
 
   await composer(chat).fill('A draft')
   const left = (): Promise<string> =>
-    chat.locator(':root').evaluate(async () => JSON.stringify([{ ...localStorage }, await indexedDB.databases()]))
+    chat.locator(':root').evaluate(async () => JSON.stringify([Object.entries(localStorage), await indexedDB.databases()]))
   expect(await left()).toContain(session)
   expect(await page.evaluate("polylogue('shutdown')"), 'all is gone').toBe(true)
   expect(await page.locator('iframe').count()).toBe(0)

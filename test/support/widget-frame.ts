@@ -9,7 +9,7 @@ import {
   IDBRequest,
   IDBTransaction,
 } from 'fake-indexeddb'
-import { expect, onTestFinished, vi } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import { openSession, textOf, type OpenSession } from '../../client/index.ts'
 import { connectWidget, type Widget } from '../../client/widget.ts'
 import type { FrameMessage, HostMessage } from '../../shared/widget.ts'
@@ -56,7 +56,7 @@ export class FrameHere {
   readonly #events = new EventTarget()
   readonly #parent = {
     postMessage: (message: FrameMessage, target: string): void => {
-      expect(target).toBe(HOST)
+      if (target !== HOST) throw new Error(`The frame speaks to ${target}.`)
       this.heard.push(structuredClone(message))
       // Messages between windows come later.
       if (message.t === 'hello') queueMicrotask(() => this.#init())
@@ -181,12 +181,11 @@ export class FrameHere {
         getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
       },
     )
-    const fetchHere: typeof fetch = async (path, init) => {
-      await before?.(init?.method ?? 'GET')
-      return await REAL_FETCH(`${origin}${String(path)}`, {
-        ...init,
-        headers: { ...init?.headers, 'sec-fetch-site': 'same-origin' },
-      })
+    const fetchHere = async (path: string, init: RequestInit): Promise<Response> => {
+      await before?.(init.method ?? 'GET')
+      const headers = new Headers(init.headers)
+      headers.set('sec-fetch-site', 'same-origin')
+      return await REAL_FETCH(origin + path, { ...init, headers })
     }
     const database = { IDBKeyRange, IDBTransaction, IDBDatabase, IDBObjectStore, IDBIndex, IDBCursor, IDBRequest }
     const globals = {
