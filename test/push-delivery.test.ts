@@ -1,6 +1,9 @@
 /** Subscriptions, and push services that do not take what they are sent; over real sockets. */
+import { createServer, type AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { memoryStore, type Notice } from '../server/index.ts'
+import { vapidKeys } from '../server/push-keys.ts'
+import { PushSender } from '../server/push-send.ts'
 import { startAgent } from './support/agent.ts'
 import { openLive } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
@@ -132,6 +135,36 @@ test('a subscription that comes while its token is revoked is not kept; nor is a
   expect([service.tried.length, reported[0]?.stage]).toEqual([1, 'push'])
   store.unsubscribeAll = unsubscribeAll
   await until(async () => (await store.subscribers('t')).length === 1)
+})
+
+test('an endpoint that sends no end of what is no answer is left at once (PSH-6)', async () => {
+  let sent = 0
+  const hostile = createServer((socket) => {
+    socket.on('error', () => {})
+    const flood = (): void => {
+      while (!socket.destroyed && sent < 10_000_000) {
+        sent += 1
+        if (!socket.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n')) return void socket.once('drain', flood)
+      }
+    }
+    flood()
+  })
+  await new Promise<void>((resolve) => hostile.listen(0, '127.0.0.1', resolve))
+  onTestFinished(async () => void (await new Promise((resolve) => hostile.close(resolve))))
+  const service = await startPushService()
+  onTestFinished(() => service.close())
+  const keys = await vapidKeys(undefined, memoryStore())
+  const sender = new PushSender({ keys, subject: SUBJECT, rules: { loopback: true, mayPush: undefined } })
+  const subscriber = {
+    session: 's',
+    participant: 'eve',
+    kind: 'user',
+    endpoint: `http://127.0.0.1:${(hostile.address() as AddressInfo).port}/x`,
+    ...service.subscribe().keys,
+  } as const
+  const payload = { v: 1, kind: 'done', as: 'user', session: 's', message: 'm', tag: 't', title: 'T', at: 0 } as const
+  const outcome = await sender.send(subscriber, payload, { ttlS: 60, urgency: 'normal' }, new AbortController().signal)
+  expect(outcome).toEqual({ kind: 'later', why: 'It answered with something that is no answer.', afterMs: null })
 })
 
 test('an endpoint that asks for a day puts off no browser of anybody else (PSH-6)', async () => {
