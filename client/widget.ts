@@ -151,6 +151,8 @@ class FrameWidget implements Widget {
     if (fresh !== null) return fresh
     const { session, visit } = this.#state
     const answer = await this.#fetchToken()
+    // Or the session would note on the device whose it is.
+    if (this.#isWiped) throw new Error(SIGNED_OUT)
     if (this.#state.visit === visit) {
       const { id } = participantOf(answer.token)
       const isSame = this.#who === null || this.#who === id
@@ -165,7 +167,7 @@ class FrameWidget implements Widget {
   }
 
   track(session: OpenSession): () => void {
-    if (session.id !== this.#state.session) return () => {}
+    if (this.#isWiped || session.id !== this.#state.session) return () => {}
     this.#session = session
     this.#shown.add(session)
     this.#kept.note(session.id)
@@ -280,7 +282,7 @@ class FrameWidget implements Widget {
     clearTimeout(this.#retry)
     this.#fetchToken().then(
       (answer) => {
-        if (this.#state.visit !== visit) return
+        if (this.#state.visit !== visit || this.#isWiped) return
         this.#fresh = answer.token
         this.#who = this.#meet(answer)
         this.#set({ session: answer.session })

@@ -266,3 +266,33 @@ test('[E1] a page sends texts, no parts of messages (WID-4)', async () => {
   frame.tell({ t: 'send', text: 'Hello' })
   expect(frame.texts).toEqual(['Hello'])
 })
+
+test.each(['find', 'refresh'])(
+  '[E1] a token that is under way when somebody signs out leaves nothing on the device (WID-5): %s',
+  async (what) => {
+    const { port } = await start()
+    const disk = new Disk()
+    const gate = { wait: null as Promise<void> | null }
+    const passed = Promise.withResolvers<void>()
+    if (what === 'find') gate.wait = passed.promise
+    const asked: string[] = []
+    const before = async (method: string): Promise<void> => {
+      asked.push(method)
+      if (method === 'POST') await gate.wait
+    }
+    const frame = await FrameHere.load({ port, disk, before, user: user('mia', 'mia-chat') })
+    await until(() => asked.length === 1)
+    if (what === 'refresh') {
+      await frame.live()
+      gate.wait = passed.promise
+      frame.open()
+      await until(() => asked.length === 2)
+    }
+    const wiped = frame.wiped()
+    passed.resolve()
+    expect(await wiped).toBe(true)
+    await Promise.allSettled(frame.opened.map((session) => session.ready))
+    expect(await disk.dump()).toBe('[]')
+    expect(frame.opened.every(({ closed }) => closed)).toBe(true)
+  },
+)
