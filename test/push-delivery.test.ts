@@ -1,6 +1,6 @@
 /** Subscriptions, and push services that do not take what they are sent; over real sockets. */
 import { createServer, type AddressInfo } from 'node:net'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { memoryStore, type Notice } from '../server/index.ts'
 import { vapidKeys } from '../server/push-keys.ts'
 import { PushSender } from '../server/push-send.ts'
@@ -131,8 +131,8 @@ test('a subscription that comes while its token is revoked is not kept; nor is a
   setting.revoke({ participant: 'eve' })
   const sue = await openLive({ url, id: 't', as: 'sue', kind: 'support' })
   sue.send('Hello', { to: [] })
-  await until(() => service.delivered.length === 1)
-  expect([service.tried.length, reported[0]?.stage]).toEqual([1, 'push'])
+  await setting.nothingElse(['person'])
+  expect(reported[0]?.stage).toBe('push')
   store.unsubscribeAll = unsubscribeAll
   await until(async () => (await store.subscribers('t')).length === 1)
 })
@@ -185,6 +185,23 @@ test('an endpoint that asks for a day puts off no browser of anybody else (PSH-6
   await until(() => service.delivered.length === 1)
   expect(service.delivered[0]?.endpoint).toBe(ada.endpoint)
   expect(service.tried.filter(({ endpoint }) => endpoint === eve.endpoint).length).toBe(1)
+})
+
+test('where all that is left has to wait, it waits, and the store is not asked meanwhile (PSH-6)', async () => {
+  const store = memoryStore()
+  const service = await startPushService()
+  onTestFinished(() => service.close())
+  const { endpoint, keys } = service.subscribe()
+  await store.subscribe({ session: 's', participant: 'eve', kind: 'user', endpoint, ...keys }, 10)
+  const at = Date.now()
+  const again = { endpoints: [endpoint, 'https://gone.example/'], tries: 1, notBefore: { [endpoint]: at + 400 } }
+  const what = { session: 's', id: 'r', kind: 'done', to: 'eve', message: 'm', run: 'r' } as const
+  await store.append({ entries: [], jobs: [], ended: [], notices: [{ ...what, at, dueAt: at, until: at + 60_000, again }] })
+  const asked = vi.spyOn(store, 'subscribers')
+  await serveHere({ store, push: { subject: SUBJECT, loopback: true, graceMs: 0 } })
+  await until(() => service.delivered.length === 1)
+  expect(Date.now()).toBeGreaterThanOrEqual(at + 400)
+  expect(asked.mock.calls.length).toBeLessThanOrEqual(3)
 })
 
 test('what a push service refuses is reported, without the endpoint, and not tried again; no redirect is followed; the session goes on (PSH-6)', async () => {

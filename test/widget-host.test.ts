@@ -160,6 +160,11 @@ test('[E1] who signs in right after somebody has signed out is signed in, and se
   frame().says({ t: 'user', n: 1 })
   await vi.advanceTimersByTimeAsync(0)
   expect(frame().told.at(-1)).toMatchObject({ t: 'user', n: 1, token: 'token of Bob' })
+  const again = polylogue('shutdown')
+  frame().says({ t: 'wiped', all: true })
+  await again
+  polylogue('open')
+  expect(frame().init?.hasUser, 'nobody is signed in then').toBe(false)
 })
 
 test.each(['loader', 'element'] as const)('[E1] what the %s was to send and cannot comes back (WID-5)', async (file) => {
