@@ -110,6 +110,8 @@ test('[E1] a frame that never answers holds up no signing out: it takes 10 s, sa
   expect(localStorage.getItem(MARK)).toBe('1')
   const both = Promise.all([polylogue('shutdown'), polylogue('shutdown')])
   expect(first.all).toEqual(['init', 'shown', 'wipe'])
+  // Said before it has heard of that.
+  first.says({ t: 'ready' })
   await vi.advanceTimersByTimeAsync(10_000)
   expect(await both).toEqual([false, false])
   expect([frameElement(), localStorage.getItem(MARK)]).toEqual([null, '0'])

@@ -147,7 +147,7 @@ export class Frame {
     const { mark } = this.#options
     if (message.t === 'hello') this.#init()
     else if (message.t === 'user') void this.#giveUser(message.n)
-    else if (message.t === 'ready') mark.value = '1'
+    else if (message.t === 'ready' && this.#left === null) mark.value = '1'
     else if (message.t === 'wiped') {
       if (message.all) mark.value = null
       this.#left?.(message.all)
