@@ -148,7 +148,7 @@ test('a cancelled run is told to nobody, a failed one as such; both browsers are
 })
 
 test('an approval that waits is told to all who may give it, with urgency; one that is answered in time is not; the end has the same tag (PSH-1, PSH-3)', async () => {
-  const setting = await setUp({ graceMs: 300, includeText: true, titles: { approval: 'Say yes?' } })
+  const setting = await setUp({ graceMs: 1_000, includeText: true, titles: { approval: 'Say yes?' } })
   const { url, service } = setting
   const run = async (given: AgentRun): Promise<void> => {
     given.write('Shall  I?\nIt costs $40.')
