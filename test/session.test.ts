@@ -242,6 +242,8 @@ describe('storing', () => {
     })
     const { url } = await serveHere({ store, route: () => [] })
     const [a, b] = [await openLive({ url, id: 's' }), await openLive({ url, id: 's', as: 'bob' })]
+    // Whose client id it is that the other one shows is stored, too.
+    await until(() => a.presence.others.length === 1)
     isSlow = true
     const id = a.send('Hello')
     let isStored = false
