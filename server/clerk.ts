@@ -39,6 +39,7 @@ import { clearForRetry, retry } from './retry.ts'
 import type { Watcher } from './room.ts'
 import { Spawns, type ChildRun } from './spawns.ts'
 import type { NewJob } from './store.ts'
+import { writtenAt } from './written.ts'
 
 /** An input as the routing function sees it. */
 export interface RoutedInput {
@@ -95,7 +96,7 @@ export class Clerk implements Watcher {
   readonly #cancels: Cancels
   #lastSeq = 0
   #newMessages: { map: Y.Map<unknown>; head: MessageHead; from: Participant }[] = []
-  #requests: { from: Participant; handover: boolean }[] = []
+  #requests: { from: Participant; handovers: unknown[] }[] = []
   readonly #ended = new Set<string>()
   #controlChanged = true
 
@@ -154,10 +155,10 @@ export class Clerk implements Watcher {
       const unanswered = this.#holding.returnIfIdle()
       if (unanswered !== null) this.#lanes.take(unanswered)
       // A hand-over first: a message that came with it is for whoever holds the session then.
-      for (const { from, handover } of requests) {
+      for (const { from, handovers } of requests) {
         // Also who only ever cancels: people want to see by whom.
         this.#introduce(from)
-        if (handover) this.#holding.decide(from)
+        for (const handover of handovers) this.#holding.decide(from, handover)
       }
       for (const { map, head, from } of messages) {
         this.#stamp(map, head, from)
@@ -260,7 +261,8 @@ export class Clerk implements Watcher {
     }
     const from = this.#options.participantOf(transaction.origin)
     if (from === null) return
-    this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
+    const isHandover = event.keysChanged.has(KEY.handover)
+    this.#requests.push({ from, handovers: isHandover ? writtenAt(transaction, this.#roots.control, KEY.handover) : [] })
     for (const key of event.keysChanged) if (readAskKey(key)?.ask === 'answer') this.#calls.note(key, from)
   }
 
