@@ -76,8 +76,13 @@ test('[T3] all of it is restarted while it waits: it is asked still, and done on
   await until(() => stage.demo.log.filter((line) => /\[returns\] run .*"Refund me \$130/.test(line)).length, 'taken over').toBe(2)
   await until(() => pinned(a), 'asked').toEqual(ASKS)
   await until(() => a.status('returns'), 'it waits').toBe('suspended')
-  await a.page.getByRole('button', { name: 'Approve', exact: true }).click()
-  await until(() => a.status('returns'), 'done').toBe('complete')
+  // A window that has not heard of the restart yet may answer the question of the process that is gone; it is asked once more then.
+  const yes = a.page.getByRole('button', { name: 'Approve', exact: true })
+  const answered = async (): Promise<string | null> => {
+    if ((await yes.count()) > 0) await yes.click({ timeout: 1_000 }).catch(() => {})
+    return await a.status('returns')
+  }
+  await until(answered, 'done').toBe('complete')
   expect(await states(a), 'one question').toEqual(['approved'])
   // Twice would be more than it cost.
   await a.say('Refund me $60 of order 1042')

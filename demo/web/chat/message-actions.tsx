@@ -24,16 +24,16 @@ export function MessageActions({ message, run, tookMs }: MessageActionsProps): R
   const text = message === undefined ? '' : textOf(message)
   return (
     <div className="message-actions" role="group" aria-label="Message actions">
-      <Pager id={run?.id ?? message?.id ?? ''} />
-      {text !== '' && <CopyButton text={text} />}
-      {mayEdit && text !== '' && <Action icon="edit" label="Edit" onPress={() => edit({ id: message.id, text })} />}
-      {run !== undefined && run.status === 'complete' && <RegenerateButton run={run} />}
       {tookMs !== undefined && (
         <span className="took" title="How long it took">
           <span className="hidden">Took </span>
           {durationOf(tookMs)}
         </span>
       )}
+      <Pager id={run?.id ?? message?.id ?? ''} />
+      {text !== '' && <CopyButton text={text} />}
+      {mayEdit && text !== '' && <Action icon="edit" label="Edit" onPress={() => edit({ id: message.id, text })} />}
+      {run !== undefined && run.status === 'complete' && <RegenerateButton run={run} />}
     </div>
   )
 }
