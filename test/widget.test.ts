@@ -100,8 +100,14 @@ test('[E1] a key that is taken away ends connections and tokens at once; so does
 test('[E1] no more than so many visitors come at once, and those who return are not counted (WID-2)', async () => {
   const { ask } = await start()
   const known = await given(await ask({}))
-  const answers = await Promise.all(Array.from({ length: 450 }, () => ask({})))
-  expect(answers.filter(({ status }) => status === 429).length).toBeGreaterThan(0)
+  // 400 at once, and 20 a second: more than a slow machine asks for in one go.
+  const startedAt = performance.now()
+  const answers: number[] = []
+  while (!answers.includes(429) && answers.length < 2_000)
+    answers.push(...(await Promise.all(Array.from({ length: 50 }, async () => (await ask({})).status))))
+  const came = answers.filter((status) => status === 200).length
+  expect(answers.length, 'some are refused').toBeGreaterThan(came)
+  expect(came).toBeLessThanOrEqual(400 + (20 * (performance.now() - startedAt)) / 1000)
   expect((await ask({ visitor: known.visitor })).status).toBe(200)
 })
 
