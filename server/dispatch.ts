@@ -235,11 +235,12 @@ export class Dispatcher {
     for (const agent of new Set([...this.#open.values()].map((job) => job.agent))) this.#assign(agent)
   }
 
-  #assign(agent: string): void {
+  /** `refused`: what the store has just not granted, when this is to try what else there is. */
+  #assign(agent: string, refused?: Set<string>): void {
     let isWaiting = false
-    for (const jobs of this.#assignable(agent)) {
+    for (const jobs of this.#assignable(agent, refused)) {
       const worker = this.#freeWorker(jobs[0])
-      if (worker !== null) void this.#giveFirst(jobs, worker)
+      if (worker !== null) void this.#giveFirst(jobs, worker, refused ?? new Set())
       else {
         isWaiting = true
         if (!this.#hasRoom(agent)) break
@@ -252,14 +253,16 @@ export class Dispatcher {
    * Open jobs of an agent of which one can be given, each list in the order in which the store may grant them: a session's, or
    * one that waits for no other.
    */
-  #assignable(agent: string): Iterable<[NewJob, ...NewJob[]]> {
+  #assignable(agent: string, refused: ReadonlySet<string> | undefined): Iterable<[NewJob, ...NewJob[]]> {
     const busy = new Set<string>()
     for (const job of this.#leased.values()) if (job.agent === agent && job.parent === undefined) busy.add(job.session)
     const groups = new Map<string, [NewJob, ...NewJob[]]>()
     for (const job of this.#open.values()) {
       if (job.agent !== agent || (job.parent === undefined && busy.has(job.session))) continue
+      if (refused?.has(job.run) === true) continue
       if (this.#assigning.has(job.run)) {
-        this.#passedOver.add(job.run)
+        // Not by a job that was refused itself: two of them would pass over each other without end.
+        if (refused === undefined) this.#passedOver.add(job.run)
         continue
       }
       const key = job.parent === undefined ? `session ${job.session}` : `run ${job.run}`
@@ -271,8 +274,8 @@ export class Dispatcher {
     return groups.values()
   }
 
-  /** Gives one of some jobs, the first that the store grants. */
-  async #giveFirst(jobs: readonly NewJob[], worker: Worker): Promise<void> {
+  /** Gives one of some jobs, the first that the store grants; where it grants none, one of the others. */
+  async #giveFirst(jobs: readonly NewJob[], worker: Worker, refused: Set<string>): Promise<void> {
     for (const { run } of jobs) {
       this.#assigning.add(run)
       this.#passedOver.delete(run)
@@ -283,10 +286,9 @@ export class Dispatcher {
       this.#assigning.delete(job.run)
     }
     if (isGiven) return
-    // Only these again: a pass over all would pass over others that are being assigned, and they over these, without end.
-    const missed = jobs.filter(({ run }) => this.#passedOver.has(run) && this.#open.has(run))
-    const next = missed[0] === undefined ? null : this.#freeWorker(missed[0])
-    if (next !== null) await this.#giveFirst(missed, next)
+    for (const { run } of jobs) if (!this.#passedOver.delete(run)) refused.add(run)
+    // They took a slot meanwhile, which may be what others lacked.
+    this.#assign(worker.agent, refused)
   }
 
   /** The worker with most room of those that may have a job. */

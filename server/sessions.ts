@@ -221,11 +221,18 @@ export class Sessions {
   /** Ends the connections of the target, and refuses its tokens that were issued until now. */
   revoke(target: RevokeTarget): void {
     this.#grants.revoke(target)
+    this.#push?.revoke(target)
   }
 
   /** Ends the connections whose tokens have been withdrawn. */
   recheck(): void {
     this.#grants.recheck()
+  }
+
+  /** A participant's tokens have been withdrawn for good. */
+  leave(participant: string): void {
+    this.#grants.recheck()
+    this.#push?.revoke({ participant })
   }
 
   /** Counts for health and metrics. */

@@ -7,9 +7,9 @@ import { SessionError } from '../shared/errors.ts'
 /**
  * Layout of the tables, kept in `user_version`.
  * 1: first. 2: `clients`. 3: `parent`, `urgent` and `held` of jobs; `blobs`. 4: `subscribers`, `notices`, `kept`.
- * 5: `tail`, `strays`.
+ * 5: `tail`, `strays`. 6: `via` of subscribers.
  */
-const SCHEMA_VERSION = 5
+const SCHEMA_VERSION = 6
 /** Marks the file as ours ("Poly"), so that the database of something else is not taken for an empty store. */
 const APPLICATION_ID = 0x506f_6c79
 /**
@@ -136,8 +136,13 @@ const TAIL = `
   ) strict;
 `
 
+/** What the right of a subscriber to be told depends on. */
+const VIA = `
+  alter table subscribers add column via text;
+`
+
 /** What leads from one version to the next, by the version it leads from. */
-const MIGRATIONS: Readonly<Record<number, string>> = { 1: CLIENTS, 2: QUEUES_AND_BLOBS, 3: PUSH, 4: TAIL }
+const MIGRATIONS: Readonly<Record<number, string>> = { 1: CLIENTS, 2: QUEUES_AND_BLOBS, 3: PUSH, 4: TAIL, 5: VIA }
 
 /**
  * Opens or creates the file. Throws when it is not a store, was written by a newer version, is locked for more than 5 s, or
@@ -222,7 +227,7 @@ function createTables(db: DatabaseSync): void {
     // Another process may have been quicker.
     if (checkVersion(db)) {
       db.exec(
-        `${TABLES}; ${CLIENTS}; ${QUEUES_AND_BLOBS}; ${PUSH}; ${TAIL}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${SCHEMA_VERSION}`,
+        `${TABLES}; ${CLIENTS}; ${QUEUES_AND_BLOBS}; ${PUSH}; ${TAIL}; ${VIA}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${SCHEMA_VERSION}`,
       )
     }
     db.exec('commit')

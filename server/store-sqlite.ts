@@ -241,6 +241,10 @@ class SqliteStore implements Store {
     this.#push.unsubscribe(endpoint, session)
   }
 
+  async unsubscribeAll(target: { participant?: string; session?: string }): Promise<void> {
+    this.#push.unsubscribeAll(target)
+  }
+
   async subscribers(session: string): Promise<Subscriber[]> {
     return this.#push.subscribers(session)
   }

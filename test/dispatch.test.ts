@@ -100,6 +100,32 @@ test('a run that is suspended takes no slot, so that what nobody answers does no
   expect(given, 'the first one goes on').toEqual(['one', 'two'])
 })
 
+test('a job that the store does not grant yet keeps no other one from the slot (RUN-3)', async () => {
+  const { store, join, dispatcher, add, end, given } = setting()
+  const hold = (run: string, held: boolean): Promise<void> =>
+    store.append({ entries: [], jobs: [], ended: [], holds: [{ run, held }] })
+  // Nobody is there yet. The first two are in one session, which a human takes.
+  for (const [run, session] of [
+    ['one', 'taken'],
+    ['two', 'taken'],
+    ['three', 'free'],
+    ['four', 'other'],
+  ] as const) {
+    await add({ run, session })
+    if (session === 'taken') await hold(run, true)
+  }
+  await join('bot', 1)
+  await vi.advanceTimersByTimeAsync(0)
+  expect(given).toEqual(['three'])
+  await end('three')
+  expect(given).toEqual(['three', 'four'])
+  await end('four')
+  for (const run of ['one', 'two']) await hold(run, false)
+  dispatcher.released()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(given).toEqual(['three', 'four', 'one'])
+})
+
 test('[R7] a run that was cancelled while it was being given is not given, and does not change (RUN-1)', async () => {
   const { join, add, over, given } = setting()
   await join('bot', 1)

@@ -56,7 +56,7 @@ describe('the file', () => {
   })
 
   test.each([
-    ['of a newer version', 'pragma user_version = 6', /newer version of Polylogue \(layout 6; this one knows 5\)/],
+    ['of a newer version', 'pragma user_version = 7', /newer version of Polylogue \(layout 7; this one knows 6\)/],
     ['of something else', 'pragma application_id = 7', /database of something else/],
   ])('a database %s is refused and left as it is', async (_, change, message) => {
     const file = join(freshFolder(), 'store.db')
