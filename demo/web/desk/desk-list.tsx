@@ -1,7 +1,7 @@
 /** The queue: whoever waits for a person first, the longest at the top; then all others. Arrow keys go through it. */
 import { useEffect, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { timeOf } from '../chat/time.tsx'
-import type { DeskEntry } from './entries.ts'
+import type { DeskEntry } from '../../shop/desk-entry.ts'
 
 export interface DeskListProps {
   readonly entries: readonly DeskEntry[]
