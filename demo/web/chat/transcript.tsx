@@ -21,6 +21,7 @@ import {
   type RefObject,
 } from 'react'
 import { Virtualizer } from 'virtua'
+import { Contained } from '../contained.tsx'
 import { Icon } from '../icons.tsx'
 import { lastSeen } from '../seen.ts'
 import { START_PX, type Follow } from './follow.ts'
@@ -175,8 +176,10 @@ const RowView = memo(function RowView({ message, run, before, day, today, idle, 
           <span>New</span>
         </p>
       )}
-      {run === null && message !== null && <MessageRow id={message} before={before} />}
-      {run !== null && <ReplyRow message={message ?? ''} run={run} />}
+      <Contained of={message}>
+        {run === null && message !== null && <MessageRow id={message} before={before} />}
+        {run !== null && <ReplyRow message={message ?? ''} run={run} />}
+      </Contained>
     </div>
   )
 })

@@ -2,11 +2,7 @@
 import { connectWidget } from 'polylogue/widget'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import '../styles/base.css'
-import '../styles/chat.css'
-import '../styles/message.css'
-import '../styles/cards.css'
-import '../styles/queue.css'
+import '../styles/conversation.css'
 import '../styles/widget.css'
 import { WidgetPage } from './widget-page.tsx'
 
