@@ -113,7 +113,11 @@ test('[O4] an app can be installed: its manifest is valid, its icons are what th
   await until(() => lines(a), 'gone from here').toEqual(['Where is my order 1042?'])
 
   // What another app shares is a draft in a conversation of its own: nobody has sent it.
-  const shared = new URLSearchParams({ title: 'Look', text: 'At <b>this</b> https://a.example/?b=1', url: 'https://a.example/?b=1' })
+  const shared = new URLSearchParams({
+    title: 'Look',
+    text: 'At <b>this</b> https://a.example/?b=1',
+    url: 'https://a.example/?b=1',
+  })
   await goTo(a, `/share?${shared}`)
   await a.composer.waitFor()
   expect(await a.composer.inputValue()).toBe('Look\nAt <b>this</b> https://a.example/?b=1')
@@ -131,7 +135,8 @@ test('[O4] [D11] a later build is offered where the app is open, and loses neith
   onTestFinished(() => front.close())
   const a = await stage.join(`${front.url}${new URL(await stage.newLink()).pathname}`, 'Mia')
   const { page } = a
-  const build = (): Promise<string | null> => page.evaluate(() => document.querySelector('meta[name=build]')?.getAttribute('content') ?? null)
+  const build = (): Promise<string | null> =>
+    page.evaluate(() => document.querySelector('meta[name=build]')?.getAttribute('content') ?? null)
   await inCharge(a)
   await a.say('Hello')
   await until(() => answered(a), 'a conversation').toBe(1)
