@@ -12,6 +12,11 @@ interface State {
   readonly of: unknown
 }
 
+/** For React's root, in the place of an error in the console: it is dealt with. */
+export function sayContained(error: unknown): void {
+  console.warn('Not shown:', error)
+}
+
 export class Contained extends Component<ContainedProps, State> {
   override state: State = { failed: false, of: this.props.of }
 
@@ -21,10 +26,6 @@ export class Contained extends Component<ContainedProps, State> {
 
   static getDerivedStateFromProps({ of }: ContainedProps, state: State): State | null {
     return of === state.of ? null : { failed: false, of }
-  }
-
-  override componentDidCatch(error: unknown): void {
-    console.warn('Not shown:', error)
   }
 
   override render(): ReactNode {

@@ -4,6 +4,7 @@ import { createRoot } from 'react-dom/client'
 import { watchVersion } from './app-version.ts'
 import { begin } from './chats/begin.ts'
 import { watchInstall } from './chats/install-hint.tsx'
+import { sayContained } from './contained.tsx'
 import { currentPlace } from './place.ts'
 import { keepFocus } from './focus.ts'
 import { ShopPage } from './shop/shop-page.tsx'
@@ -29,7 +30,7 @@ if (place.page === 'shop' && place.isNew) begin(place.session, whoAmI('user'))
 const root = document.querySelector('#app')
 if (root === null) throw new Error('index.html has no #app')
 keepFocus(root)
-createRoot(root).render(
+createRoot(root, { onCaughtError: sayContained }).render(
   <StrictMode>
     <SkipLinks />
     {place.page === 'shop' ? (

@@ -4,8 +4,7 @@ import type { Page } from 'playwright-core'
 import { expect, onTestFinished, test } from 'vitest'
 import { rebuilt } from './rebuilt.ts'
 import { setStage } from './stage.ts'
-import { personIn } from './long-session.ts'
-import { launch, until, Window } from './windows.ts'
+import { until, type Window } from './windows.ts'
 
 const stage = setStage({ DEMO_TOKEN_DELAY_MS: '2' })
 const PHONE = { width: 390, height: 844 }

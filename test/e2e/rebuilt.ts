@@ -25,7 +25,9 @@ export async function rebuilt(demo: Demo): Promise<Rebuilt> {
     return text.includes('<head>') ? text.replace('<head>', `<head>${MARK}`) : text
   }
   const server = createServer((incoming, response) => {
-    const { url = '/', method, headers } = incoming
+    const { url = '/', method } = incoming
+    // Nothing is `not modified`: it may be another build.
+    const { 'if-none-match': _known, ...headers } = incoming.headers
     const own = { ...headers, host: `127.0.0.1:${port}`, 'accept-encoding': 'identity' }
     const onward = request({ host: '127.0.0.1', port, path: url, method, headers: own }, (answer) => {
       if (!later || !isPage(answer, url)) {
@@ -36,7 +38,7 @@ export async function rebuilt(demo: Demo): Promise<Rebuilt> {
       let text = ''
       answer.setEncoding('utf8').on('data', (part: string) => (text += part))
       answer.on('end', () => {
-        const { 'content-length': _, etag: __, ...others } = answer.headers
+        const { 'content-length': _length, etag: _etag, ...others } = answer.headers
         response.writeHead(answer.statusCode ?? 502, others)
         response.end(changed(url, text))
       })

@@ -2,6 +2,7 @@
 import { connectWidget } from 'polylogue/widget'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
+import { sayContained } from '../contained.tsx'
 import '../styles/conversation.css'
 import '../styles/widget.css'
 import { WidgetPage } from './widget-page.tsx'
@@ -13,7 +14,7 @@ const { locale, theme } = widget.state.looks
 document.documentElement.lang = locale
 // The system's choice unless the page around the frame has made one.
 if (theme !== 'auto') document.documentElement.dataset['theme'] = theme
-createRoot(root).render(
+createRoot(root, { onCaughtError: sayContained }).render(
   <StrictMode>
     <WidgetPage widget={widget} />
   </StrictMode>,
