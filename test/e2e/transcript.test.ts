@@ -171,12 +171,13 @@ test('what was sent goes to the top, with room under it; a long answer costs wha
   for (const what of ['table', 'list']) {
     await a.say(`A ${what}, please`)
     await until(() => a.reply('orders').getAttribute('data-status'), 'it has begun').toBe('active')
-    // Selected: of the question above it, and of the answer itself while it grows.
-    const selected = what === 'table' ? turn.locator('.plain') : a.reply('orders').locator('li').first()
-    await selected.evaluate((element) => document.getSelection()?.selectAllChildren(element))
+    // What is selected of it stays selected while it grows below.
+    const pieces = a.reply('orders').locator('td, li')
+    await pieces.nth(4).waitFor({ state: 'attached' })
+    await pieces.first().evaluate((element) => document.getSelection()?.selectAllChildren(element))
     await until(() => a.status('orders'), 'it ends').toBe('complete')
     expect(await a.page.evaluate(() => document.getSelection()?.toString())).toBe(
-      what === 'table' ? 'Something short, please' : 'item 0 bold and code more text',
+      what === 'table' ? 'row 0' : 'item 0 bold and code more text',
     )
     await until(() => a.reply('orders').locator('td, li').count(), 'all of it').toBe(what === 'table' ? 1_200 : 400)
     await until(async () => (await place(a)).gap, 'it was followed').toBeLessThanOrEqual(3)

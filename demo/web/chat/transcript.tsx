@@ -300,8 +300,10 @@ function useKept(viewport: RefObject<HTMLElement | null>, count: number): readon
     const element = viewport.current
     if (element === null) return
     const look = ({ type }: Event): void => {
-      // Each key that is pressed where one writes changes the selection there, which is none of ours.
-      if (type === 'selectionchange' && document.activeElement instanceof HTMLTextAreaElement) return
+      // Each key that is pressed where one writes changes the selection there, which is none of ours. The focus alone does not
+      // say where a selection is: under a finger it may stay in the field.
+      const isElsewhere = !element.contains(document.getSelection()?.anchorNode ?? null)
+      if (type === 'selectionchange' && isElsewhere && document.activeElement instanceof HTMLTextAreaElement) return
       const next = heldIn(element)
       setHeld((before) => (before.join() === next.join() ? before : next))
     }
