@@ -13,7 +13,7 @@ export interface Rebuilt {
 }
 
 /** What the page of a later build has in its head. */
-export const MARK = '<meta name="build" content="later">'
+const MARK = '<meta name="build" content="later">'
 
 export async function rebuilt(demo: Demo): Promise<Rebuilt> {
   const port = Number(new URL(demo.url).port)
