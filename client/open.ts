@@ -156,7 +156,9 @@ class BrowserSession extends Session implements OpenSession {
 
   async #start(): Promise<void> {
     const me = await this.#identity()
+    // One that was wiped meanwhile leaves nothing on the device.
     if (this.closed) return
+    rememberParticipant(this.#who, me)
     const offline = this.#options.offline ?? typeof indexedDB !== 'undefined'
     if (offline) await (this.#opening = this.#openReplica(me))
     if (this.closed) return
@@ -171,16 +173,10 @@ class BrowserSession extends Session implements OpenSession {
   async #identity(): Promise<Participant> {
     const known = recallParticipant(this.#who)
     const fetched = this.#token().then(participantOf)
-    if (known === null) {
-      const me = await fetched
-      rememberParticipant(this.#who, me)
-      return me
-    }
+    if (known === null) return await fetched
     fetched.catch(() => {})
     const patience = new Promise<Participant>((resolve) => setTimeout(() => resolve(known), TOKEN_PATIENCE_MS))
-    const me = await Promise.race([fetched.catch(() => known), patience])
-    rememberParticipant(this.#who, me)
-    return me
+    return await Promise.race([fetched.catch(() => known), patience])
   }
 
   async #token(): Promise<string> {

@@ -24,6 +24,8 @@ export interface Grant {
   readonly issuedAt: number
   /** Whether what the token was given for is not there any more, whatever it says itself. Absent: it stands for itself. */
   readonly isWithdrawn?: () => boolean
+  /** Of what `isWithdrawn` depends on, as it is kept beside what outlives the token. */
+  readonly via?: string
 }
 
 export type Access = (token: string) => Promise<Grant | null>

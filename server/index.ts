@@ -1,5 +1,17 @@
 /** The server: sessions kept in a log, tokens checked, jobs given to workers. */
-export { serve, type RunningServer, type ServeOptions } from './serve.ts'
+import type { RunningServer, ServeOptions } from './serve.ts'
+
+export type { RunningServer, ServeOptions }
+
+/**
+ * Starts a server. Rejects when the port is taken or the store cannot be read. What it needs is loaded with the first call: who
+ * only mints tokens does not pay for it.
+ */
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  const { serve: start } = await import('./serve.ts')
+  return await start(options)
+}
+
 export { memoryStore } from './store-memory.ts'
 export { sqliteStore, type SqliteStoreOptions } from './store-sqlite.ts'
 export type { RevokeTarget } from './grants.ts'

@@ -3,6 +3,7 @@
  * the usual port, in the public internet, whatever its name leads to at the moment of the call.
  */
 import { lookup, type LookupAddress } from 'node:dns'
+import { Resolver } from 'node:dns/promises'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 
 /** Longest endpoint, in characters; those of the push services in use have fewer than 600. */
@@ -67,18 +68,43 @@ export function objectionTo(endpoint: unknown, { loopback, mayPush }: EndpointRu
 /** A name that leads out of the public internet. */
 export class PrivateAddress extends Error {}
 
-/** Looks names up as Node does, and gives none that leads to where the server must not be sent. */
+/** How long one question to a name server may take, and how often it is asked. */
+const LOOKUP_MS = 2_000
+const LOOKUP_TRIES = 2
+
+/**
+ * Looks names up, and gives none that leads to where the server must not be sent. It asks the name servers itself: Node's own
+ * way is one of four threads, which the check of a token needs too, and which a name that is never answered would hold for seconds.
+ */
 export function guardedLookup(loopback: boolean): LookupFunction {
   return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
-      if (error !== null) return callback(error, '')
+    const take = (addresses: readonly LookupAddress[]): void => {
       const allowed = addresses.filter(({ address }) => isPublic(address) || (loopback && isLoopback(address)))
       const [first] = allowed
       if (first === undefined) return callback(new PrivateAddress('Its name leads out of the public internet.'), '')
       if (options.all === true) callback(null, allowed)
       else callback(null, first.address, first.family)
-    })
+    }
+    // Of this machine, which no name server knows.
+    if (isLoopback(hostname)) {
+      return lookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+        if (error === null) take(addresses)
+        else callback(error, '')
+      })
+    }
+    const fail = (error: NodeJS.ErrnoException): void => callback(error, '')
+    resolve(hostname).then(take, fail)
   }
+}
+
+async function resolve(hostname: string): Promise<LookupAddress[]> {
+  const resolver = new Resolver({ timeout: LOOKUP_MS, tries: LOOKUP_TRIES })
+  const [four, six] = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)])
+  if (four.status === 'rejected' && six.status === 'rejected') throw four.reason
+  return [
+    ...(four.status === 'fulfilled' ? four.value.map((address) => ({ address, family: 4 })) : []),
+    ...(six.status === 'fulfilled' ? six.value.map((address) => ({ address, family: 6 })) : []),
+  ]
 }
 
 /** The host without the brackets of IPv6. */

@@ -11,10 +11,9 @@ import { bodyLimit } from 'hono/body-limit'
 import { cors } from 'hono/cors'
 import { CLOSE_REASONS, type CloseReason, type Report } from '../shared/errors.ts'
 import type { Rate } from '../shared/limits.ts'
-import type { Participant } from '../shared/participant.ts'
 import type { Grant } from './access.ts'
 import type { Push } from './push.ts'
-import { Bucket } from './rate.ts'
+import { Buckets } from './rate.ts'
 
 export interface PushRoutesOptions {
   readonly push: Push
@@ -27,7 +26,7 @@ export interface PushRoutesOptions {
 
 /** Changes of one participant: each is a commit. A browser that comes back tells once per session that it opens. */
 const CHANGES: Rate = { perSecond: 1, burst: 60 }
-/** Participants whose rate is remembered before those that have it in full are forgotten. */
+/** Participants whose rate is remembered. */
 const MAX_BUCKETS = 10_000
 /** A subscription has about 500 bytes. */
 const MAX_BODY_BYTES = 8_192
@@ -44,7 +43,7 @@ const STATUS: Partial<Record<CloseReason, 400 | 401 | 403 | 503>> = {
 export function addPushRoutes(app: Hono, options: PushRoutesOptions): void {
   const { push, origins } = options
   const path = '/push/:session'
-  const mayChange = rateLimit()
+  const changes = new Buckets(CHANGES, () => performance.now(), MAX_BUCKETS)
   app.use(
     path,
     cors({
@@ -55,20 +54,26 @@ export function addPushRoutes(app: Hono, options: PushRoutesOptions): void {
     }),
   )
   app.get(path, async (context) => {
-    const who = await authorize(context, options)
-    if (who instanceof Response) return who
+    const grant = await authorize(context, options)
+    if (grant instanceof Response) return grant
     return context.json({ key: push.publicKey }, 200, { 'cache-control': 'no-store' })
   })
-  const change = (store: (session: string, who: Participant, body: Body) => Promise<string | null>) => {
+  const change = (store: (session: string, grant: Grant, body: Body) => Promise<string | null>) => {
     return async (context: Context): Promise<Response> => {
-      const who = await authorize(context, options)
-      if (who instanceof Response) return who
-      if (!mayChange(who.id)) return context.text(CLOSE_REASONS['too-fast'].says, 429, { 'retry-after': '1' })
+      const grant = await authorize(context, options)
+      if (grant instanceof Response) return grant
+      const { participant } = grant
+      if (!changes.of(participant.id).take(1)) return context.text(CLOSE_REASONS['too-fast'].says, 429, { 'retry-after': '1' })
       const session = context.req.param('session') ?? ''
       const body = readBody(await context.req.json<unknown>().catch(() => null))
       try {
-        const objection = await store(session, who, body)
-        return objection === null ? context.body(null, 204) : context.text(objection, 400)
+        const objection = await store(session, grant, body)
+        if (objection !== null) return context.text(objection, 400)
+        // Taken away while it was stored: what ends what was there before has not seen this.
+        const now = await authorize(context, options)
+        if (!(now instanceof Response)) return context.body(null, 204)
+        if (typeof body.endpoint === 'string') await push.unsubscribe(body.endpoint, session)
+        return now
       } catch (error) {
         options.report(error, { stage: 'push', session })
         return context.text(CLOSE_REASONS.unavailable.says, 503)
@@ -79,18 +84,26 @@ export function addPushRoutes(app: Hono, options: PushRoutesOptions): void {
   app.put(
     path,
     limit,
-    change(async (session, { id, kind }, { endpoint, p256dh, auth }) => {
+    change(async (session, { participant: { id, kind }, via }, { endpoint, p256dh, auth }) => {
       const objection = push.objectionTo(endpoint)
       if (objection !== null) return objection
       if (!isPoint(p256dh) || !isBytes(auth, 16)) return 'The keys are not those of a subscription.'
-      await push.subscribe({ session, participant: id, kind, endpoint: String(endpoint), p256dh, auth })
+      await push.subscribe({
+        session,
+        participant: id,
+        kind,
+        endpoint: String(endpoint),
+        p256dh,
+        auth,
+        ...(via === undefined ? {} : { via }),
+      })
       return null
     }),
   )
   app.delete(
     path,
     limit,
-    change(async (session, _who, { endpoint }) => {
+    change(async (session, _grant, { endpoint }) => {
       if (typeof endpoint !== 'string') return 'The endpoint is missing.'
       // Whoever knows the endpoint has the browser.
       await push.unsubscribe(endpoint, session)
@@ -128,23 +141,11 @@ function isPoint(value: unknown): value is string {
 }
 
 /** Who asks, or the answer that says why it may not. Only people are told anything. */
-async function authorize(context: Context, { check }: PushRoutesOptions): Promise<Participant | Response> {
+async function authorize(context: Context, { check }: PushRoutesOptions): Promise<Grant | Response> {
   const token = /^Bearer (.+)$/.exec(context.req.header('authorization') ?? '')?.[1]
   const grant = token === undefined ? 'bad-token' : await check(token, context.req.param('session') ?? '')
   if (typeof grant === 'string') return context.text(CLOSE_REASONS[grant].says, STATUS[grant] ?? 403)
   const { participant } = grant
-  if (participant.kind === 'user' || participant.kind === 'support') return participant
+  if (participant.kind === 'user' || participant.kind === 'support') return grant
   return context.text('Only users and supporters are told by push.', 403)
-}
-
-function rateLimit(): (participant: string) => boolean {
-  const buckets = new Map<string, Bucket>()
-  return (participant) => {
-    let bucket = buckets.get(participant)
-    if (bucket === undefined) {
-      if (buckets.size >= MAX_BUCKETS) for (const [id, each] of buckets) if (each.full) buckets.delete(id)
-      buckets.set(participant, (bucket = new Bucket(CHANGES, () => performance.now())))
-    }
-    return bucket.take(1)
-  }
 }

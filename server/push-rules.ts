@@ -120,12 +120,34 @@ const RETRY_LONGEST_MS = 600_000
 /** With these pauses that is half an hour; a browser that cannot be told for so long costs nothing more. */
 const MAX_TRIES = 12
 
-/** The notice for another try at some endpoints; null when it would come too late. */
-export function retryNotice(notice: Notice, endpoints: readonly string[], afterMs: number | null, nowMs: number): Notice | null {
+/** An endpoint that is to be tried again; not before `afterMs`, where its push service says so. */
+export interface Again {
+  readonly endpoint: string
+  readonly afterMs: number | null
+}
+
+/**
+ * The notice for another try; null when it would come too late. Each endpoint waits for its own push service: what one of them says
+ * puts off nobody else. One that has to wait until it is of no use is left out.
+ */
+export function retryNotice(notice: Notice, endpoints: readonly Again[], nowMs: number): Notice | null {
   const tries = (notice.again?.tries ?? 0) + 1
   const pauseMs = Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** (tries - 1))
-  const dueAt = nowMs + Math.max(afterMs ?? 0, pauseMs)
-  return tries > MAX_TRIES || dueAt >= notice.until ? null : { ...notice, dueAt, again: { endpoints, tries } }
+  const due = endpoints
+    .map(({ endpoint, afterMs }) => ({ endpoint, at: nowMs + Math.max(afterMs ?? 0, pauseMs) }))
+    .filter(({ at }) => at < notice.until)
+  if (tries > MAX_TRIES || due.length === 0) return null
+  const dueAt = Math.min(...due.map(({ at }) => at))
+  const later = due.filter(({ at }) => at > dueAt)
+  return {
+    ...notice,
+    dueAt,
+    again: {
+      endpoints: due.map(({ endpoint }) => endpoint),
+      tries,
+      ...(later.length === 0 ? {} : { notBefore: Object.fromEntries(later.map(({ endpoint, at }) => [endpoint, at])) }),
+    },
+  }
 }
 
 /** What a push brings to somebody of a kind. */

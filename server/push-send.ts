@@ -88,6 +88,8 @@ export class PushSender {
         resolve(readAnswer(response.statusCode ?? 0, response.headers['retry-after'], Date.now()))
         response.destroy()
       })
+      // Any number of these may come before an answer, as fast as the line is; no push service has a use for one.
+      post.on('information', () => post.destroy(new Error('It answered with something that is no answer.')))
       post.on('error', (error) => {
         const why = error.name === 'TimeoutError' ? 'It did not answer in time.' : error.message
         resolve(error instanceof PrivateAddress ? { kind: 'refused', why } : { kind: 'later', why, afterMs: null })

@@ -11,11 +11,14 @@ import type { Document } from '@hocuspocus/server'
 import { SessionError, type Report } from '../shared/errors.ts'
 import type { NoticeKind } from '../shared/notice.ts'
 import type { Participant } from '../shared/participant.ts'
+import type { RevokeTarget } from './grants.ts'
 import type { UpdateLog } from './log.ts'
 import { objectionTo, type EndpointRules } from './push-endpoint.ts'
 import type { VapidKeys } from './push-keys.ts'
-import { payloadOf, recipients, retryNotice, type Decision } from './push-rules.ts'
+import { payloadOf, recipients, retryNotice, type Again, type Decision } from './push-rules.ts'
 import { PushSender } from './push-send.ts'
+import { PushSites, siteOf } from './push-sites.ts'
+import { PushTurns } from './push-turns.ts'
 import { Visibility } from './push-visibility.ts'
 import { PushWatch } from './push-watch.ts'
 import type { Notice, Store, Subscriber } from './store.ts'
@@ -47,10 +50,8 @@ const MIN_TTL_S = 60
 const TEXT_CHARS = 160
 /** Browsers of one participant that are told of one session; one more takes the place of the oldest. */
 const MAX_BROWSERS = 10
-/** Notices that are sent at the same time, each to all its browsers. */
-const MAX_AT_ONCE = 64
-/** And of one session: an endpoint that lets the server wait makes its own session wait. */
-const MAX_PER_SESSION = 4
+/** Notices that are looked at or sent at the same time: more than there are calls, so that calls alone are what is short. */
+const MAX_AT_ONCE = 256
 /** Pause when the store cannot be asked. */
 const STORE_RETRY_MS = 1_000
 
@@ -66,6 +67,8 @@ export interface PushDeps {
   readonly keys: VapidKeys
   readonly log: Pick<UpdateLog, 'notify' | 'dropNotice' | 'after'>
   readonly report: Report
+  /** Whether what somebody was given at a place (`Grant.via`) may still be used. */
+  readonly stands: (via: string, participant: string) => boolean
   /** Epoch milliseconds. */
   readonly now: () => number
 }
@@ -95,11 +98,12 @@ export class Push {
   readonly #subscribed = new Set<string>()
   /** What waits, by session and id: the newest of each. */
   readonly #pending = new Map<string, Notice>()
-  /** What is due and has no turn yet. */
-  #due: Notice[] = []
+  /** What is due. */
+  readonly #turns = new PushTurns()
+  readonly #sites = new PushSites(() => performance.now())
   readonly #sending = new Set<Promise<void>>()
-  /** How many of `#sending` are of a session. */
-  readonly #perSession = new Map<string, number>()
+  /** Whose subscriptions are being removed from the store. */
+  readonly #revoking = new Set<RevokeTarget>()
   #stopping = false
   readonly #stopped = new AbortController()
 
@@ -172,6 +176,22 @@ export class Push {
     await this.#deps.store.unsubscribe(endpoint, session)
   }
 
+  /** Nobody of the target is told any more, from now on, until they subscribe anew. */
+  revoke(target: RevokeTarget): void {
+    this.#revoking.add(target)
+    const remove = (): void => {
+      if (this.#stopped.signal.aborted) return
+      this.#deps.store.unsubscribeAll(target).then(
+        () => this.#revoking.delete(target),
+        (error: unknown) => {
+          this.#deps.report(error, { stage: 'push', ...(target.session === undefined ? {} : { session: target.session }) })
+          setTimeout(remove, STORE_RETRY_MS).unref()
+        },
+      )
+    }
+    remove()
+  }
+
   // ---- what is to be told -------------------------------------------------------------------------------------------
 
   /** Within the transaction that brings it about: what is put into the log here is in the same commit. */
@@ -211,7 +231,7 @@ export class Push {
   #wait(notice: Notice): void {
     const timer = setTimeout(
       () => {
-        this.#due.push(notice)
+        this.#turns.add(notice)
         this.#next()
       },
       Math.min(0x7fff_ffff, Math.max(0, notice.dueAt - this.#deps.now())),
@@ -223,32 +243,30 @@ export class Push {
 
   #next(): void {
     while (this.#sending.size < MAX_AT_ONCE && !this.#stopping) {
-      const at = this.#due.findIndex(({ session }) => (this.#perSession.get(session) ?? 0) < MAX_PER_SESSION)
-      const [notice] = at === -1 ? [] : this.#due.splice(at, 1)
+      const notice = this.#turns.next()
       if (notice === undefined) return
-      this.#count(notice, 1)
       const sending = this.#tell(notice)
         .catch((error: unknown) => this.#failed(error, notice))
         .finally(() => {
           this.#sending.delete(sending)
-          this.#count(notice, -1)
+          this.#turns.done(notice)
+          this.#turns.unpark((site) => this.#sites.roomOf(site))
           this.#next()
         })
       this.#sending.add(sending)
     }
   }
 
-  #count({ session }: Notice, by: 1 | -1): void {
-    const count = (this.#perSession.get(session) ?? 0) + by
-    if (count > 0) this.#perSession.set(session, count)
-    else this.#perSession.delete(session)
-  }
-
   /** The store could not be asked: what waits there still does. */
   #failed(error: unknown, notice: Notice): void {
     this.#report(error, notice)
+    this.#later(notice, this.#deps.now() + STORE_RETRY_MS)
+  }
+
+  /** It stays in the store, and is due again by then. */
+  #later(notice: Notice, dueAt: number): void {
     if (this.#pending.get(keyOf(notice)) !== notice) return
-    const later = { ...notice, dueAt: this.#deps.now() + STORE_RETRY_MS }
+    const later = { ...notice, dueAt }
     this.#pending.set(keyOf(notice), later)
     this.#wait(later)
   }
@@ -260,33 +278,70 @@ export class Push {
     const subscribers = await store.subscribers(notice.session)
     // Replaced or dropped meanwhile.
     if (this.#pending.get(key) !== notice) return
-    const told = recipients(notice, subscribers, (participant) => this.#visibility.lastSeenAt(participant))
+    const standing = subscribers.filter((each) => this.#stands(each))
+    const told = recipients(notice, standing, (participant) => this.#visibility.lastSeenAt(participant))
     if (told.length === 0 || now() >= notice.until) {
       this.#pending.delete(key)
       log.dropNotice(notice)
       return
     }
-    const isTaken = await store.takeNotice(notice.session, notice.id)
-    if (this.#pending.get(key) === notice) this.#pending.delete(key)
-    if (!isTaken) return
-    const outcomes = await Promise.all(told.map((subscriber) => this.#send(subscriber, notice)))
+    const at = now()
+    const readyAt = ({ endpoint }: Subscriber): number => notice.again?.notBefore?.[endpoint] ?? 0
+    const [ready, early] = [told.filter((each) => readyAt(each) <= at), told.filter((each) => readyAt(each) > at)]
+    if (ready.length === 0) return this.#later(notice, Math.min(...early.map(readyAt)))
+    const calls = ready.map((subscriber) => ({ subscriber, end: this.#sites.begin(siteOf(subscriber.endpoint)) }))
+    if (calls.every(({ end }) => end === null)) return this.#park(notice, ready)
+    try {
+      const isTaken = await store.takeNotice(notice.session, notice.id)
+      if (this.#pending.get(key) === notice) this.#pending.delete(key)
+      if (!isTaken) return
+      const outcomes = await Promise.all(
+        calls.map(async ({ subscriber, end }) => {
+          // No room for this one now.
+          if (end === null) return { endpoint: subscriber.endpoint, afterMs: null }
+          return await this.#send(subscriber, notice).finally(end)
+        }),
+      )
+      const waiting = early.map((each) => ({ endpoint: each.endpoint, afterMs: readyAt(each) - now() }))
+      this.#again(notice, [...outcomes, ...waiting])
+    } finally {
+      for (const { end } of calls) end?.()
+    }
+  }
+
+  /** The push services that it is for have as much to do as they may: it waits, and stays in the store. */
+  #park(notice: Notice, [first]: readonly Subscriber[]): void {
+    if (first === undefined || this.#turns.park(notice, siteOf(first.endpoint))) return
+    this.#pending.delete(keyOf(notice))
+    this.#deps.log.dropNotice(notice)
+    this.#reportTo(first.endpoint, 'Too much waits for it.', notice)
+  }
+
+  #again(notice: Notice, outcomes: readonly (Again | null)[]): void {
     const again = outcomes.filter((outcome) => outcome !== null)
-    if (again.length === 0 || this.#pending.has(key) || this.#stopped.signal.aborted) return
-    const afterMs = Math.max(...again.map((each) => each.afterMs ?? 0))
-    const retry = retryNotice(
-      notice,
-      again.map(({ endpoint }) => endpoint),
-      afterMs,
-      now(),
-    )
+    if (again.length === 0 || this.#pending.has(keyOf(notice)) || this.#stopped.signal.aborted) return
+    const retry = retryNotice(notice, again, this.#deps.now())
     if (retry === null) this.#report(new Error('It could not be delivered for as long as it was of use.'), notice)
     else this.#keep(retry)
   }
 
+  /** Whether a subscriber may still be told; one of a key that is gone is removed. */
+  #stands({ session, participant, endpoint, via }: Subscriber): boolean {
+    if (via !== undefined && !this.#deps.stands(via, participant)) {
+      this.unsubscribe(endpoint, session).catch((error: unknown) => this.#deps.report(error, { stage: 'push', session }))
+      return false
+    }
+    return ![...this.#revoking].some(
+      (target) => (target.participant ?? participant) === participant && (target.session ?? session) === session,
+    )
+  }
+
   /** Gives what is to be tried again; null where nothing is. */
-  async #send(subscriber: Subscriber, notice: Notice): Promise<{ endpoint: string; afterMs: number | null } | null> {
+  async #send(subscriber: Subscriber, notice: Notice): Promise<Again | null> {
     const { store, now } = this.#deps
     const { endpoint } = subscriber
+    // Since it was looked at.
+    if (!this.#stands(subscriber)) return null
     const title = this.#options.titles?.[notice.kind] ?? TITLES[notice.kind]
     const ttlS = Math.max(1, Math.ceil((notice.until - now()) / 1_000))
     const urgency = notice.kind === 'approval' || notice.kind === 'person' ? 'high' : 'normal'

@@ -29,6 +29,11 @@ export class Bucket {
     this.#left -= amount
   }
 
+  /** Whether `amount` is there. */
+  has(amount: number): boolean {
+    return this.waitMs(amount) === 0
+  }
+
   /** Milliseconds until `amount` is there; 0 when it is. */
   waitMs(amount: number): number {
     this.#refill()
@@ -46,5 +51,29 @@ export class Bucket {
     const elapsedMs = Math.max(0, now - this.#at)
     this.#at = now
     this.#left = Math.min(this.#rate.burst, this.#left + (elapsedMs / 1000) * this.#rate.perSecond)
+  }
+}
+
+/** Buckets by name, made when they are asked for first. Above `most`, the one that was not asked for longest is forgotten. */
+export class Buckets {
+  readonly #rate: Rate
+  readonly #now: () => number
+  readonly #most: number
+  readonly #byName = new Map<string, Bucket>()
+
+  constructor(rate: Rate, now: () => number, most: number) {
+    this.#rate = rate
+    this.#now = now
+    this.#most = most
+  }
+
+  of(name: string): Bucket {
+    const bucket = this.#byName.get(name) ?? new Bucket(this.#rate, this.#now)
+    // Put anew: the oldest are first.
+    this.#byName.delete(name)
+    this.#byName.set(name, bucket)
+    const [oldest] = this.#byName.keys()
+    if (this.#byName.size > this.#most && oldest !== undefined) this.#byName.delete(oldest)
+    return bucket
   }
 }

@@ -90,6 +90,11 @@ export interface ServeOptions {
    * is not a cookie.
    */
   readonly origins?: readonly string[]
+  /**
+   * How many proxies of your own are in front of this server, each of which adds the address that called it to `X-Forwarded-For`.
+   * By it the new visitors of the widget are shared out among networks. Default 0: the header is not believed.
+   */
+  readonly proxies?: number
   /** Limits other than the defaults of `LIMITS`. */
   readonly limits?: Partial<Limits>
   /** A chat for pages of other origins, by one script tag. Where `origins` are given, this server's own must be among them. */
@@ -126,7 +131,10 @@ export interface RunningServer {
 /** Starts a server. Rejects when the port is taken or the store cannot be read. */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   const { store, host = '127.0.0.1', port = 8787, leaseMs = LEASE_MS, wake, push } = options
-  const { idleReturnMs = IDLE_RETURN_MS, intentMs = INTENT_MS } = options
+  const { idleReturnMs = IDLE_RETURN_MS, intentMs = INTENT_MS, proxies = 0 } = options
+  if (!(Number.isInteger(proxies) && proxies >= 0)) {
+    throw new SessionError('bad-argument', `proxies must be a whole number, 0 or more; it is ${proxies}.`)
+  }
   if (leaseMs < 1_000) throw new SessionError('bad-argument', `leaseMs must be at least 1000; it is ${leaseMs}.`)
   if (!(idleReturnMs >= 1_000))
     throw new SessionError('bad-argument', `idleReturnMs must be at least 1000; it is ${idleReturnMs}.`)
@@ -134,7 +142,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const report = guardReport(options.onError ?? reportToStderr)
   const limits = { ...LIMITS, ...options.limits }
   const verify = createAccess(options.access)
-  const widget = options.widget && new Widget(options.widget, { access: options.access, verify, now: Date.now })
+  const widget = options.widget && new Widget(options.widget, { access: options.access, verify, proxies, now: Date.now })
   if (push !== undefined) checkPushOptions(push)
   const keys = push === undefined ? null : await vapidKeys(push.keys, store)
   let pushing: Push | undefined
@@ -152,7 +160,15 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     push:
       push === undefined || keys === null
         ? undefined
-        : (log) => (pushing = new Push(push, { store, keys, log, report, now: Date.now })),
+        : (log) =>
+            (pushing = new Push(push, {
+              store,
+              keys,
+              log,
+              report,
+              stands: (via, who) => widget?.stands(via, who) === true,
+              now: Date.now,
+            })),
     limits,
     now: Date.now,
   })
@@ -210,7 +226,10 @@ function createApp(
   })
   addBlobRoutes(app, { store, limits, origins, report, check: (token, session) => sessions.check(token, session) })
   // Before the app's own routes, whose headers are for its own pages.
-  widget?.addRoutes(app, (token, session) => sessions.check(token, session))
+  widget?.addRoutes(app, {
+    check: (token, session) => sessions.check(token, session),
+    leave: (participant) => sessions.leave(participant),
+  })
   if (push !== undefined) {
     addPushRoutes(app, { push, origins, report, check: (token, session) => sessions.check(token, session) })
   }

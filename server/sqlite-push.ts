@@ -9,12 +9,12 @@ export class PushTables {
     this.#sql = prepare(db)
   }
 
-  subscribe({ session, participant, kind, endpoint, p256dh, auth }: Subscriber, most: number): void {
+  subscribe({ session, participant, kind, endpoint, p256dh, auth, via }: Subscriber, most: number): void {
     const { subscribe, unsubscribe, disown, trim } = this.#sql
     disown.run(endpoint, participant)
     // Put anew, so that it is the newest.
     unsubscribe.run(endpoint, session)
-    subscribe.run(session, participant, kind, endpoint, p256dh, auth)
+    subscribe.run(session, participant, kind, endpoint, p256dh, auth, via ?? null)
     trim.run(session, participant, session, participant, most)
   }
 
@@ -23,8 +23,14 @@ export class PushTables {
     else this.#sql.unsubscribe.run(endpoint, session)
   }
 
+  unsubscribeAll({ participant, session }: { participant?: string; session?: string }): void {
+    this.#sql.unsubscribeWho.run(participant ?? null, session ?? null)
+  }
+
   subscribers(session: string): Subscriber[] {
-    return this.#sql.listSubscribers.all(session).map((row) => ({ ...row }) as unknown as Subscriber)
+    return this.#sql.listSubscribers.all(session).map(({ via, ...row }) => {
+      return { ...row, ...(via === null ? {} : { via }) } as unknown as Subscriber
+    })
   }
 
   subscribed(): string[] {
@@ -57,15 +63,18 @@ export class PushTables {
 function prepare(db: DatabaseSync) {
   return {
     subscribe: db.prepare(`
-      insert into subscribers (session, participant, kind, endpoint, p256dh, auth) values (?, ?, ?, ?, ?, ?)`),
+      insert into subscribers (session, participant, kind, endpoint, p256dh, auth, via) values (?, ?, ?, ?, ?, ?, ?)`),
     unsubscribe: db.prepare('delete from subscribers where endpoint = ? and session = ?'),
     unsubscribeAll: db.prepare('delete from subscribers where endpoint = ?'),
+    unsubscribeWho: db.prepare(
+      'delete from subscribers where participant = coalesce(?, participant) and session = coalesce(?, session)',
+    ),
     disown: db.prepare('delete from subscribers where endpoint = ? and participant <> ?'),
     trim: db.prepare(`
       delete from subscribers where session = ? and participant = ? and id not in (
         select id from subscribers where session = ? and participant = ? order by id desc limit ?)`),
     listSubscribers: db.prepare(`
-      select session, participant, kind, endpoint, p256dh, auth from subscribers where session = ? order by id`),
+      select session, participant, kind, endpoint, p256dh, auth, via from subscribers where session = ? order by id`),
     subscribed: db.prepare('select distinct session from subscribers'),
     dropSubscribers: db.prepare('delete from subscribers where session = ?'),
     putNotice: db.prepare('insert or replace into notices (session, id, at, data) values (?, ?, ?, ?)'),

@@ -202,6 +202,13 @@ class MemoryStore implements Store {
     this.#subscribers = this.#subscribers.filter((each) => !isMeant(each))
   }
 
+  async unsubscribeAll({ participant, session }: { participant?: string; session?: string }): Promise<void> {
+    this.#open()
+    this.#subscribers = this.#subscribers.filter(
+      (each) => (participant ?? each.participant) !== each.participant || (session ?? each.session) !== each.session,
+    )
+  }
+
   async subscribers(session: string): Promise<Subscriber[]> {
     this.#open()
     return this.#subscribers.filter((each) => each.session === session)

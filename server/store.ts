@@ -69,6 +69,8 @@ export interface Subscriber {
   readonly p256dh: string
   /** Secret that it shares with whoever pushes: 16 bytes, base64url. */
   readonly auth: string
+  /** Of what the right to be told depends on besides, as the server has written it; absent: on nothing. */
+  readonly via?: string
 }
 
 /** What people are still to be told. `id` is unique within the session: a run's, so that there is one per run. */
@@ -87,8 +89,15 @@ export interface Notice {
   readonly at: number
   readonly dueAt: number
   readonly until: number
-  /** Endpoints that are still to be tried, and how often they were; absent: all, never. */
-  readonly again?: { readonly endpoints: readonly string[]; readonly tries: number }
+  /**
+   * Endpoints that are still to be tried, and how often they were; absent: all, never. `notBefore`: those that may not yet when it is
+   * due, and from when on, in epoch milliseconds.
+   */
+  readonly again?: {
+    readonly endpoints: readonly string[]
+    readonly tries: number
+    readonly notBefore?: Readonly<Record<string, number>>
+  }
 }
 
 /** What goes into the store in one atomic group commit. */
@@ -217,6 +226,9 @@ export interface Store {
 
   /** Removes an endpoint, from one session or (without) from all. */
   unsubscribe(endpoint: string, session?: string): Promise<void>
+
+  /** Removes the subscribers of a participant, of a session, or of one in the other. */
+  unsubscribeAll(target: { readonly participant?: string; readonly session?: string }): Promise<void>
 
   /** Subscribers of a session, oldest first. */
   subscribers(session: string): Promise<Subscriber[]>

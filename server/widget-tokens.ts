@@ -20,6 +20,8 @@ const SESSION_TYPE = 'polylogue-widget+jwt'
 const VISITOR_EXPIRES_S = 365 * 86_400
 const SESSION_EXPIRES_S = 600
 const MIN_SECRET_BYTES = 32
+/** Visitors who have signed out are remembered so many at most, the newest, and as long as the process lives. */
+const MAX_FORGOTTEN = 10_000
 
 /** Where a widget is: a key's hash, and the origin of the page around it. */
 export interface WidgetPlace {
@@ -39,6 +41,8 @@ export interface Visitor {
 export class WidgetTokens {
   readonly #secret: Uint8Array
   readonly #keys: WidgetKeys
+  /** Ids of visitors who have signed out, oldest first. */
+  readonly #forgotten = new Set<string>()
 
   constructor(secret: Uint8Array, keys: WidgetKeys) {
     this.#secret = secret
@@ -60,7 +64,14 @@ export class WidgetTokens {
     if (claims === null || claims['key'] !== key || claims['host'] !== host) return null
     const { sub: id, session, since } = claims
     if (typeof id !== 'string' || typeof session !== 'string' || typeof since !== 'number') return null
-    return { id, session, since }
+    return this.#forgotten.has(id) ? null : { id, session, since }
+  }
+
+  /** From now on no token of a visitor is worth anything. */
+  forget({ id }: Visitor): void {
+    this.#forgotten.add(id)
+    const [oldest] = this.#forgotten
+    if (this.#forgotten.size > MAX_FORGOTTEN && oldest !== undefined) this.#forgotten.delete(oldest)
   }
 
   /** A token that opens one session. `issuedAt` and `expiresAt`: epoch milliseconds. */
@@ -86,6 +97,12 @@ export class WidgetTokens {
     return async (token) => (isOfType(token, SESSION_TYPE) ? await this.#grant(token) : await access(token))
   }
 
+  /** Whether what was given at a place may still be used. */
+  stands(via: string, participant: string): boolean {
+    const [key, host] = JSON.parse(via) as [string, string]
+    return this.#keys.allows(key, host) && !this.#forgotten.has(participant)
+  }
+
   async #grant(token: string): Promise<Grant | null> {
     const claims = await this.#verify(token, SESSION_TYPE)
     if (claims === null) return null
@@ -97,7 +114,8 @@ export class WidgetTokens {
       sessions: (sessions as unknown[]).filter((it) => typeof it === 'string'),
       expiresAt: exp * 1000,
       issuedAt: iat * 1000,
-      isWithdrawn: () => !this.#keys.allows(key, host),
+      isWithdrawn: () => !this.#keys.allows(key, host) || this.#forgotten.has(participant.id),
+      via: viaOf({ key, host }),
     }
   }
 
@@ -133,6 +151,11 @@ export function widgetSecret(access: AccessOptions, given: string | undefined): 
     )
   }
   return createHmac('sha256', secret).update('polylogue widget 1').digest()
+}
+
+/** A place as it is kept beside what was given there. */
+function viaOf({ key, host }: WidgetPlace): string {
+  return JSON.stringify([key, host])
 }
 
 /** Which kind a token says that it is, before anything of it is believed. */

@@ -12,7 +12,8 @@ import { bodyLimit } from 'hono/body-limit'
 import { SessionError, type CloseReason } from '../shared/errors.ts'
 import { WIDGET_PATHS, WIDGET_VERSION, type TokenAnswer, type WidgetRefusal } from '../shared/widget.ts'
 import type { Access, AccessOptions, Grant } from './access.ts'
-import { Bucket } from './rate.ts'
+import { networkOf } from './address.ts'
+import { Bucket, Buckets } from './rate.ts'
 import { isOrigin, WidgetKeys, type KnownKey, type WidgetKey } from './widget-keys.ts'
 import { sessionOf, widgetSecret, WidgetTokens, type Visitor, type WidgetPlace } from './widget-tokens.ts'
 
@@ -40,6 +41,10 @@ const DEFAULT_CSP =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: https:; object-src 'none'; base-uri 'none'; form-action 'none'"
 /** New visitors of one key; those who return are not counted. */
 const NEW_VISITORS = { perSecond: 20, burst: 400 }
+/** And of one network, from then on: only while half of what there is for the key is left, so that nobody takes the other half. */
+const NEW_VISITORS_OF_NETWORK = { perSecond: 1, burst: 40 }
+/** Networks that are told apart, over all keys. */
+const MAX_NETWORKS = 20_000
 /** A key, an origin and two tokens. */
 const MAX_REQUEST_BYTES = 16_384
 /** Kinds that a widget may speak for: support and agents have places of their own. */
@@ -59,6 +64,16 @@ export interface WidgetDeps {
   readonly verify: Access
   /** Epoch milliseconds. */
   readonly now: () => number
+  /** How many proxies of the app's own are in front of this server. */
+  readonly proxies: number
+}
+
+/** What the widget asks of the server. */
+export interface WidgetHost {
+  /** What a token grants in a session at the moment, or why it does not. */
+  readonly check: (token: string, session: string) => Promise<Grant | CloseReason>
+  /** Ends what a participant has open whose tokens are worth nothing any more. */
+  readonly leave: (participant: string) => void
 }
 
 export class Widget {
@@ -67,12 +82,14 @@ export class Widget {
   readonly #keys: WidgetKeys
   readonly #tokens: WidgetTokens
   readonly #newVisitors = new Map<string, Bucket>()
+  readonly #newOfNetwork: Buckets
 
   /** Throws `SessionError` for keys or a secret that are not of the form. */
   constructor(options: WidgetOptions, deps: WidgetDeps) {
     this.#options = options
     this.#deps = deps
     this.#keys = new WidgetKeys(options.keys)
+    this.#newOfNetwork = new Buckets(NEW_VISITORS_OF_NETWORK, deps.now, MAX_NETWORKS)
     this.#tokens = new WidgetTokens(widgetSecret(deps.access, options.secret), this.#keys)
   }
 
@@ -81,12 +98,16 @@ export class Widget {
     return this.#tokens.access(this.#deps.verify)
   }
 
+  /** Whether what somebody was given at a place (`Grant.via`) may still be used. */
+  stands(via: string, participant: string): boolean {
+    return this.#tokens.stands(via, participant)
+  }
+
   setKeys(keys: readonly WidgetKey[]): void {
     this.#keys.set(keys)
   }
 
-  /** @param check what a token grants in a session at the moment, or why it does not. */
-  addRoutes(app: Hono, check: (token: string, session: string) => Promise<Grant | CloseReason>): void {
+  addRoutes(app: Hono, host: WidgetHost): void {
     for (const name of ['loader', 'element'] as const) {
       const code = readScript(WIDGET_PATHS[name])
       const etag = `"${createHash('sha256').update(code).digest('base64url')}"`
@@ -103,7 +124,9 @@ export class Widget {
       })
     }
     app.get(WIDGET_PATHS.page, (context) => this.#page(context))
-    app.post(WIDGET_PATHS.token, bodyLimit({ maxSize: MAX_REQUEST_BYTES }), (context) => this.#token(context, check))
+    const limit = bodyLimit({ maxSize: MAX_REQUEST_BYTES })
+    app.post(WIDGET_PATHS.token, limit, (context) => this.#token(context, host))
+    app.delete(WIDGET_PATHS.token, limit, (context) => this.#signOut(context, host))
   }
 
   async #page(context: Context): Promise<Response> {
@@ -127,30 +150,46 @@ export class Widget {
     })
   }
 
-  async #token(context: Context, check: (token: string, session: string) => Promise<Grant | CloseReason>): Promise<Response> {
-    context.header('cache-control', 'no-store')
-    const refuse = (reason: WidgetRefusal): Response => context.json({ error: reason, says: SAYS[reason] }, 403)
-    if (!isFromSelf(context)) return refuse('wrong-origin')
-    const asked: unknown = await context.req.json<unknown>().catch(() => null)
-    const { key, host, visitor, user } = (asked ?? {}) as Record<string, unknown>
-    const place = this.#place(key, host)
-    if (typeof place === 'string') return refuse(place)
-    const given =
-      typeof user === 'string'
-        ? await this.#signedIn(user, place)
-        : await this.#visitor(typeof visitor === 'string' ? visitor : '', place)
-    if (typeof given === 'string') return given === 'too-many' ? context.json({ error: given }, 429) : refuse(given)
+  async #token(context: Context, { check }: WidgetHost): Promise<Response> {
+    const asked = await this.#asked(context)
+    if (asked instanceof Response) return asked
+    const { place, visitor, user } = asked
+    const given = user === undefined ? await this.#visitor(visitor, place, context) : await this.#signedIn(user, place)
+    if (typeof given === 'string') return given === 'too-many' ? context.json({ error: given }, 429) : refuse(context, given)
     // Somebody's sessions may have been taken away.
     const grant = await check(given.token, given.session)
     if (grant === 'unavailable' || grant === 'going-away') return context.json({ error: grant }, 503)
-    return typeof grant === 'string' ? refuse('revoked') : context.json(given)
+    return typeof grant === 'string' ? refuse(context, 'revoked') : context.json(given)
   }
 
-  async #visitor(secret: string, { known, ...place }: Place): Promise<TokenAnswer | 'too-many'> {
+  /** A visitor has signed out: their secret is worth nothing from now on, nor what was given for it. */
+  async #signOut(context: Context, { leave }: WidgetHost): Promise<Response> {
+    const asked = await this.#asked(context)
+    if (asked instanceof Response) return asked
+    const visitor = await this.#tokens.readVisitor(asked.visitor, asked.place)
+    if (visitor !== null) {
+      this.#tokens.forget(visitor)
+      leave(visitor.id)
+    }
+    return context.body(null, 204)
+  }
+
+  /** What the page in the frame asks for, or the answer to whoever may not. */
+  async #asked(context: Context): Promise<{ place: Place; visitor: string; user: unknown } | Response> {
+    context.header('cache-control', 'no-store')
+    if (!isFromSelf(context)) return refuse(context, 'wrong-origin')
+    const asked: unknown = await context.req.json<unknown>().catch(() => null)
+    const { key, host, visitor, user } = (asked ?? {}) as Record<string, unknown>
+    const place = this.#place(key, host)
+    if (typeof place === 'string') return refuse(context, place)
+    return { place, visitor: typeof visitor === 'string' ? visitor : '', user }
+  }
+
+  async #visitor(secret: string, { known, ...place }: Place, context: Context): Promise<TokenAnswer | 'too-many'> {
     const { now } = this.#deps
     let visitor: Visitor | null = secret === '' ? null : await this.#tokens.readVisitor(secret, place)
     if (visitor === null) {
-      if (!this.#bucketOf(place.key).take(1)) return 'too-many'
+      if (!this.#mayCome(place.key, context)) return 'too-many'
       visitor = this.#tokens.newVisitor(now())
     }
     const { id, session, since } = visitor
@@ -163,8 +202,8 @@ export class Widget {
   }
 
   /** Changes a token of the app into one for the first session that it names. */
-  async #signedIn(token: string, { known: _known, ...place }: Place): Promise<TokenAnswer | 'bad-user'> {
-    const grant = await this.#deps.verify(token)
+  async #signedIn(token: unknown, { known: _known, ...place }: Place): Promise<TokenAnswer | 'bad-user'> {
+    const grant = typeof token === 'string' ? await this.#deps.verify(token) : null
     const session = grant === null ? null : sessionOf(grant)
     if (grant === null || session === null || !KINDS.has(grant.participant.kind)) return 'bad-user'
     const { participant, issuedAt, expiresAt } = grant
@@ -177,10 +216,12 @@ export class Widget {
     return typeof host === 'string' && known.origins.has(host) ? { known, key: known.hash, host } : 'wrong-origin'
   }
 
-  #bucketOf(key: string): Bucket {
-    const bucket = this.#newVisitors.get(key) ?? new Bucket(NEW_VISITORS, this.#deps.now)
-    this.#newVisitors.set(key, bucket)
-    return bucket
+  /** Whether one more may come as new. Who has had their network's share may while there is enough for all others. */
+  #mayCome(key: string, context: Context): boolean {
+    const ofKey = this.#newVisitors.get(key) ?? new Bucket(NEW_VISITORS, this.#deps.now)
+    this.#newVisitors.set(key, ofKey)
+    const isOwn = this.#newOfNetwork.of(networkOf(context, this.#deps.proxies)).take(1)
+    return (isOwn || ofKey.has(NEW_VISITORS.burst / 2)) && ofKey.take(1)
   }
 }
 
@@ -204,6 +245,10 @@ function isSelf(context: Context, address: string): boolean {
 
 function originOf(address: string): string | undefined {
   return URL.parse(address)?.origin
+}
+
+function refuse(context: Context, reason: WidgetRefusal): Response {
+  return context.json({ error: reason, says: SAYS[reason] }, 403)
 }
 
 /** Tells the page around the frame, whatever that is: there is nothing in it that not everybody may know. */

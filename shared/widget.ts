@@ -7,17 +7,19 @@
 /** Version of these messages, the field `polylogue` of each. */
 export const WIDGET_VERSION = 1
 
+/** Path of the page in the frame: `?key=KEY&host=ORIGIN`. */
+export const WIDGET_PAGE = '/widget'
+
 /** The server's paths. */
-export const WIDGET_PATHS = {
+export const WIDGET_PATHS: Readonly<Record<'loader' | 'element' | 'page' | 'token', string>> = {
   /** Script: the launcher and its panel. */
   loader: '/widget.js',
   /** Script: the element `<polylogue-chat>`. */
   element: '/polylogue-chat.js',
-  /** The page in the frame: `?key=KEY&host=ORIGIN`. */
-  page: '/widget',
-  /** `POST`: a token for the page in the frame. */
+  page: WIDGET_PAGE,
+  /** `POST`: a token for the page in the frame. `DELETE`: a visitor has signed out. */
   token: '/widget/token',
-} as const
+}
 
 /** Why there is no chat. */
 export type WidgetRefusal =
@@ -32,8 +34,8 @@ export type WidgetRefusal =
   /** The conversation was taken away from this visitor. */
   | 'revoked'
 
-/** Why something did not work; the last three may work later. */
-export type WidgetErrorReason = WidgetRefusal | 'identity' | 'unavailable' | 'blocked'
+/** Why something did not work; the last three may work later. `unsent`: a text that was to be sent, and comes back. */
+export type WidgetErrorReason = WidgetRefusal | 'identity' | 'unavailable' | 'unsent'
 
 /** What a page gives for its looks. */
 export interface WidgetLooks {
@@ -62,16 +64,23 @@ export type FrameMessage =
   | { readonly t: 'refused'; readonly reason: WidgetRefusal }
   | { readonly t: 'unread'; readonly count: number }
   | { readonly t: 'message'; readonly message: WidgetMessage }
-  | { readonly t: 'error'; readonly reason: WidgetErrorReason; readonly text: string }
+  | { readonly t: 'error'; readonly reason: WidgetErrorReason; readonly text: string; readonly unsent?: string }
   | { readonly t: 'close' }
   /** Wants the token of the user who is signed in. */
   | { readonly t: 'user'; readonly n: number }
-  /** Everything of this visitor is gone from the device. */
-  | { readonly t: 'wiped' }
+  /** Signed out; `all`: everything of this visitor is gone from the device. */
+  | { readonly t: 'wiped'; readonly all: boolean }
 
 /** From the loader to the page in the frame. */
 export type HostMessage =
-  | { readonly t: 'init'; readonly looks: WidgetLooks; readonly shown: boolean; readonly hasUser: boolean }
+  /** `wipe`: somebody has signed out whom the frame has not heard of, so that what is on the device goes first. */
+  | {
+      readonly t: 'init'
+      readonly looks: WidgetLooks
+      readonly shown: boolean
+      readonly hasUser: boolean
+      readonly wipe?: boolean
+    }
   | { readonly t: 'shown'; readonly shown: boolean }
   /** Another user, or none, from now on. */
   | { readonly t: 'identify'; readonly hasUser: boolean }

@@ -4,14 +4,17 @@ import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
-import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Store } from '../server/store.ts'
 import { memoryStore } from '../server/store-memory.ts'
 import { append, bind, load, makeWriter, startCompactor, stateOf } from './contract/session-writer.ts'
 import { freshFolder, openStore, sqlOf } from './contract/sqlite-file.ts'
 
-/** Workers that the compactors have started. */
-const workers = vi.hoisted((): Worker[] => [])
+/** Workers that the compactors have started. Files before this one have loaded the compactor with the real ones. */
+const workers = vi.hoisted((): Worker[] => {
+  vi.resetModules()
+  return []
+})
 
 vi.mock('node:worker_threads', async (importOriginal) => {
   const original = await importOriginal<typeof import('node:worker_threads')>()
@@ -27,6 +30,9 @@ vi.mock('node:worker_threads', async (importOriginal) => {
 beforeEach(() => {
   workers.length = 0
 })
+
+// Nor do the files after this one get the recorded ones.
+afterAll(() => void vi.resetModules())
 
 describe('the compactor', () => {
   test('a session with nothing new is not written again', async () => {

@@ -1,6 +1,9 @@
 /** Subscriptions, and push services that do not take what they are sent; over real sockets. */
-import { expect, onTestFinished, test } from 'vitest'
+import { createServer, type AddressInfo } from 'node:net'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { memoryStore, type Notice } from '../server/index.ts'
+import { vapidKeys } from '../server/push-keys.ts'
+import { PushSender } from '../server/push-send.ts'
 import { startAgent } from './support/agent.ts'
 import { openLive } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
@@ -58,6 +61,147 @@ test('a session whose push service does not answer holds up no other (PSH-6)', a
   expect(service.tried.filter(({ payload }) => payload.session === 'slow').length).toBeLessThanOrEqual(4)
   held.resolve({ status: 201 })
   await until(() => service.delivered.length === 101)
+})
+
+test('however many sessions have endpoints that never answer, other push services are called at once (PSH-8)', async () => {
+  const store = memoryStore()
+  const at = Date.now()
+  const due = (id: string, session: string): Notice => {
+    const what = { kind: 'done', to: 'eve', message: 'm', run: id } as const
+    return { ...what, session, id, at, dueAt: at, until: at + 60_000 }
+  }
+  const [silent, good] = [await startPushService(), await startPushService()]
+  onTestFinished(async () => void (await Promise.all([silent.close(), good.close()])))
+  const never = new Promise<{ status: number }>(() => {})
+  silent.answer = () => never
+  const notices: Notice[] = []
+  for (let session = 0; session < 40; session++) {
+    const { endpoint, keys } = silent.subscribe()
+    await store.subscribe({ session: `e${session}`, participant: 'eve', kind: 'user', endpoint, ...keys }, 10)
+    for (let n = 0; n < 4; n++) notices.push(due(`r${n}`, `e${session}`))
+  }
+  const browser = good.subscribe()
+  await store.subscribe({ session: 'ada', participant: 'eve', kind: 'user', endpoint: browser.endpoint, ...browser.keys }, 10)
+  await store.append({ entries: [], jobs: [], ended: [], notices: [...notices, due('r', 'ada')] })
+  await serveHere({ store, push: { subject: SUBJECT, loopback: true, graceMs: 0 } })
+  await until(() => good.delivered.length === 1, { timeoutMs: 5_000 })
+  expect(silent.tried.length).toBeLessThanOrEqual(8)
+  // What waits for it does so in the store.
+  expect((await store.notices()).length).toBeGreaterThanOrEqual(152)
+})
+
+test('who is revoked, in a session or altogether, is told no more, not of what had happened before either; others are (PSH-9)', async () => {
+  const store = memoryStore()
+  const setting = await setUp({ graceMs: 300 }, { store })
+  const { url, service } = setting
+  await startAgent({ url })
+  await setting.subscribe()
+  await setting.subscribe({ session: 'other' })
+  await setting.subscribe({ as: 'bob' })
+  const sue = await openLive({ url, id: 's', as: 'sue', kind: 'support' })
+  sue.send('Are you there?', { to: [] })
+  await sue.stored()
+  setting.revoke({ participant: 'ada', session: 's' })
+  await until(() => service.delivered.length === 1)
+  expect((await store.subscribers('s')).map(({ participant }) => participant)).toEqual(['bob'])
+  expect((await store.subscribers('other')).length).toBe(1)
+  setting.revoke({ participant: 'ada' })
+  expect(await store.subscribers('other')).toEqual([])
+  setting.revoke({ session: 's' })
+  expect(await store.subscribers('s')).toEqual([])
+})
+
+test('a subscription that comes while its token is revoked is not kept; nor is a push sent while the store has not let go of one (PSH-9)', async () => {
+  const store = memoryStore()
+  const subscribe = store.subscribe.bind(store)
+  const unsubscribeAll = store.unsubscribeAll.bind(store)
+  const setting = await setUp({}, { store })
+  const { url, service, reported } = setting
+  await startAgent({ url })
+  store.subscribe = async (...args) => {
+    await subscribe(...args)
+    setting.revoke({ session: 's' })
+  }
+  expect((await setting.ask(service.subscribe())).status).toBe(401)
+  expect(await store.subscribers('s')).toEqual([])
+  store.subscribe = subscribe
+  await setting.subscribe({ session: 't', as: 'eve' })
+  await setting.subscribe({ session: 't', as: 'bob' })
+  store.unsubscribeAll = async () => await Promise.reject(new Error('The disk does not answer.'))
+  setting.revoke({ participant: 'eve' })
+  const sue = await openLive({ url, id: 't', as: 'sue', kind: 'support' })
+  sue.send('Hello', { to: [] })
+  await setting.nothingElse(['person'])
+  expect(reported[0]?.stage).toBe('push')
+  store.unsubscribeAll = unsubscribeAll
+  await until(async () => (await store.subscribers('t')).length === 1)
+})
+
+test('an endpoint that sends no end of what is no answer is left at once (PSH-6)', async () => {
+  let sent = 0
+  const hostile = createServer((socket) => {
+    socket.on('error', () => {})
+    const flood = (): void => {
+      while (!socket.destroyed && sent < 10_000_000) {
+        sent += 1
+        if (!socket.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n')) return void socket.once('drain', flood)
+      }
+    }
+    flood()
+  })
+  await new Promise<void>((resolve) => hostile.listen(0, '127.0.0.1', resolve))
+  onTestFinished(async () => void (await new Promise((resolve) => hostile.close(resolve))))
+  const service = await startPushService()
+  onTestFinished(() => service.close())
+  const keys = await vapidKeys(undefined, memoryStore())
+  const sender = new PushSender({ keys, subject: SUBJECT, rules: { loopback: true, mayPush: undefined } })
+  const subscriber = {
+    session: 's',
+    participant: 'eve',
+    kind: 'user',
+    endpoint: `http://127.0.0.1:${(hostile.address() as AddressInfo).port}/x`,
+    ...service.subscribe().keys,
+  } as const
+  const payload = { v: 1, kind: 'done', as: 'user', session: 's', message: 'm', tag: 't', title: 'T', at: 0 } as const
+  const outcome = await sender.send(subscriber, payload, { ttlS: 60, urgency: 'normal' }, new AbortController().signal)
+  expect(outcome).toEqual({ kind: 'later', why: 'It answered with something that is no answer.', afterMs: null })
+})
+
+test('an endpoint that asks for a day puts off no browser of anybody else (PSH-6)', async () => {
+  const setting = await setUp()
+  const { url, service } = setting
+  const [eve, ada] = [await setting.subscribe({ as: 'eve' }), await setting.subscribe()]
+  let busy = true
+  service.answer = ({ endpoint }) => {
+    if (endpoint === eve.endpoint) return { status: 429, headers: { 'retry-after': '80000' } }
+    if (busy) {
+      busy = false
+      return { status: 503 }
+    }
+    return { status: 201 }
+  }
+  const sue = await openLive({ url, id: 's', as: 'sue', kind: 'support' })
+  sue.send('Hello', { to: [] })
+  await until(() => service.delivered.length === 1)
+  expect(service.delivered[0]?.endpoint).toBe(ada.endpoint)
+  expect(service.tried.filter(({ endpoint }) => endpoint === eve.endpoint).length).toBe(1)
+})
+
+test('where all that is left has to wait, it waits, and the store is not asked meanwhile (PSH-6)', async () => {
+  const store = memoryStore()
+  const service = await startPushService()
+  onTestFinished(() => service.close())
+  const { endpoint, keys } = service.subscribe()
+  await store.subscribe({ session: 's', participant: 'eve', kind: 'user', endpoint, ...keys }, 10)
+  const at = Date.now()
+  const again = { endpoints: [endpoint, 'https://gone.example/'], tries: 1, notBefore: { [endpoint]: at + 400 } }
+  const what = { session: 's', id: 'r', kind: 'done', to: 'eve', message: 'm', run: 'r' } as const
+  await store.append({ entries: [], jobs: [], ended: [], notices: [{ ...what, at, dueAt: at, until: at + 60_000, again }] })
+  const asked = vi.spyOn(store, 'subscribers')
+  await serveHere({ store, push: { subject: SUBJECT, loopback: true, graceMs: 0 } })
+  await until(() => service.delivered.length === 1)
+  expect(Date.now()).toBeGreaterThanOrEqual(at + 400)
+  expect(asked.mock.calls.length).toBeLessThanOrEqual(3)
 })
 
 test('what a push service refuses is reported, without the endpoint, and not tried again; no redirect is followed; the session goes on (PSH-6)', async () => {

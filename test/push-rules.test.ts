@@ -12,6 +12,8 @@ import {
   retryNotice,
   type RunFacts,
 } from '../server/push-rules.ts'
+import { PushSites, siteOf } from '../server/push-sites.ts'
+import { PushTurns } from '../server/push-turns.ts'
 import { Visibility } from '../server/push-visibility.ts'
 import type { Notice, Subscriber } from '../server/store.ts'
 import type { Participant } from '../shared/participant.ts'
@@ -133,12 +135,79 @@ test('what a push service answers: given up, later, or refused (PSH-6)', () => {
 })
 
 test('another try backs off, not before the service says, and not after it is of no use (PSH-6)', () => {
-  const first = retryNotice(notice(), ['a'], null, 10_000)
+  const again = (afterMs: number | null, endpoint = 'a') => ({ endpoint, afterMs })
+  const first = retryNotice(notice(), [again(null)], 10_000)
   expect(first).toMatchObject({ dueAt: 11_000, again: { endpoints: ['a'], tries: 1 } })
-  expect(retryNotice(first!, ['a'], null, 20_000)).toMatchObject({ dueAt: 22_000, again: { tries: 2 } })
-  expect(retryNotice(notice(), ['a'], 60_000, 10_000)).toMatchObject({ dueAt: 70_000 })
-  expect(retryNotice(notice(), ['a'], 90_000, 10_000)).toBeNull()
-  expect(retryNotice(notice({ again: { endpoints: ['a'], tries: 12 } }), ['a'], null, 0)).toBeNull()
+  expect(retryNotice(first!, [again(null)], 20_000)).toMatchObject({ dueAt: 22_000, again: { tries: 2 } })
+  expect(retryNotice(notice(), [again(60_000)], 10_000)).toMatchObject({ dueAt: 70_000 })
+  expect(retryNotice(notice(), [again(90_000)], 10_000)).toBeNull()
+  expect(retryNotice(notice({ again: { endpoints: ['a'], tries: 12 } }), [again(null)], 0)).toBeNull()
+})
+
+test('a push service that asks for a long pause puts off its own endpoints alone (PSH-6)', () => {
+  const retry = retryNotice(
+    notice(),
+    [
+      { endpoint: 'slow', afterMs: 60_000 },
+      { endpoint: 'quick', afterMs: null },
+      { endpoint: 'never', afterMs: 86_400_000 },
+    ],
+    10_000,
+  )
+  expect(retry).toMatchObject({ dueAt: 11_000, again: { endpoints: ['slow', 'quick'], notBefore: { slow: 70_000 } } })
+})
+
+describe('push services share what there is (PSH-8)', () => {
+  test('one that lets the server wait has ever fewer calls, one that is quick ever more, and others have their own', () => {
+    let now = 0
+    const sites = new PushSites(() => now)
+    const take = (site: string): (() => void)[] => {
+      const calls: (() => void)[] = []
+      for (let end = sites.begin(site); end !== null; end = sites.begin(site)) calls.push(end)
+      return calls
+    }
+    const slow = take('slow')
+    expect(slow.length).toBe(8)
+    expect(sites.roomOf('other')).toBe(8)
+    now = 10_000
+    for (const end of [...slow, ...slow]) end()
+    expect(take('slow').length).toBe(2)
+    for (let n = 0; n < 200; n++) sites.begin('quick')?.()
+    const quick = take('quick')
+    expect(quick.length).toBe(96)
+    // Of all there is, there is always some for those who have little.
+    expect(take('other').length).toBe(8)
+    expect(take('more').length + take('most').length + take('last').length).toBe(22)
+    expect(sites.roomOf('nobody')).toBe(0)
+    quick[0]?.()
+    expect(sites.roomOf('nobody')).toBe(1)
+  })
+
+  test('names of one domain are one site, and so are addresses without a name', () => {
+    expect(siteOf('https://a.push.evil.example/1')).toBe(siteOf('https://b.EVIL.example./2'))
+    expect(siteOf('https://[2606:4700::1]/x')).toBe(siteOf('https://8.8.8.8/y'))
+    expect(siteOf('https://fcm.googleapis.com/x')).toBe('googleapis.com')
+    expect(siteOf('http://127.0.0.1:81/x')).not.toBe(siteOf('http://127.0.0.1:82/x'))
+  })
+
+  test('sessions take turns, each a few times at once; what waits for a push service is due when there is room', () => {
+    const turns = new PushTurns()
+    const [a, b] = ['a', 'b'].map((session) => (n: number) => notice({ session, id: `${session}${n}` }))
+    for (let n = 0; n < 6; n++) turns.add(a!(n))
+    turns.add(b!(0))
+    const taken: string[] = []
+    for (let next = turns.next(); next !== undefined; next = turns.next()) taken.push(next.id)
+    expect(taken).toEqual(['a0', 'b0', 'a1', 'a2', 'a3'])
+    turns.done(a!(0))
+    expect([turns.next()?.id, turns.next()]).toEqual(['a4', undefined])
+    for (let n = 1; n < 4; n++) expect(turns.park(b!(n), 'site')).toBe(true)
+    turns.unpark(() => 2)
+    expect([turns.next()?.id, turns.next()?.id, turns.next()]).toEqual(['b1', 'b2', undefined])
+    turns.unpark((site) => (site === 'site' ? 1 : 0))
+    expect(turns.next()?.id).toBe('b3')
+    for (let n = 0; n < 10_000; n++) turns.park(b!(n), 'full')
+    expect(turns.park(b!(0), 'full')).toBe(false)
+  })
 })
 
 test('a push says where it is and not what, unless the text is there; one tag for the run (PSH-4)', () => {

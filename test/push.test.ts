@@ -10,6 +10,7 @@ import { openLive } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
 import { decrypt } from './support/push-service.ts'
 import { setUp, SUBJECT } from './support/push-setting.ts'
+import { RawClient } from './support/raw.ts'
 import { temporaryFolder } from './support/temporary.ts'
 import { SECRET, tokenFor } from './support/tokens.ts'
 import { until } from './support/wait.ts'
@@ -100,6 +101,28 @@ test('who has a window in sight, anywhere, is not told; nor who reloads while it
   await setting.nothingElse([`done ${told}.assistant`])
 })
 
+test('nobody can show that somebody else has a window in sight: not by a name, a client id or another session (PSH-2)', async () => {
+  const setting = await setUp({ graceMs: 100 })
+  const { url, service } = setting
+  await startAgent({ url })
+  await setting.subscribe()
+  const eve = await RawClient.join(url, 's', await tokenFor('eve'))
+  const ada = await openLive({ url, id: 's' })
+  const look = await openLive({ url, id: 's', as: 'look' })
+  const forged = JSON.stringify({ visible: true, participant: { id: 'ada', kind: 'user', name: 'ada' } })
+  eve.presence('s', forged)
+  await until(() => look.presence.others.some(({ participant, state }) => participant.id === 'eve' && state['visible'] === true))
+  // Under Ada's own client id, with a clock that is far ahead of hers.
+  const clientId = await until(() => eve.clientsOf('s', 'ada')[0])
+  eve.presence('s', forged, { clientId, clock: 1_000_000 })
+  const own = await RawClient.join(url, 'eves', await tokenFor('eve'))
+  own.presence('eves', forged)
+  const input = ada.send('Hello')
+  await until(() => service.delivered.length === 1)
+  await setting.nothingElse([`done ${input}.assistant`])
+  expect(eve.closed).toBeNull()
+})
+
 test('a cancelled run is told to nobody, a failed one as such; both browsers are told of one run (PSH-1, PSH-3)', async () => {
   const setting = await setUp()
   const { url, service } = setting
@@ -125,7 +148,7 @@ test('a cancelled run is told to nobody, a failed one as such; both browsers are
 })
 
 test('an approval that waits is told to all who may give it, with urgency; one that is answered in time is not; the end has the same tag (PSH-1, PSH-3)', async () => {
-  const setting = await setUp({ graceMs: 300, includeText: true, titles: { approval: 'Say yes?' } })
+  const setting = await setUp({ graceMs: 1_000, includeText: true, titles: { approval: 'Say yes?' } })
   const { url, service } = setting
   const run = async (given: AgentRun): Promise<void> => {
     given.write('Shall  I?\nIt costs $40.')

@@ -271,7 +271,7 @@ describe('bad input', () => {
     const ada = await openLive({ url: server.url, id: 's' })
     ada.send('still here?')
     await until(() => texts(ada).includes('yes'))
-    expect(ada.view.runs.map(({ status }) => status)).toContain('complete')
+    await until(() => ada.view.runs.some(({ status }) => status === 'complete'))
     expect(server.reported).toEqual([])
     await agent.close()
   })

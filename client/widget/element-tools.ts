@@ -21,14 +21,6 @@ export function shadowOf(host: HTMLElement, css: string): ShadowRoot {
   return shadow
 }
 
-/**
- * Styles of an element that stands in somebody's page: no rule of that page counts against them, since the importance of an
- * element's own styles goes before that of any sheet.
- */
-export function own(element: HTMLElement, styles: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries({ all: 'initial', ...styles })) element.style.setProperty(name, value, 'important')
-}
-
 /** The text of an attribute if it is one of these, else the first. */
 export function oneOf<T extends string>(text: string | null | undefined, first: T, ...others: readonly T[]): T {
   return [first, ...others].find((it) => it === text) ?? first

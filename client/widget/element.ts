@@ -8,7 +8,7 @@
  */
 import type { FrameMessage } from '../../shared/widget.ts'
 import { oneOf, shadowOf } from './element-tools.ts'
-import { Frame, type UserToken } from './frame.ts'
+import { Frame, Mark, unsent, type UserToken } from './frame.ts'
 
 /** The one that the script came from. */
 const SERVER = new URL((document.currentScript as HTMLScriptElement | null)?.src ?? location.href).origin
@@ -19,7 +19,6 @@ class PolylogueChat extends HTMLElement {
   readonly #shadow = shadowOf(this, CSS)
   #frame: Frame | null = null
   #user: UserToken | null = null
-  #wiped: (() => void) | null = null
 
   get user(): UserToken | null {
     return this.#user
@@ -37,9 +36,11 @@ class PolylogueChat extends HTMLElement {
       Reflect.deleteProperty(this, 'user')
       this.user = early
     }
+    const key = this.getAttribute('data-key') ?? ''
     this.#frame = new Frame({
       server: SERVER,
-      key: this.getAttribute('data-key') ?? '',
+      key,
+      mark: new Mark(SERVER, key),
       looks: {
         title: this.getAttribute('title') ?? 'Chat',
         locale: this.getAttribute('locale') ?? (document.documentElement.lang || navigator.language),
@@ -54,30 +55,36 @@ class PolylogueChat extends HTMLElement {
   }
 
   disconnectedCallback(): void {
-    this.#frame?.remove()
+    const frame = this.#frame
     this.#frame = null
+    frame?.remove()
   }
 
-  /** Writes a message in the visitor's name. */
+  /** Writes a message in the visitor's name; what cannot be comes back by `polylogue-error`, as `unsent`. */
   send(text: string): void {
-    this.#frame?.tell({ t: 'send', text })
+    if (this.#frame === null) this.#hear(unsent(text))
+    else this.#frame.tell({ t: 'send', text })
   }
 
   override focus(): void {
     this.#frame?.element.focus()
   }
 
-  /** Signs out: nothing of the visitor stays on the device. Another conversation begins. */
-  async shutdown(): Promise<void> {
-    if (this.#frame === null) return
+  /**
+   * Signs out: nothing of the visitor stays on the device. Another conversation begins. Gives, after 10 s at most, whether all is gone;
+   * false also where it is in no page, and so has no frame. What is not gone then goes before anything is shown again.
+   */
+  async shutdown(): Promise<boolean> {
     this.#user = null
-    await new Promise<void>((resolve) => {
-      this.#wiped = resolve
-      this.#frame?.tell({ t: 'wipe' })
-    })
-    if (!this.isConnected) return
-    this.disconnectedCallback()
-    this.connectedCallback()
+    const frame = this.#frame
+    if (frame === null) return false
+    const all = await frame.leave()
+    // It may have been taken out of the page, or put elsewhere.
+    if (this.#frame === frame) {
+      this.disconnectedCallback()
+      this.connectedCallback()
+    }
+    return all
   }
 
   #hear(message: FrameMessage): void {
@@ -89,13 +96,12 @@ class PolylogueChat extends HTMLElement {
       case 'message':
         return this.#emit('message', message.message)
       case 'error':
-        return this.#emit('error', { reason: message.reason, message: message.text })
+        return this.#emit('error', { reason: message.reason, message: message.text, text: message.unsent })
       case 'refused':
         this.disconnectedCallback()
         console.error(`polylogue: the chat was refused (${message.reason}) at ${location.origin}.`)
         return this.#emit('error', { reason: message.reason, message: 'The chat was refused.' })
       case 'wiped':
-        return this.#wiped?.()
       case 'hello':
       case 'close':
       case 'user':

@@ -31,10 +31,23 @@ export class Kept {
     this.#set('', JSON.stringify(visitor))
   }
 
-  /** Place in the order of the last message of a session that was seen; null: it was never shown here. */
+  /** Sessions that were shown on this device, those of signed-in users too. */
+  get sessions(): ReadonlySet<string> {
+    const prefix = `${this.#name}:`
+    const names = [...this.#memory.keys(), ...Object.keys(storageHere() ?? {})]
+    const shown = names.flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : []))
+    return new Set([...shown, ...(this.visitor === null ? [] : [this.visitor.session])])
+  }
+
+  /** Notes that a session is shown: signing out is to remove it. */
+  note(session: string): void {
+    if (this.#get(`:${session}`) === null) this.#set(`:${session}`, '')
+  }
+
+  /** Place in the order of the last message of a session that was seen; null: none ever was. */
   seen(session: string): number | null {
     const text = this.#get(`:${session}`)
-    return text === null ? null : Number(text)
+    return text === null || text === '' ? null : Number(text)
   }
 
   setSeen(session: string, seq: number): void {
@@ -51,7 +64,7 @@ export class Kept {
   /** Calls back when another page of this browser has another visitor, or none. */
   onVisitor(listener: () => void): void {
     addEventListener('storage', ({ key, oldValue, newValue }) => {
-      if ((key === this.#name || key === null) && sessionIn(oldValue) !== sessionIn(newValue)) listener()
+      if (key === null || (key === this.#name && sessionIn(oldValue) !== sessionIn(newValue))) listener()
     })
   }
 

@@ -6,7 +6,7 @@
  */
 import type { FrameMessage, WidgetErrorReason, WidgetLooks } from '../../shared/widget.ts'
 import { oneOf } from './element-tools.ts'
-import { Frame, type UserToken } from './frame.ts'
+import { Frame, Mark, unsent, type UserToken } from './frame.ts'
 import { Launcher } from './launcher.ts'
 
 interface Global {
@@ -19,9 +19,6 @@ interface Global {
 const EVENTS = ['ready', 'open', 'close', 'unread', 'message', 'error'] as const
 type EventName = (typeof EVENTS)[number]
 
-/** The longest that `shutdown` waits for the frame, in milliseconds. */
-const WIPE_TIMEOUT_MS = 10_000
-
 const page = window as unknown as { polylogue?: Global }
 const script = document.currentScript as HTMLScriptElement | null
 
@@ -29,6 +26,7 @@ class Loader {
   readonly #server: string
   readonly #key: string
   readonly #looks: WidgetLooks
+  readonly #mark: Mark
   readonly #listeners = new Map<EventName, Set<(detail: unknown) => void>>()
   readonly #launcher: Launcher
   #frame: Frame | null = null
@@ -36,7 +34,6 @@ class Loader {
   #shown = false
   #unread = 0
   #refused = false
-  #wiped: (() => void) | null = null
 
   constructor({ src, dataset }: HTMLScriptElement) {
     this.#server = new URL(src).origin
@@ -46,20 +43,17 @@ class Loader {
       locale: dataset['locale'] ?? (document.documentElement.lang || navigator.language),
       theme: oneOf(dataset['theme'], 'auto', 'light', 'dark'),
     }
+    this.#mark = new Mark(this.#server, this.#key)
     this.#launcher = new Launcher({
       looks: this.#looks,
       position: oneOf(dataset['position'], 'right', 'left'),
       color: dataset['color'] ?? null,
       onToggle: () => this.#show(!this.#shown),
       onClose: () => this.#show(false),
-      onRetry: () => {
-        this.#drop()
-        this.#make()
-        this.#frame?.tell({ t: 'shown', shown: true })
-      },
+      onRetry: () => this.#renew(),
     })
     // Whoever has a conversation here is to see that it was answered.
-    if (this.#isKnown() === true) requestIdle(() => this.#make())
+    if (this.#mark.value) whenIdle(() => this.#refused || this.#make())
     if (dataset['open'] !== undefined && dataset['open'] !== 'false') this.#show(true)
   }
 
@@ -73,7 +67,9 @@ class Loader {
         return this.#show(!this.#shown)
       case 'send':
         if (typeof args[0] !== 'string') throw new TypeError(`send takes a text; it got ${typeof args[0]}.`)
-        return this.#make()?.tell({ t: 'send', text: args[0] })
+        if (this.#refused) this.#hear(unsent(args[0]))
+        else this.#make().tell({ t: 'send', text: args[0] })
+        return
       case 'identify':
         return this.#identify(args[0])
       case 'on':
@@ -114,13 +110,13 @@ class Loader {
     this.#emit(shown ? 'open' : 'close')
   }
 
-  #make(): Frame | null {
-    if (this.#refused) return null
+  #make(): Frame {
     if (this.#frame !== null) return this.#frame
     this.#frame = new Frame({
       server: this.#server,
       key: this.#key,
       looks: this.#looks,
+      mark: this.#mark,
       user: () => this.#user,
       onMessage: (message) => this.#hear(message),
       onError: (reason, text) => this.#fail(reason, text),
@@ -134,12 +130,17 @@ class Loader {
     this.#frame = null
   }
 
+  /** Another frame in the place of this one, where it can be seen. */
+  #renew(): void {
+    this.#drop()
+    if (this.#shown) this.#make().tell({ t: 'shown', shown: true })
+  }
+
   #hear(message: FrameMessage): void {
     switch (message.t) {
       case 'hello':
         return this.#launcher.uncover()
       case 'ready':
-        this.#know()
         return this.#emit('ready')
       case 'unread':
         if (message.count === this.#unread) return
@@ -153,9 +154,8 @@ class Loader {
       case 'refused':
         return this.#refuse(message.reason)
       case 'error':
-        return this.#emit('error', { reason: message.reason, message: message.text })
+        return this.#emit('error', { reason: message.reason, message: message.text, text: message.unsent })
       case 'wiped':
-        return this.#wiped?.()
       case 'user':
     }
   }
@@ -175,7 +175,7 @@ class Loader {
     this.#drop()
     if (reason !== 'bad-user') {
       this.#refused = true
-      this.#launcher.remove()
+      this.#launcher.retire()
     }
     this.#emit('error', { reason, message: 'The chat was refused.' })
   }
@@ -188,59 +188,24 @@ class Loader {
     this.#frame?.tell({ t: 'identify', hasUser: user !== null })
   }
 
-  /** Signs out: nothing of the visitor stays on the device. The launcher does, for the next one. */
-  async #shutdown(): Promise<void> {
+  /** Signs out: nothing of the visitor stays on the device. The launcher does, for the next one. Gives whether all is gone. */
+  async #shutdown(): Promise<boolean> {
     this.#show(false)
-    const known = this.#isKnown()
-    // Without storage here nothing is known of what is there.
-    if (this.#frame !== null || known !== false) {
-      const frame = this.#make()
-      await new Promise<void>((resolve) => {
-        this.#wiped = resolve
-        setTimeout(resolve, WIPE_TIMEOUT_MS)
-        frame?.tell({ t: 'wipe' })
-      })
-    }
-    this.#wiped = null
     this.#user = null
-    this.#drop()
-    this.#forget()
     this.#unread = 0
     this.#launcher.unread = 0
-  }
-
-  get #mark(): string {
-    return `polylogue:${this.#server}:${this.#key}`
-  }
-
-  /** Whether there is a conversation on this device; null where the page may not store anything. */
-  #isKnown(): boolean | null {
-    try {
-      return localStorage.getItem(this.#mark) !== null
-    } catch {
-      return null
-    }
-  }
-
-  #know(): void {
-    try {
-      localStorage.setItem(this.#mark, '1')
-    } catch {
-      // Then the next page does not look for answers before it is opened.
-    }
-  }
-
-  #forget(): void {
-    try {
-      localStorage.removeItem(this.#mark)
-    } catch {
-      // It was never set.
-    }
+    // Without storage here nothing is known of what is there.
+    if (this.#frame === null && this.#mark.value === null) return true
+    const frame = this.#make()
+    const all = await frame.leave()
+    // Somebody may have opened it meanwhile, or signed in.
+    if (this.#frame === frame) this.#renew()
+    return all
   }
 }
 
-function requestIdle(work: () => void): void {
-  if (typeof requestIdleCallback === 'function') requestIdleCallback(work, { timeout: 3_000 })
+function whenIdle(work: () => void): void {
+  if ('requestIdleCallback' in page) requestIdleCallback(work, { timeout: 3_000 })
   else setTimeout(work, 500)
 }
 
@@ -260,9 +225,8 @@ function start(of: HTMLScriptElement): void {
   }
 }
 
-if (script === null || !script.dataset['key'])
-  console.error('polylogue: widget.js is to be loaded by a script tag with data-key.')
-else if (page.polylogue?.loaded === true) console.warn('polylogue: widget.js was loaded before.')
+if (script === null || !script.dataset['key']) console.error('polylogue: the script tag needs data-key.')
+else if (page.polylogue?.loaded === true) console.warn('polylogue: loaded twice.')
 // A script in the head may come before there is a body.
 else if (document.readyState === 'loading') addEventListener('DOMContentLoaded', () => start(script), { once: true })
 else start(script)

@@ -3,7 +3,8 @@
 interface Texts {
   readonly open: string
   readonly close: string
-  readonly unread: (count: number) => string
+  /** After a number. */
+  readonly unread: string
   readonly opening: string
   readonly failed: string
   readonly again: string
@@ -13,7 +14,7 @@ const TEXTS: Readonly<Record<string, Texts>> = {
   en: {
     open: 'Open',
     close: 'Close',
-    unread: (count) => `${count} new`,
+    unread: 'new',
     opening: 'Opening…',
     failed: 'The chat cannot be reached at the moment.',
     again: 'Try again',
@@ -21,7 +22,7 @@ const TEXTS: Readonly<Record<string, Texts>> = {
   de: {
     open: 'Öffnen',
     close: 'Schließen',
-    unread: (count) => `${count} neu`,
+    unread: 'neu',
     opening: 'Wird geöffnet…',
     failed: 'Der Chat ist im Moment nicht erreichbar.',
     again: 'Noch einmal versuchen',
@@ -29,7 +30,7 @@ const TEXTS: Readonly<Record<string, Texts>> = {
   fr: {
     open: 'Ouvrir',
     close: 'Fermer',
-    unread: (count) => `${count} non lu${count === 1 ? '' : 's'}`,
+    unread: 'à lire',
     opening: 'Ouverture…',
     failed: 'La messagerie est injoignable pour le moment.',
     again: 'Réessayer',
@@ -37,7 +38,7 @@ const TEXTS: Readonly<Record<string, Texts>> = {
   es: {
     open: 'Abrir',
     close: 'Cerrar',
-    unread: (count) => `${count} sin leer`,
+    unread: 'sin leer',
     opening: 'Abriendo…',
     failed: 'No se puede abrir el chat en este momento.',
     again: 'Reintentar',

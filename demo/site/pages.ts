@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url'
 import { serveStatic } from '@hono/node-server/serve-static'
 import type { Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
-import { compress } from 'hono/compress'
 import { etag } from 'hono/etag'
 import { secureHeaders } from 'hono/secure-headers'
 import { mintToken } from 'polylogue/server'
@@ -83,8 +82,7 @@ export function addPages(app: Hono, { secret, desk }: PagesOptions): void {
   })
   app.use(
     '/assets/*',
-    compress(),
-    serveStatic({ root: DIST, onFound: (_path, context) => context.header('cache-control', FOR_EVER) }),
+    serveStatic({ root: DIST, precompressed: true, onFound: (_path, context) => context.header('cache-control', FOR_EVER) }),
   )
   app.use('/*', etag(), serveStatic({ root: DIST, onFound: (_path, context) => context.header('cache-control', 'no-cache') }))
 }

@@ -17,8 +17,10 @@ const VERSIONS_KEPT = 2
 self.addEventListener('install', (event) => {
   const fill = async () => {
     const cache = await caches.open(CACHE)
-    // `reload`: an older version of a file may lie in the browser's own cache.
-    await cache.addAll([...FILES].map((path) => new Request(path, { cache: 'reload' })))
+    // `reload`: an older version of a file may lie in the browser's own cache. Not of an asset, whose name says what is in it:
+    // the page has just fetched most of them.
+    const request = (path) => new Request(path, { cache: path.startsWith(ASSETS) ? 'default' : 'reload' })
+    await cache.addAll([...FILES].map(request))
     await self.skipWaiting()
   }
   event.waitUntil(fill())

@@ -70,6 +70,7 @@ export function bind(store: Store): Store {
     blobBytes: (session) => store.blobBytes(session),
     subscribe: (subscriber, most) => store.subscribe(subscriber, most),
     unsubscribe: (endpoint, session) => store.unsubscribe(endpoint, session),
+    unsubscribeAll: (target) => store.unsubscribeAll(target),
     subscribers: (session) => store.subscribers(session),
     subscribed: () => store.subscribed(),
     notices: () => store.notices(),

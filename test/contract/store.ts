@@ -295,6 +295,21 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         expect([await endpoints('s'), await endpoints('t')]).toEqual([['ada:c', 'bob:x', 'ada:y'], []])
       })
 
+      test('those of a participant, of a session, or of one in the other are removed together (PSH-5)', async () => {
+        const place = { via: '["key","https://shop.example"]' }
+        for (const session of ['s', 't', 'u']) {
+          await store.subscribe({ ...device(`a${session}`, 'ada', session), ...place }, 10)
+          await store.subscribe(device(`b${session}`, 'bob', session), 10)
+        }
+        await store.unsubscribeAll({ participant: 'ada', session: 's' })
+        expect([await endpoints('s'), await endpoints('t')]).toEqual([['bob:bs'], ['ada:at', 'bob:bt']])
+        expect(await store.subscribers('t')).toEqual([{ ...device('at', 'ada', 't'), ...place }, device('bt', 'bob', 't')])
+        await store.unsubscribeAll({ session: 't' })
+        expect([await endpoints('s'), await endpoints('t'), await endpoints('u')]).toEqual([['bob:bs'], [], ['ada:au', 'bob:bu']])
+        await store.unsubscribeAll({ participant: 'bob' })
+        expect(await store.subscribed()).toEqual(['u'])
+      })
+
       test('a notice takes the place of the one with its id, and is taken once (PSH-3)', async () => {
         await store.append(batch({ notices: [notice('r1', 2), notice('r2', 1), notice('r1', 1, 't')] }))
         const newer = { ...notice('r1', 3), kind: 'failed' as const, text: 'Well', again: { endpoints: ['a'], tries: 1 } }

@@ -149,7 +149,9 @@ polylogue('open'); polylogue('send', 'Where is my order 1042?')`
   await desk.say('I am Ada, hello')
   // That she came, and what she said.
   await until(() => page.locator('.count').innerText(), 'unread while it is closed').toBe('2')
-  expect(await launcher.getAttribute('aria-label')).toBe('Open: Shop chat (2 new)')
+  expect(await page.locator('body').ariaSnapshot(), 'as a screen reader has it').toMatch(
+    /button "Open: Shop chat: 2 new"[^]*status: "Shop chat: 2 new"/,
+  )
   shop.html = shop.html.replace("polylogue('send', 'Where is my order 1042?')", '')
   await page.reload()
   // The page opens it by itself.
@@ -160,11 +162,24 @@ polylogue('open'); polylogue('send', 'Where is my order 1042?')`
   await composer(elsewhere.chat).waitFor()
   expect(await texts(elsewhere.chat), 'another page has a conversation of its own').toEqual([])
 
-  await page.evaluate("polylogue('shutdown')")
+  await composer(chat).fill('A draft')
+  const left = (): Promise<string> =>
+    chat.locator(':root').evaluate(async () => JSON.stringify([Object.entries(localStorage), await indexedDB.databases()]))
+  expect(await left()).toContain(session)
+  expect(await page.evaluate("polylogue('shutdown')"), 'all is gone').toBe(true)
   expect(await page.locator('iframe').count()).toBe(0)
   await launcher.click()
   await composer(chat).waitFor()
   expect(await texts(chat), 'nothing is left').toEqual([])
+  expect(await composer(chat).inputValue()).toBe('')
+  expect(await left(), 'nor on the device').not.toContain(session)
+  const secret = (JSON.parse(id) as { visitor: string }).visitor
+  const copy = await fetch(`${stage.demo.url}/widget/token`, {
+    method: 'POST',
+    headers: { 'sec-fetch-site': 'same-origin' },
+    body: JSON.stringify({ key: KEY, host: shop.origin, visitor: secret }),
+  })
+  expect(await copy.json(), 'and a copy of the secret is worth nothing').not.toMatchObject({ session })
   expect([...errors, ...elsewhere.errors]).toEqual([])
 })
 
@@ -182,6 +197,24 @@ test('[E1] on a phone the chat fills the screen, the page behind stays, and the 
   expect(await page.evaluate(() => scrollY)).toBe(500)
   await page.goBack()
   await launcher.waitFor()
+  const focused = (): Promise<string | undefined> =>
+    page.evaluate(() => document.activeElement?.shadowRoot?.activeElement?.className)
+  await until(focused, 'the focus is back').toBe('launcher')
+  await page.keyboard.press('Enter')
+  const panel = page.locator('[role=dialog]')
+  await until(() => chat.locator('textarea').evaluate((it) => it === document.activeElement), 'it goes into the chat').toBe(true)
+  expect([await panel.getAttribute('aria-modal'), await launcher.getAttribute('aria-expanded')]).toEqual(['true', 'true'])
+  // Out of the frame and around: nothing of the page behind.
+  for (let tab = 0; tab < 12; tab++) {
+    await page.keyboard.press('Tab')
+    expect(await page.evaluate(() => document.activeElement?.id)).not.toBe('own')
+  }
+  await composer(chat).focus()
+  await page.keyboard.press('Escape')
+  await until(() => launcher.getAttribute('aria-expanded'), 'Escape closes it').toBe('false')
+  await until(focused, 'the focus is back').toBe('launcher')
+  await page.locator('#own').focus()
+  expect(await page.evaluate(() => document.activeElement?.id), 'the page can be used again').toBe('own')
   await launcher.click()
   await chat.getByRole('button', { name: 'Close' }).click()
   await launcher.waitFor()

@@ -64,10 +64,13 @@ test.for([
     }
     const inputs: { user: OpenSession; input: string }[] = []
     for (let n = 0; n < 25; n++) for (const user of users) inputs.push({ user, input: user.send('tokens=3') })
+    const missing = (): (Run | string)[] =>
+      inputs
+        .map(({ user, input }) => runOf(user, input) ?? input)
+        .filter((it) => typeof it === 'string' || it.status !== 'complete')
     await until(() => inputs.every(({ user, input }) => runOf(user, input)?.status === 'complete'), {
       timeoutMs: 150_000,
-      what: () =>
-        `1,000 runs to be complete; ${inputs.filter(({ user, input }) => runOf(user, input)?.status === 'complete').length} are`,
+      what: () => `1,000 runs to be complete; ${missing().length} are not: ${JSON.stringify(missing().slice(0, 3))}`,
     })
     await until(() => agents.flatMap(begunBy).length >= inputs.length, { what: 'both processes to have told what they began' })
     const [first, second] = agents.map(begunBy)

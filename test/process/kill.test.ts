@@ -19,7 +19,7 @@ const LONGEST_RETURN_MS = 60
 
 test(
   `[K1] ${KILLS} times kill -9: all that was acknowledged or shown is there (LOG-1)`,
-  { timeout: 60_000 + KILLS * 2_000 },
+  { timeout: 60_000 + KILLS * 4_000 },
   async () => {
     const chance = new Chance(SEED)
     const server = await ServerProcess.start()

@@ -1,6 +1,6 @@
 /** A server that tells people by push, and the push service that it tells. */
 import { expect, onTestFinished } from 'vitest'
-import type { PushOptions, ServeOptions } from '../../server/index.ts'
+import type { PushOptions, RunningServer, ServeOptions } from '../../server/index.ts'
 import { startAgent } from './agent.ts'
 import { openLive } from './clients.ts'
 import { serveHere } from './in-process.ts'
@@ -18,12 +18,9 @@ export interface Asked {
   readonly method?: string
 }
 
-interface Setting {
-  readonly url: string
-  readonly port: number
+interface Setting extends RunningServer {
   readonly service: PushService
   readonly reported: readonly { readonly error: unknown; readonly stage: string }[]
-  close(): Promise<boolean>
   readonly ask: (body: unknown, asked?: Asked) => Promise<Response>
   /** A browser of a participant subscribes to a session. */
   subscribe(asked?: Asked): Promise<SubscriptionJson>

@@ -97,12 +97,29 @@ export class RawClient {
   }
 
   /** Shows something; `json` need not be any. */
-  presence(session: string, json: string): void {
+  presence(
+    session: string,
+    json: string,
+    { clientId = this.#clientId, clock = ++this.#clock }: { clientId?: number; clock?: number } = {},
+  ): void {
     this.frame(session, TYPE.awareness, (encoder) => {
       const states = encoding.createEncoder()
-      for (const number of [1, this.#clientId, ++this.#clock]) encoding.writeVarUint(states, number)
+      for (const number of [1, clientId, clock]) encoding.writeVarUint(states, number)
       encoding.writeVarString(states, json)
       encoding.writeVarUint8Array(encoder, encoding.toUint8Array(states))
+    })
+  }
+
+  /** Client ids that were shown for a participant in a session. */
+  clientsOf(session: string, participant: string): number[] {
+    const frames = this.frames.filter(({ address, type }) => address === session && type === TYPE.awareness)
+    return frames.flatMap(({ decoder }) => {
+      const states = decoding.createDecoder(decoding.readVarUint8Array(decoder))
+      return Array.from({ length: decoding.readVarUint(states) }, () => {
+        const [client] = [decoding.readVarUint(states), decoding.readVarUint(states)]
+        const state = JSON.parse(decoding.readVarString(states)) as { participant?: { id?: string } } | null
+        return state?.participant?.id === participant ? [client] : []
+      }).flat()
     })
   }
 
