@@ -215,8 +215,10 @@ export class LocalStore {
 
   #later(write: (meta: IDBObjectStore) => void): void {
     const work = async (): Promise<void> => {
-      const { meta, stored } = this.#begin()
+      const { transaction, meta, stored } = this.#begin()
       write(meta)
+      // At once: a page that ends now loses what it has not asked to be committed.
+      transaction.commit()
       await stored
     }
     work().catch((error: unknown) => this.#options.report(error, { stage: 'local store' }))

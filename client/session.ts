@@ -179,9 +179,9 @@ export class Session {
 
   /**
    * Asks for another answer to the same input, by the id of a reply or of its run; the old one stays beside it, as it is. Works
-   * offline: until the server has judged it, `run.asked` says so. It has no effect for an input of somebody else (except for
-   * support), while another answer is under way, for a run that nobody has begun, and from MAX_ANSWERS answers on. Throws
-   * `SessionError`: `not-found` for what is no reply, `closed`, `forbidden`.
+   * offline: until the server has judged it, `run.asked` says so. Where the server refuses it, `run.verdict` says why: for an input
+   * of somebody else (except for support), while another answer is under way or a human answers, for a run that nobody has begun,
+   * and from MAX_ANSWERS answers on. Throws `SessionError`: `not-found` for what is no reply, `closed`, `forbidden`.
    */
   regenerate(id: string): void {
     const run = this.run(this.message(id)?.metadata.run ?? id)

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { serve, sqliteStore, type RunningServer } from 'polylogue/server'
 import { AgentFailed, startAgents, type Agents } from './site/agents.ts'
 import { watchStore, type Desk } from './site/desk.ts'
+import { mayApprove } from './site/may-approve.ts'
 import { addPages } from './site/pages.ts'
 import { addHostPage, widgetOf } from './site/widget.ts'
 import { readSettings, signingSecret, type Settings } from './site/settings.ts'
@@ -33,6 +34,7 @@ async function start(settings: Settings): Promise<{ server: RunningServer; agent
       if (to !== undefined) return AGENTS.filter((name) => to.includes(name))
       return lane === 'steer' ? routeChange(text, active) : route(text)
     },
+    mayApprove,
     widget: widgetOf(settings),
     routes: (app) => {
       addHostPage(app)

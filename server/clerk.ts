@@ -41,6 +41,7 @@ import type { Watcher } from './room.ts'
 import { SessionIndex } from './session-index.ts'
 import { Spawns, type ChildRun } from './spawns.ts'
 import type { NewJob } from './store.ts'
+import { writtenAt } from './written.ts'
 
 /** An input as the routing function sees it. */
 export interface RoutedInput {
@@ -101,7 +102,7 @@ export class Clerk implements Watcher {
   readonly #cancels: Cancels
   #lastSeq = 0
   #newMessages: Input[] = []
-  #requests: { from: Participant; handover: boolean }[] = []
+  #requests: { from: Participant; handovers: unknown[] }[] = []
   readonly #ended = new Set<string>()
   #controlChanged = true
 
@@ -171,10 +172,10 @@ export class Clerk implements Watcher {
       const unanswered = this.#holding.returnIfIdle()
       if (unanswered !== null) this.#lanes.take(unanswered)
       // A hand-over first: a message that came with it is for whoever holds the session then.
-      for (const { from, handover } of requests) {
+      for (const { from, handovers } of requests) {
         // Also who only ever cancels: people want to see by whom.
         this.#introduce(from)
-        if (handover && this.#holding.decide(from)) this.#restUnbegun()
+        for (const handover of handovers) if (this.#holding.decide(from, handover)) this.#restUnbegun()
       }
       for (const input of messages) {
         const { head } = input
@@ -285,7 +286,8 @@ export class Clerk implements Watcher {
     }
     const from = this.#options.participantOf(transaction.origin)
     if (from === null) return
-    this.#requests.push({ from, handover: event.keysChanged.has(KEY.handover) })
+    const isHandover = event.keysChanged.has(KEY.handover)
+    this.#requests.push({ from, handovers: isHandover ? writtenAt(transaction, this.#roots.control, KEY.handover) : [] })
     for (const key of event.keysChanged) if (readAskKey(key)?.ask === 'answer') this.#calls.note(key, from)
   }
 

@@ -63,11 +63,14 @@ export class Holding {
     this.#arm()
   }
 
-  /** Judges the last request. True when somebody else answers now. */
-  decide(from: Participant): boolean {
-    const { roots, now } = this.#options
-    const request = readHandover(roots.control.get(KEY.handover))
-    // One that has lost against another's is not asked for: what stands there must not be done with the rights of its sender.
+  /**
+   * Judges a request. True when somebody else answers now. Each is judged when it comes, also one that has lost its place in the
+   * document against another's of the same time: who takes a session while its customer asks for a human must have it.
+   */
+  decide(from: Participant, value: unknown): boolean {
+    const { now } = this.#options
+    const request = readHandover(value)
+    // What stands there must not be done with the rights of somebody else.
     if (request === undefined || request.by !== from.id) return false
     const holder = decideHolder(this.holder, { ...request, by: from.id, at: now() }, from.kind)
     if (holder === null) return false

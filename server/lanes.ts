@@ -26,7 +26,7 @@ import { MAX_ANSWERS, MAX_MESSAGE_CHARS } from '../shared/limits.ts'
 import type { MessageHead } from '../shared/message.ts'
 import { readParticipant, type Participant } from '../shared/participant.ts'
 import { hasEnded, type RunStatus } from '../shared/run.ts'
-import { readInputVerdict, type InputVerdict } from '../shared/verdict.ts'
+import { readInputVerdict, readRunVerdict, type InputVerdict, type RunVerdict } from '../shared/verdict.ts'
 import type { SessionIndex } from './session-index.ts'
 
 export interface LanesOptions {
@@ -280,21 +280,21 @@ export class Lanes {
     }
   }
 
-  /** Another answer to what a run has answered, or is at: for the author of the input or for support, and one at a time. */
+  /** Another answer to what a run has answered, or is at; or the run says to whoever asked why there is none. */
   #regenerate(id: string, value: Record<string, unknown> | undefined, behindMs: number): void {
-    const { now, intentMs, objection, makeAnother } = this.#options
+    const { now, makeAnother } = this.#options
     const { by, at, seen = Number.MAX_SAFE_INTEGER } = value ?? {}
     const run = this.#index.runs.get(id)
-    const input = run === undefined || isChild(run) ? undefined : this.#find(inputOf(run))
-    if (run === undefined || input === undefined || typeof by !== 'string' || !this.#agentsAnswer) return
-    const from = this.#participant(by)
-    if (from === null || (readStamp(input)?.by !== by && from.kind !== 'support')) return
-    // As with inputs: nothing begins by itself that was wanted so long ago. What was taken back was never asked.
-    if (!(now() - Number(at) - behindMs <= intentMs) || readInputVerdict(input.get(KEY.verdict))?.state === 'removed') return
+    const from = typeof by === 'string' ? this.#participant(by) : null
+    if (run === undefined || typeof by !== 'string' || from === null) return
     const answers = this.#runsOf(inputOf(run)).filter((each) => agentOf(each) === agentOf(run))
-    if (answers.length >= MAX_ANSWERS || isWaiting(run) || answers.some((each) => each !== run && !isOver(each))) return
-    const isStopped = isOver(run) || this.#cancelOf(run) !== undefined
-    if (!isStopped && objection(id, from) !== null) return
+    const reason = this.#whyNoOther(run, answers, from, now() - Number(at) - behindMs)
+    if (reason !== null) {
+      run.set(KEY.verdict, { about: 'regenerate', by, at: now(), reason } satisfies RunVerdict)
+      return
+    }
+    // An earlier no does not hold any more.
+    if (readRunVerdict(run.get(KEY.verdict))?.about === 'regenerate') run.delete(KEY.verdict)
     this.#ofRunsOnly(inputOf(run))
     const asked = { by, at: Number(at), seen: Number(seen) }
     const another = makeAnother(run, answers.length + 1, asked)
@@ -302,6 +302,20 @@ export class Lanes {
     const reply = this.#index.replyOf(id)
     const stamp = reply === undefined ? undefined : readStamp(reply)
     if (stamp !== undefined) this.#leaveBehind(stamp.seq, asked, from, another)
+  }
+
+  /** Why there is to be no other answer beside a run's; null where there is. For the author of the input or for support, one at a time. */
+  #whyNoOther(run: Y.Map<unknown>, answers: readonly Y.Map<unknown>[], from: Participant, ageMs: number): string | null {
+    const { intentMs, objection } = this.#options
+    const input = isChild(run) ? undefined : this.#find(inputOf(run))
+    if (input === undefined || (readStamp(input)?.by !== from.id && from.kind !== 'support')) return 'forbidden'
+    if (!this.#agentsAnswer) return 'human'
+    // As with inputs: nothing begins by itself that was wanted so long ago. What was taken back was never asked.
+    if (!(ageMs <= intentMs)) return 'stale'
+    if (readInputVerdict(input.get(KEY.verdict))?.state === 'removed') return 'removed'
+    if (answers.length >= MAX_ANSWERS) return 'limit'
+    if (isWaiting(run) || answers.some((each) => each !== run && !isOver(each))) return 'busy'
+    return isOver(run) || this.#cancelOf(run) !== undefined ? null : objection(idOf(run), from)
   }
 
   /** A cancel of an input means the runs that it has, not those that are still to come. */

@@ -52,7 +52,7 @@ export interface Run {
   readonly steps: readonly Step[]
   /** Somebody has asked to end it. */
   readonly cancel?: CancelFlag
-  /** The server's policy refused what somebody asked of it. */
+  /** The server refused what somebody asked of it. */
   readonly verdict?: RunVerdict
   /** Epoch milliseconds by the server's clock, when it was asked for. */
   readonly at: number

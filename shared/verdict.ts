@@ -36,13 +36,18 @@ export interface InputVerdict {
   readonly text?: string
 }
 
-/** What the server's policy said no to. */
+/** What the server said no to. */
 export interface RunVerdict {
-  readonly about: 'cancel'
+  readonly about: 'cancel' | 'regenerate'
   /** Participant who asked. */
   readonly by: string
   /** Epoch milliseconds by the server's clock. */
   readonly at: number
+  /**
+   * The words of the server's policy; where another answer was asked for, also: `forbidden`: the input is somebody else's.
+   * `human`: a human answers. `stale`: it was asked for too long ago. `removed`: the input was taken back. `limit`: there are
+   * MAX_ANSWERS. `busy`: another one is under way, or this one has not begun.
+   */
   readonly reason?: string
 }
 
@@ -52,8 +57,8 @@ export function readInputVerdict(value: unknown): InputVerdict | undefined {
   return isState && typeof verdict?.['at'] === 'number' ? (verdict as unknown as InputVerdict) : undefined
 }
 
+/** The server alone writes it. */
 export function readRunVerdict(value: unknown): RunVerdict | undefined {
-  const { about, by, at, reason } = asRecord(value) ?? {}
-  if (about !== 'cancel' || typeof by !== 'string' || typeof at !== 'number') return undefined
-  return { about, by, at, ...(typeof reason === 'string' ? { reason } : {}) }
+  const verdict = asRecord(value)
+  return typeof verdict?.['about'] === 'string' ? (verdict as unknown as RunVerdict) : undefined
 }

@@ -15,6 +15,12 @@ const showing = (session: OpenSession, expected: readonly string[]): Promise<unk
   })
 const answered = (session: OpenSession, run: string): Promise<unknown> =>
   until(() => session.run(run)?.status === 'complete', { what: () => `${run} complete; it is ${session.run(run)?.status}` })
+/** Somebody wanted another answer than a run's, and there is none. */
+const refused = async (session: OpenSession, run: string, reason: string): Promise<void> => {
+  const said = (): unknown => [session.run(run)?.verdict, session.run(run)?.asked]
+  const expected = [expect.objectContaining({ about: 'regenerate', reason }), undefined]
+  await expect.poll(said, { timeout: 5_000, interval: 10 }).toEqual(expected)
+}
 /** A turn that has been answered. */
 async function turn(session: OpenSession, text: string, go: (text: string) => void): Promise<string> {
   go(text)
@@ -184,7 +190,7 @@ describe('other answers (BR-5)', () => {
     await until(() => phone.run(run)?.status === 'cancelled' && phone.run(`${run}~2`)?.status === 'active')
     expect(phone.view.paused.size).toBe(0)
     laptop.regenerate(run)
-    await laptop.stored()
+    await refused(laptop, run, 'busy')
     go('first')
     await answered(phone, `${run}~2`)
     expect(phone.view.runs.map(({ id }) => id)).toEqual([run, `${run}~2`])
@@ -215,10 +221,28 @@ describe('other answers (BR-5)', () => {
     await until(() => bob.run(run)?.status === 'complete')
     bob.regenerate(run)
     phone.ask('regenerate', 'nowhere', {})
-    await Promise.all([bob.stored(), phone.stored()])
-    await until(() => bob.run(run)?.asked === undefined)
+    await phone.stored()
+    await refused(bob, run, 'forbidden')
+    expect(bob.run(run)?.verdict?.by).toBe('bob')
     expect(bob.view.runs.length).toBe(1)
     expect(phone.siblings(run)).toBeUndefined()
+  })
+
+  test('what is refused says why on the run, and may be asked for again: then nothing is said of it (BR-5)', async () => {
+    const { url } = await serveHere()
+    const { phone, let: go } = await stage(url)
+    const run = `${await turn(phone, 'first', go)}.assistant`
+    const sam = await openLive({ url, id: phone.id, as: 'sam', kind: 'support' })
+    sam.take()
+    await until(() => phone.view.holder.state === 'human')
+    phone.regenerate(run)
+    expect(phone.run(run)?.asked, 'at once').toBe(true)
+    await refused(phone, run, 'human')
+    sam.handBack()
+    await until(() => phone.view.holder.state === 'agents')
+    phone.regenerate(run)
+    await answered(phone, `${run}~2`)
+    expect([phone.run(run)?.status, phone.run(run)?.verdict]).toEqual(['complete', undefined])
   })
 
   test('an agent gives so many answers to one input and no more', async () => {
@@ -230,8 +254,7 @@ describe('other answers (BR-5)', () => {
       await answered(phone, `${run}~${n}`)
     }
     phone.regenerate(run)
-    await until(() => phone.run(run)?.asked === undefined)
-    await phone.stored()
+    await refused(phone, run, 'limit')
     expect(phone.siblings(run)?.ids.length).toBe(MAX_ANSWERS)
     expect(phone.view.runs.length).toBe(MAX_ANSWERS)
   })

@@ -5,9 +5,10 @@ import { textOf, type OpenSession, type ParticipantKind, type Run } from '../cli
 import { Holding } from '../server/holding.ts'
 import { memoryStore, type Store } from '../server/index.ts'
 import type { HandoverAction } from '../shared/control.ts'
-import { KEY, rootsOf, type SessionRoots } from '../shared/layout.ts'
+import { rootsOf, type SessionRoots } from '../shared/layout.ts'
 import type { MessageHead } from '../shared/message.ts'
 import { Gate, startAgent } from './support/agent.ts'
+import { ChaosProxy } from './support/chaos-proxy.ts'
 import { openLive, replyTo, texts } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
 import { storedDocument } from './support/stored.ts'
@@ -162,6 +163,22 @@ describe('a human takes over while an agent works', () => {
   })
 })
 
+test('[H1] who takes the session without having heard that a human was just asked for has it (HLD-3)', async () => {
+  const { url } = await serveHere()
+  const proxy = await ChaosProxy.start(url)
+  // Of two writes at one place of the document one wins, by chance.
+  const ids = Array.from({ length: 10 }, (_, n) => `s${n}`)
+  const customers = await Promise.all(ids.map((id) => openLive({ url, id })))
+  const sues = await Promise.all(ids.map((id) => openLive({ url: proxy.url, id, as: 'sue', kind: 'support' })))
+  proxy.hold()
+  for (const customer of customers) customer.requestHuman('Now')
+  await Promise.all(customers.map((customer) => held(customer, 'waiting')))
+  for (const sue of sues) sue.take()
+  proxy.release()
+  await Promise.all(sues.map((sue) => sue.stored()))
+  expect(sues.map((sue) => sue.view.holder.state)).toEqual(ids.map(() => 'human'))
+})
+
 /** A session at a desk, with a clock of its own. */
 class Desk {
   readonly roots: SessionRoots = rootsOf(new Y.Doc())
@@ -176,8 +193,7 @@ class Desk {
 
   ask(action: HandoverAction, kind: ParticipantKind): boolean {
     // What a client's clock says does not count.
-    this.roots.control.set(KEY.handover, { action, by: kind, at: 77 })
-    return this.holding.decide({ id: kind, kind, name: kind })
+    return this.holding.decide({ id: kind, kind, name: kind }, { action, by: kind, at: 77 })
   }
 
   said(kind: ParticipantKind, id: string, more: Partial<MessageHead> = {}): void {

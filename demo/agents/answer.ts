@@ -10,7 +10,7 @@ import type { Shop } from '../shop/database.ts'
 import type { ToolContext } from '../shop/tool-context.ts'
 import { toolsFor } from '../shop/tools.ts'
 import type { AgentName } from '../shop/types.ts'
-import { timed } from './timed.ts'
+import { timed, tookInAll } from './timed.ts'
 
 /** Model calls in one run: a purchase takes six, and a model that goes in circles must end. */
 const MAX_CALLS = 12
@@ -24,8 +24,18 @@ export interface AnswerOptions {
   readonly log: (line: string) => void
 }
 
-/** Does one run. Throws what the model throws; what was written by then stays. */
-export async function answer(run: AgentRun, { agent, shop, log }: AnswerOptions): Promise<void> {
+/** Does one run, and says how long it took. Throws what the model throws; what was written by then stays. */
+export async function answer(run: AgentRun, options: AnswerOptions): Promise<void> {
+  const beganAt = performance.now()
+  try {
+    await work(run, options)
+  } finally {
+    // Of a run that was begun by another process nobody knows; nothing can be written into one that was cancelled.
+    if (run.attempt === 1 && !run.over) await run.pipe(tookInAll(performance.now() - beganAt))
+  }
+}
+
+async function work(run: AgentRun, { agent, shop, log }: AnswerOptions): Promise<void> {
   const request = requestOf(run)
   const text = request ?? textOf(run.input)
   log(`run ${run.id}: "${text.slice(0, 60)}"`)
@@ -94,15 +104,20 @@ function contextOf(run: AgentRun, agent: AgentName): ToolContext {
   }
 }
 
-/** Inputs of this agent's calls of a tool that people have said yes to for the whole conversation: the server keeps who said so. */
+/**
+ * Inputs of this agent's calls of a tool that whoever asks now, or support, has said yes to for the whole conversation: the server
+ * keeps who said so.
+ */
 function approvedForSession(run: AgentRun, agent: AgentName, tool: string): unknown[] {
-  const own = run.session.view.messages.filter(({ metadata }) => metadata.kind === 'agent' && metadata.by === agent)
+  const { participants, messages } = run.session.view
+  // `by`: of an answer of the server's hand, not one that an agent has written down.
+  const mayAllow = (by = ''): boolean => by === run.input.metadata.by || participants.get(by)?.kind === 'support'
+  const own = messages.filter(({ metadata }) => metadata.kind === 'agent' && metadata.by === agent)
   return own.flatMap(({ parts }) =>
     parts.flatMap((part) => {
       const { type, approval, input, call } = part as Partial<ToolPart>
       const counts = type === `tool-${tool}` && approval?.approved === true && approval.reason === FOR_SESSION
-      // `by`: an answer of the server's hand, not one that an agent has written down.
-      return counts && call?.by !== undefined ? [input] : []
+      return counts && mayAllow(call?.by) ? [input] : []
     }),
   )
 }

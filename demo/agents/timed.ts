@@ -1,6 +1,7 @@
 /**
- * How long thoughts and tools have taken, as parts of the reply behind them: `data-took`, with the id of the call, or `thought`,
- * in `data.of`. The document has no times of parts; these are there after a reload and in every window.
+ * How long thoughts, tools and the whole run have taken, as parts of the reply behind them: `data-took`, with the id of the call,
+ * `thought` or `run`, in `data.of`. The document has no times of parts, nor of ends; these are there after a reload and in every
+ * window.
  */
 import type { UIMessageChunk } from 'ai'
 
@@ -24,4 +25,9 @@ export async function* timed(
     const isOver = chunk.type === 'tool-output-available' || chunk.type === 'tool-output-error'
     if (isOver) yield took(chunk.toolCallId, chunk.toolCallId)
   }
+}
+
+/** A stream of nothing but the part that says how long a run took. */
+export async function* tookInAll(ms: number): AsyncGenerator<UIMessageChunk, void> {
+  yield { type: 'data-took', data: { of: 'run', ms: Math.round(ms) } }
 }

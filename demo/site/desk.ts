@@ -6,21 +6,7 @@
  */
 import type { Store } from 'polylogue/server'
 import * as Y from 'yjs'
-
-export interface DeskEntry {
-  readonly id: string
-  /** Beginning of the last thing that the customer wrote. */
-  readonly title: string
-  readonly customers: readonly string[]
-  readonly state: 'agents' | 'waiting' | 'human'
-  /** Why a human is wanted; name of the one who answers. */
-  readonly note: string
-  /** Epoch milliseconds of when somebody began to wait, or to answer; 0 while the agents answer. */
-  readonly since: number
-  /** Epoch milliseconds of the last message. */
-  readonly at: number
-  readonly messages: number
-}
+import type { DeskEntry } from '../shop/desk-entry.ts'
 
 export interface Desk {
   /** The store, watched: give this one to the server. */

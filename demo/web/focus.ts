@@ -1,6 +1,6 @@
 /**
- * Where the focus goes when the thing that had it is gone: a question that was answered, a message that was taken back. The
- * browser would drop it at the top of the page.
+ * Where the focus goes when the thing that had it is gone: a question that was answered, a message that was taken back; and that
+ * it stays where the thing was only moved, as in a list that is sorted anew. The browser would drop it at the top of the page.
  */
 
 /** Where one writes within `around`, if it is to be seen; the first of them where several conversations are open. */
@@ -20,9 +20,14 @@ export function keepFocus(root: Element): void {
   })
   // Whoever clicks beside everything has let go.
   document.addEventListener('pointerdown', () => (path = []))
-  const observer = new MutationObserver(() => {
+  const observer = new MutationObserver((changes) => {
     const [last] = path
-    if (last === undefined || last.isConnected || document.activeElement !== document.body) return
+    if (last === undefined || document.activeElement !== document.body) return
+    if (last.isConnected) {
+      const isMoved = changes.some(({ addedNodes }) => [...addedNodes].some((node) => node.contains(last)))
+      if (isMoved && last instanceof HTMLElement) last.focus({ preventScroll: true })
+      return
+    }
     const around = path.filter((element) => element.isConnected)
     path = []
     placeFor(around)?.focus()

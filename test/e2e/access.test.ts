@@ -25,10 +25,21 @@ function untilOver(run: AgentRun): Promise<void> {
   })
 }
 
+/** Has another one do it, which has another one do it, which fails. */
+async function askOthers(run: AgentRun): Promise<void> {
+  const level = typeof run.data === 'number' ? run.data : 0
+  const step = run.step('Asking another one')
+  if (level === 2) throw new Error('Nobody knows.')
+  await run.spawn('orders', level + 1, { title: 'Who knows?' }).done
+  step.done()
+  run.write('Nobody.')
+}
+
 /** Does what its input asks for. */
 async function play(run: AgentRun): Promise<void> {
   const text = run.input.parts.map((part) => ('text' in part ? String(part.text) : '')).join('')
-  if (text.includes('stand still')) {
+  if (text.includes('ask others')) await askOthers(run)
+  else if (text.includes('stand still')) {
     const step = run.step('Looking at the question')
     run.write('Half of an **answer**, with a [link](https://shop.example/), and')
     await untilOver(run)
@@ -146,6 +157,11 @@ test('[E1] axe finds nothing in any state of the shop and its chat, on a phone a
   await a.say('please fail')
   await until(() => a.status('orders'), 'failed').toBe('error')
   await until(() => heard(a, 'alert'), 'is heard').toContain('Reply failed: ')
+  await a.say('please ask others')
+  const nested = a.page.locator('.row > .reply .task > .steps > li > .reply > .task > .steps > li > .reply')
+  await until(() => nested.getAttribute('data-status'), 'two levels below').toBe('error')
+  expect(await nested.innerText()).toMatch(/Orders Who knows\?\s*failed · 0 of 1 steps[\s\S]*Nobody knows/)
+  await until(() => a.page.locator('.row > .reply').last().getAttribute('data-status'), 'goes on').toBe('complete')
   await a.say('Research noise-cancelling headphones under $300')
   await until(() => a.status('research'), 'cards').toBe('complete')
   await expectClean(a, 'failed, and a task', [PHONE, DESK])

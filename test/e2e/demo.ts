@@ -137,7 +137,7 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
 }
 
 /** A port that was free a moment ago. The demo must come back on the same one, so that its pages find it again. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo

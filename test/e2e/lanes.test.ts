@@ -53,7 +53,7 @@ test('[D7] a change that comes when nothing is under way any more is said to be 
   ).toEqual([2, 2])
 })
 
-test('[G8] what waits for its turn is seen by all and changed by its author', async () => {
+test('[G8] what waits for its turn is seen by all and changed by its author; a change that comes too late is offered again', async () => {
   const [a, b] = await two()
   await a.say('Book delivery for Tuesday')
   const goOn = await stage.hold('orders', [b], 'Finding a slot')
@@ -68,10 +68,25 @@ test('[G8] what waits for its turn is seen by all and changed by its author', as
   await queued.getByRole('textbox').press('Enter')
   await until(() => a.page.locator('.queued .what').innerText(), 'changed').toBe('Jonas: And thank you both')
   expect(await a.page.locator('.queued').getByRole('button').count(), 'it is his').toBe(0)
+  await b.context.setOffline(true)
+  await queued.getByRole('button', { name: 'Edit' }).click()
+  await queued.getByRole('textbox').fill('Show me the XM headphones')
+  await queued.getByRole('textbox').press('Enter')
   goOn()
   await until(() => a.page.locator('.reply[data-status=complete]').count(), 'answered in its turn').toBe(2)
   expect(await a.reply('orders').innerText()).toContain('And thank you both')
+  expect(await a.page.locator('.reply .took').allInnerTexts(), 'how long each took').toEqual(
+    Array(2).fill(expect.stringMatching(/^Took\s*\d+(\.\d)? s$/)),
+  )
+  await b.context.setOffline(false)
+  await until(() => b.page.locator('.fate[data-fate=late]').innerText(), 'his words are there').toContain(
+    'Show me the XM headphones',
+  )
   expect(await queued.count()).toBe(0)
+  expect(await a.page.locator('.fate[data-fate=late]').count(), 'which is his affair').toBe(0)
+  await b.page.getByRole('button', { name: 'Edit again' }).click()
+  await b.page.getByRole('textbox', { name: 'Edit the message' }).press('Enter')
+  await until(async () => (await a.texts()).at(-2), 'as another version').toBe('Show me the XM headphones')
 })
 
 test('[G8] what waits can be taken back', async () => {

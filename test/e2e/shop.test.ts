@@ -83,7 +83,7 @@ test('[D2] an order and a product show as cards, in both windows', async () => {
   }
 })
 
-test('[G7] what one agent has another one do is shown under it, in both windows', async () => {
+test('[G7] what one agent has another one do is shown within its progress, in both windows', async () => {
   const [a, b] = await two()
   await a.say('Research earbuds under $300 and check whether they are in stock')
   const parent = (window: Window): ReturnType<Window['page']['locator']> =>
@@ -93,7 +93,7 @@ test('[G7] what one agent has another one do is shown under it, in both windows'
     'complete',
   ).toEqual(['complete', 'complete'])
   for (const window of [a, b]) {
-    const child = parent(window).locator('.sub-replies .reply[data-agent="orders"]')
+    const child = parent(window).locator('.task > .steps > li > .reply[data-agent="orders"]')
     expect(await child.getAttribute('data-status')).toBe('complete')
     expect(await child.locator('.card.product').count()).toBe(1)
     expect(await window.page.locator('.row > .reply[data-agent="orders"]').count(), 'and nowhere else').toBe(0)

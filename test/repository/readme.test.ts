@@ -8,7 +8,7 @@ import { ROOT, read } from './tree.ts'
 interface Block {
   /** First word after the fence: `ts`, `sh`, … */
   readonly language: string
-  /** What follows it. A `ts continued` block goes on where the one before it has ended. */
+  /** What follows it: the file's name, or `continued` for a block that goes on where the one before it has ended. */
   readonly note: string
   readonly code: string
   /** Line of the first line of code. */
@@ -59,16 +59,17 @@ function compile(files: ReadonlyMap<string, string>): string {
   return tsc.status === 0 ? '' : `${tsc.stdout}${tsc.stderr}`
 }
 
-/** Commands of shell blocks that this repository cannot do. */
+/** Commands of shell blocks that neither this repository nor the files that the blocks give can do. */
 function unknownCommands(blocks: readonly Block[], scripts: Readonly<Record<string, string>>): readonly string[] {
   const shells = blocks.filter(({ language }) => ['sh', 'bash', 'shell', 'console'].includes(language))
   const lines = shells.flatMap(({ code }) => code.split('\n'))
+  const given = new Set(blocks.map(({ note }) => note))
   return lines.filter((line) => {
     const script = /\bnpm (?:run ([\w:-]+)|(start|test)\b)/.exec(line)
     const file = /\bnode (?:--?[\w=-]+ )*([\w./-]+\.m?[jt]s)\b/.exec(line)
     return (
       (script !== null && scripts[script[1] ?? script[2] ?? ''] === undefined) ||
-      (file !== null && !existsSync(join(ROOT, file[1] ?? '')))
+      (file !== null && !given.has(file[1] ?? '') && !existsSync(join(ROOT, file[1] ?? '')))
     )
   })
 }
@@ -87,7 +88,7 @@ test('every npm script and node file in a shell block of the README exists', () 
 test('a wrong block and a wrong command are found', { timeout: 60_000 }, () => {
   const fence = '```'
   const blocks = codeBlocks(`# Title\n${fence}ts\nconst a = 1\n${fence}\ntext\n${fence}ts continued\nconst b: string = a\n${fence}
-${fence}sh\nnpm test\nnpm run missing\nnode scripts/missing.ts\nnode scripts/test.ts\n${fence}\n`)
+${fence}sh\nnpm test\nnpm run missing\nnode scripts/missing.ts\nnode scripts/test.ts\nnode given.ts\n${fence}\n${fence}ts given.ts\n${fence}\n`)
   expect(compile(programs(blocks))).toMatch(/README-line-3\.ts\(7,7\): error TS2322/)
   expect(unknownCommands(blocks, { test: '' })).toEqual(['npm run missing', 'node scripts/missing.ts'])
 })

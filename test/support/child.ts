@@ -20,6 +20,8 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>
   /** The program answers over IPC. Default: true. */
   readonly ipc?: boolean
+  /** Where it runs. Default: where the tests do. */
+  readonly cwd?: string
 }
 
 /** What a program says over IPC: `t` says what it is. */
@@ -37,11 +39,12 @@ export class Child {
   #stderr = ''
 
   constructor(path: URL, args: readonly string[], options: ChildOptions) {
-    const { env = {}, ipc = true } = options
+    const { env = {}, ipc = true, cwd } = options
     this.#name = path.pathname.split('/').at(-1) ?? ''
     const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', ...(ipc ? ['ipc' as const] : [])]
     const child = spawn(process.execPath, [fileURLToPath(path), ...args], {
       stdio,
+      cwd,
       env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
     })
     this.#process = child

@@ -46,6 +46,7 @@ export function ApprovalCard({ part }: { readonly part: Approval }): ReactNode {
 export function ApprovalQuestion({ part, more }: { readonly part: Approval; readonly more: number }): ReactNode {
   const { id, title, forSession, call } = part
   const session = useSession()
+  const me = useMe()
   // An answer is on its way until the server has judged it; one that it refused may be given again.
   const [answered, setAnswered] = useState<number | null>(null)
   const refusedAt = call?.refused?.at ?? 0
@@ -85,7 +86,7 @@ export function ApprovalQuestion({ part, more }: { readonly part: Approval; read
         )}
         {isSent ? <span className="muted">Answered…</span> : call?.expiresAt !== undefined && <Deadline at={call.expiresAt} />}
       </p>
-      {call?.refused !== undefined && (
+      {call?.refused !== undefined && call.refused.by === me?.id && (
         <p className="refused" role="alert">
           <Icon name="alert" size={16} />
           {`That answer did not count${call.refused.reason === undefined ? '' : `: ${call.refused.reason}`}`}

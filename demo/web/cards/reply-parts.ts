@@ -15,7 +15,13 @@ export type Section =
       readonly took: ReadonlyMap<string, number>
     }
 
-export function sectionsOf(parts: readonly MessagePart[], run: Run | undefined): Section[] {
+/** A part that says how long something took. */
+interface Took {
+  readonly data?: { readonly of?: unknown; readonly ms?: unknown }
+}
+
+/** @param asksOthers other agents do something for it: they are shown with its progress. */
+export function sectionsOf(parts: readonly MessagePart[], run: Run | undefined, asksOthers = false): Section[] {
   const sections: Section[] = []
   const calls: ToolPart[] = []
   const took = new Map<string, number>()
@@ -24,7 +30,7 @@ export function sectionsOf(parts: readonly MessagePart[], run: Run | undefined):
     if (part.type === 'text' || part.type === 'reasoning') {
       if ((part as TextPart).text !== '') sections.push({ kind: part.type as 'text', key: String(i), part: part as TextPart })
     } else if (part.type === 'data-took') {
-      const { of, ms } = (part as { data?: { of?: unknown; ms?: unknown } }).data ?? {}
+      const { of, ms } = (part as Took).data ?? {}
       if (typeof of !== 'string' || typeof ms !== 'number') return
       took.set(of, ms)
       const last = sections.findLastIndex(({ kind }) => kind === 'reasoning')
@@ -45,8 +51,15 @@ export function sectionsOf(parts: readonly MessagePart[], run: Run | undefined):
     }
   })
   // Steps that no tool stands for: of an agent that reports them by itself.
-  if (calls.length === 0 && (run?.steps.length ?? 0) > 0) sections.unshift(task)
+  if (calls.length === 0 && (asksOthers || (run?.steps.length ?? 0) > 0)) sections.unshift(task)
   return sections
+}
+
+/** How long the whole reply took, in milliseconds, where its agent says. */
+export function tookInAll(parts: readonly MessagePart[]): number | undefined {
+  const part = parts.findLast(({ type, ...rest }) => type === 'data-took' && (rest as Took).data?.of === 'run')
+  const ms = (part as Took | undefined)?.data?.ms
+  return typeof ms === 'number' ? ms : undefined
 }
 
 function isTool(part: MessagePart): part is ToolPart {

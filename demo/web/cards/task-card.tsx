@@ -1,10 +1,12 @@
-/** The progress of a run: its steps, its own Cancel, and the calls behind the steps for whoever wants to see them. */
-import { hasEnded, type Run, type RunStatus, type Step, type StepStatus, type ToolPart } from 'polylogue'
+/** The progress of a run: its steps, what others do for it, its own Cancel, and the calls behind the steps for whoever wants to see them. */
+import { hasEnded, type Run, type RunStatus, type ToolPart } from 'polylogue'
 import { useSession } from 'polylogue/react'
 import { useState, type ReactNode } from 'react'
-import { Icon, type IconName } from '../icons.tsx'
+import { Icon } from '../icons.tsx'
 import { toolName } from './card-kinds.ts'
 import { callState, titleOf } from './call-state.ts'
+import { durationOf } from './duration.ts'
+import { StatusIcon, Steps } from './steps.tsx'
 
 const TITLES: Readonly<Record<RunStatus, string>> = {
   pending: 'Waiting to begin',
@@ -16,39 +18,55 @@ const TITLES: Readonly<Record<RunStatus, string>> = {
   interrupted: 'Interrupted',
 }
 
+/** What other agents do for a run. */
+export interface Others {
+  readonly count: number
+  /** One of them is still at it. */
+  readonly active: boolean
+  /** Items of the list of the run's steps. */
+  readonly items: ReactNode
+}
+
 export interface TaskCardProps {
   readonly run: Run
   readonly calls: readonly ToolPart[]
   /** How long calls took, in milliseconds, by their id. */
   readonly took: ReadonlyMap<string, number>
+  readonly others?: Others | undefined
+  /** Whose run it is, where it is not plain from what stands around it: what one agent does for another. */
+  readonly name?: string
+  /** What it has written, below its steps. */
+  readonly children?: ReactNode
 }
 
-export function TaskCard({ run, calls, took }: TaskCardProps): ReactNode {
-  // What was over when the page was opened is folded; what ends before the reader's eyes stays as it is.
-  const [open, setOpen] = useState(run.status !== 'complete')
+export function TaskCard({ run, calls, took, others, name, children }: TaskCardProps): ReactNode {
   const ended = hasEnded(run.status)
-  const done = run.steps.filter((step) => step.status === 'done').length
+  // What was over when the page was opened is folded; what ends before the reader's eyes stays as it is.
+  const [open, setOpen] = useState(run.status !== 'complete' || others?.active === true)
   const title = run.status === 'suspended' ? (run.waiting ?? TITLES.suspended) : (run.title ?? TITLES[run.status])
   return (
-    <section className="card task" data-status={run.status} aria-label={`Progress: ${TITLES[run.status]}`}>
+    <section
+      className="card task"
+      data-status={run.status}
+      data-nested={name !== undefined || undefined}
+      aria-label={`Progress${name === undefined ? '' : ` of ${name}`}: ${TITLES[run.status]}`}
+    >
       <header>
         <button type="button" className="fold" aria-expanded={open} onClick={() => setOpen(!open)}>
           <StatusIcon status={run.status} />
-          <span className="title">{title}</span>
-          {ended && run.steps.length > 0 && <span className="muted">{`${done} of ${run.steps.length} steps`}</span>}
+          <span className="title">
+            {name !== undefined && <span className="author">{`${name} `}</span>}
+            {title}
+          </span>
+          <Summary run={run} others={others?.count ?? 0} nested={name !== undefined} />
           <Icon name="chevron" size={16} />
         </button>
         {!ended && <CancelButton run={run} />}
       </header>
       {open && (
         <>
-          {run.steps.length > 0 && (
-            <ol className="steps">
-              {run.steps.map((step, i) => (
-                <StepLine key={i} step={step} />
-              ))}
-            </ol>
-          )}
+          {(run.steps.length > 0 || others !== undefined) && <Steps steps={run.steps}>{others?.items}</Steps>}
+          {children}
           <Used run={run} />
           {calls.length > 0 && <Calls calls={calls} run={run} took={took} />}
         </>
@@ -57,15 +75,25 @@ export function TaskCard({ run, calls, took }: TaskCardProps): ReactNode {
   )
 }
 
+/** How it stands, in a few words beside the title. */
+function Summary({ run, others, nested }: { readonly run: Run; readonly others: number; readonly nested: boolean }): ReactNode {
+  const { status, steps } = run
+  const ended = hasEnded(status)
+  const done = steps.filter((step) => step.status === 'done').length
+  const words = [
+    // Of what another agent does the title is what it was asked for; below a reply it stands at its end how that came.
+    nested && status !== 'active' && status !== 'complete' && status !== 'suspended' ? TITLES[status].toLowerCase() : '',
+    ended && steps.length > 0 ? `${done} of ${steps.length} steps` : '',
+    ended && others > 0 ? (others === 1 ? '1 assistant asked' : `${others} assistants asked`) : '',
+  ].filter((word) => word !== '')
+  return words.length === 0 ? null : <span className="muted">{words.join(' · ')}</span>
+}
+
 /** What the model has used, where the agent says. */
 function Used({ run: { usage } }: { readonly run: Run }): ReactNode {
   const { inputTokens, outputTokens } = usage ?? {}
   if (typeof inputTokens !== 'number' || typeof outputTokens !== 'number') return null
   return <p className="used muted">{`${inputTokens.toLocaleString()} tokens read · ${outputTokens.toLocaleString()} written`}</p>
-}
-
-function secondsOf(ms: number): string {
-  return `${(ms / 1_000).toFixed(ms < 9_950 ? 1 : 0)} s`
 }
 
 /** Ends one run; what it has written stays. */
@@ -79,56 +107,7 @@ export function CancelButton({ run }: { readonly run: Run }): ReactNode {
   )
 }
 
-const STEP_WORDS: Readonly<Record<StepStatus, string>> = {
-  running: 'running',
-  done: 'done',
-  failed: 'failed',
-  cancelled: 'cancelled',
-  interrupted: 'interrupted',
-}
-
-function StepLine({ step }: { readonly step: Step }): ReactNode {
-  const { title, status, detail, progress } = step
-  return (
-    <li className="step" data-status={status}>
-      <StepIcon status={status} />
-      <span className="step-title">{title.charAt(0).toUpperCase() + title.slice(1)}</span>
-      <span className="step-detail">
-        {/* Said in words where it is not what one expects, for eyes that do not tell the colours apart. */}
-        {status === 'running' || status === 'done' ? detail : [STEP_WORDS[status], detail].filter(Boolean).join(' · ')}
-      </span>
-      <span className="hidden">{STEP_WORDS[status]}</span>
-      {status === 'running' && progress !== undefined && (
-        <span className="bar" role="progressbar" aria-valuenow={Math.round(progress * 100)}>
-          <i style={{ width: `${progress * 100}%` }} />
-        </span>
-      )}
-    </li>
-  )
-}
-
-const STEP_ICONS: Readonly<Partial<Record<StepStatus | RunStatus, IconName>>> = {
-  done: 'check',
-  complete: 'check',
-  failed: 'alert',
-  error: 'alert',
-  cancelled: 'close',
-  interrupted: 'alert',
-  pending: 'clock',
-  suspended: 'pause',
-}
-
-function StepIcon({ status }: { readonly status: StepStatus }): ReactNode {
-  const icon = STEP_ICONS[status]
-  return <span className="step-icon">{icon === undefined ? <span className="spinner" /> : <Icon name={icon} size={14} />}</span>
-}
-
-function StatusIcon({ status }: { readonly status: RunStatus }): ReactNode {
-  const icon = STEP_ICONS[status]
-  return <span className="step-icon">{icon === undefined ? <span className="spinner" /> : <Icon name={icon} size={14} />}</span>
-}
-
-function Calls({ calls, run, took }: TaskCardProps): ReactNode {
+function Calls({ calls, run, took }: Pick<TaskCardProps, 'calls' | 'run' | 'took'>): ReactNode {
   return (
     <details className="calls">
       <summary>{calls.length === 1 ? '1 tool call' : `${calls.length} tool calls`}</summary>
@@ -154,7 +133,7 @@ function CallDetails({
     <details className="call" data-tone={state.tone}>
       <summary>
         <span>{part.title ?? titleOf(toolName(part))}</span>
-        <span className="state">{tookMs === undefined ? state.text : `${state.text} · ${secondsOf(tookMs)}`}</span>
+        <span className="state">{tookMs === undefined ? state.text : `${state.text} · ${durationOf(tookMs)}`}</span>
       </summary>
       <Value name="Input" value={part.input} />
       {part.errorText !== undefined ? <Value name="Error" value={part.errorText} /> : <Value name="Output" value={part.output} />}

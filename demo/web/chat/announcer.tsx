@@ -10,7 +10,7 @@ import { useEffect, useRef, useState, useSyncExternalStore, type ReactNode } fro
 import { approvalOf } from '../cards/approval.ts'
 import { useConnectionNotice } from './connection.tsx'
 import { readsReplies, watchReadsReplies } from './reads-replies.ts'
-import { verdictWords } from './verdict-words.ts'
+import { refusalWords, verdictWords } from './verdict-words.ts'
 
 /** More of a reply is for its reader to go to: a voice that has begun cannot be skimmed. */
 const MAX_READ_CHARS = 600
@@ -99,7 +99,11 @@ function useFacts(): ReadonlyMap<string, Fact> {
       if (approval?.state === 'requested') put(approval.id, 'requested', `Approval needed: ${approval.title}`)
     }
   }
-  for (const run of runs) put(run.id, stateOf(run), ...wordsFor(run, nameOf(run.agent), reads ? replyOf(run, recent) : ''))
+  for (const run of runs) {
+    put(run.id, stateOf(run), ...wordsFor(run, nameOf(run.agent), reads ? replyOf(run, recent) : ''))
+    const { verdict } = run
+    if (verdict?.by === me?.id && verdict !== undefined) put(`verdict ${run.id}`, String(verdict.at), refusalWords(verdict), true)
+  }
   return facts
 }
 

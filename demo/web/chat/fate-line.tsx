@@ -1,10 +1,12 @@
 /** Under a message: what has become of it, where that is more than being answered. */
-import type { Message } from 'polylogue'
+import { textOf, type Message } from 'polylogue'
 import { useMe, useRuns, useSession } from 'polylogue/react'
 import type { ReactNode } from 'react'
 import { agoOf } from '../chats/when.ts'
 import { Icon, type IconName } from '../icons.tsx'
+import { edit } from './editing.ts'
 import { fateOf, useWaiting, type Fate } from './queue.ts'
+import { LATE } from './verdict-words.ts'
 
 const ICONS: Readonly<Record<Fate['kind'], IconName>> = {
   queued: 'clock',
@@ -32,12 +34,32 @@ function wordsOf(fate: Fate): string {
 export function FateLine({ message }: { readonly message: Message }): ReactNode {
   const fate = fateOf(message, useRuns(), useWaiting())
   const me = useMe()
+  const { by, verdict } = message.metadata
+  if (by === me?.id && verdict?.text !== undefined && verdict.text !== textOf(message)) {
+    return <TooLate message={message.id} text={verdict.text} />
+  }
   if (fate === null) return null
   return (
     <span className="fate" data-fate={fate.kind}>
       <Icon name={ICONS[fate.kind]} size={14} />
       {wordsOf(fate)}
-      {fate.kind === 'asks' && (message.metadata.by === me?.id ? <SendAnyway message={message.id} /> : 'Not sent on by itself.')}
+      {fate.kind === 'asks' && (by === me?.id ? <SendAnyway message={message.id} /> : 'Not sent on by itself.')}
+    </span>
+  )
+}
+
+/** An edit that the server refused, since an agent had the message: what it was to say is offered again, as another version. */
+function TooLate({ message, text }: { readonly message: string; readonly text: string }): ReactNode {
+  return (
+    <span className="fate" data-fate="late">
+      <Icon name="alert" size={14} />
+      <span>
+        {`${LATE}: `}
+        <q>{text}</q>
+      </span>
+      <button type="button" className="button small" onClick={() => edit({ id: message, text })}>
+        Edit again
+      </button>
     </span>
   )
 }

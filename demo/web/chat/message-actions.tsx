@@ -2,6 +2,7 @@
 import { hasEnded, textOf, type Message, type Run } from 'polylogue'
 import { useMe, useSession, useSiblings } from 'polylogue/react'
 import { useEffect, useRef, useState, type ReactNode } from 'react'
+import { durationOf } from '../cards/duration.ts'
 import { Icon, type IconName } from '../icons.tsx'
 import { edit } from './editing.ts'
 
@@ -12,15 +13,23 @@ export interface MessageActionsProps {
   readonly message: Message | undefined
   /** Of a reply its run. */
   readonly run?: Run | undefined
+  /** How long it took, in milliseconds. */
+  readonly tookMs?: number | undefined
 }
 
 /** Shown while the pointer is over the message or the focus is in it; the pager always. */
-export function MessageActions({ message, run }: MessageActionsProps): ReactNode {
+export function MessageActions({ message, run, tookMs }: MessageActionsProps): ReactNode {
   const me = useMe()
   const mayEdit = message !== undefined && message.role === 'user' && me?.kind === 'user' && message.metadata.by === me.id
   const text = message === undefined ? '' : textOf(message)
   return (
     <div className="message-actions" role="group" aria-label="Message actions">
+      {tookMs !== undefined && (
+        <span className="took" title="How long it took">
+          <span className="hidden">Took </span>
+          {durationOf(tookMs)}
+        </span>
+      )}
       <Pager id={run?.id ?? message?.id ?? ''} />
       {text !== '' && <CopyButton text={text} />}
       {mayEdit && text !== '' && <Action icon="edit" label="Edit" onPress={() => edit({ id: message.id, text })} />}

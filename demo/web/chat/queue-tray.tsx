@@ -68,9 +68,16 @@ function Waiting({ message, fate }: { readonly message: Message; readonly fate: 
   const [draft, setDraft] = useState<string | null>(null)
   const mine = message.metadata.by === me?.id
   const text = textOf(message)
+  const [problem, setProblem] = useState('')
   const save = (): void => {
-    if (draft !== null && draft.trim() !== '' && draft !== text) session.editQueued(message.id, draft)
-    setDraft(null)
+    try {
+      if (draft !== null && draft.trim() !== '' && draft !== text) session.editQueued(message.id, draft)
+      setDraft(null)
+      setProblem('')
+    } catch (error) {
+      // The text stays where it is.
+      setProblem(error instanceof Error ? error.message : String(error))
+    }
   }
   return (
     <li className="queued" data-fate={fate.kind} data-message={message.id}>
@@ -96,6 +103,11 @@ function Waiting({ message, fate }: { readonly message: Message; readonly fate: 
             } else if (event.key === 'Escape') setDraft(null)
           }}
         />
+      )}
+      {draft !== null && problem !== '' && (
+        <span className="problem" role="alert">
+          {problem}
+        </span>
       )}
       {mine && fate.kind === 'asks' && (
         <button type="button" className="button small" onClick={() => session.confirm(message.id)}>

@@ -10,7 +10,7 @@ import { SessionGate } from '../session-gate.tsx'
 import { CartEditsProvider } from '../shop/cart-edits.tsx'
 import { linesOf } from '../shop/cart-lines.ts'
 import type { Who } from '../who.ts'
-import type { DeskEntry } from './entries.ts'
+import type { DeskEntry } from '../../shop/desk-entry.ts'
 
 export interface ColumnProps {
   readonly id: string

@@ -1,8 +1,8 @@
 /** The queue: whoever waits for a person first, the longest at the top; then all others. Arrow keys go through it. */
 import { useEffect, useState, type KeyboardEvent, type ReactNode } from 'react'
+import type { DeskEntry } from '../../shop/desk-entry.ts'
 import { timeOf } from '../chat/time.tsx'
 import { UpdatePill } from '../update-pill.tsx'
-import type { DeskEntry } from './entries.ts'
 
 export interface DeskListProps {
   readonly entries: readonly DeskEntry[]

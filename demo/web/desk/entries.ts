@@ -1,16 +1,6 @@
 /** The desk's list of conversations, as the server's route /api/desk gives it, kept up to date while the page is looked at. */
 import { useEffect, useState } from 'react'
-
-export interface DeskEntry {
-  readonly id: string
-  readonly title: string
-  readonly customers: readonly string[]
-  readonly state: 'agents' | 'waiting' | 'human'
-  readonly note: string
-  readonly since: number
-  readonly at: number
-  readonly messages: number
-}
+import type { DeskEntry } from '../../shop/desk-entry.ts'
 
 export interface Entries {
   readonly entries: readonly DeskEntry[]

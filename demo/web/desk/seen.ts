@@ -1,6 +1,6 @@
 /** How many messages of each conversation this supporter has seen, kept on this device. */
 import { useEffect, useState } from 'react'
-import type { DeskEntry } from './entries.ts'
+import type { DeskEntry } from '../../shop/desk-entry.ts'
 
 const KEPT = 'polyshop:desk-seen'
 

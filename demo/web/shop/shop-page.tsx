@@ -4,6 +4,7 @@ import { lazy, Suspense, useState, type ReactNode } from 'react'
 import { Chat, ChatPlaceholder } from '../chat/chat.tsx'
 import { AskHuman } from '../chat/handover.tsx'
 import { PresentPeople } from '../chat/people.tsx'
+import { Welcome } from '../chat/welcome.tsx'
 import { ChatsLink } from '../chats/chats-link.tsx'
 import { Icon } from '../icons.tsx'
 import { shareLink } from '../place.ts'
@@ -78,7 +79,7 @@ function Shop({ who }: { readonly who: Who }): ReactNode {
             <UpdatePill />
           </>
         }
-        empty={<Welcome />}
+        empty={<Welcome about={ABOUT} suggestions={SUGGESTIONS} />}
         placeholder="Ask anything…"
       />
     </main>
@@ -150,6 +151,8 @@ function ChatHeader({ who, views }: { readonly who: Who; readonly views: ReactNo
   )
 }
 
+const ABOUT =
+  'Everybody who has this link is in the same conversation, on every device. It goes on when you close the page, and can be read and written offline.'
 const SUGGESTIONS = [
   'Where is my order 1042?',
   'Show me the XM headphones',
@@ -157,26 +160,3 @@ const SUGGESTIONS = [
   'Research noise-cancelling headphones under $300',
   'Buy the XM headphones and cancel my existing order',
 ]
-
-function Welcome(): ReactNode {
-  const session = useSession()
-  return (
-    <div className="welcome">
-      <h2>How can we help?</h2>
-      <p className="muted">
-        Everybody who has this link is in the same conversation, on every device. It goes on when you close the page, and can be
-        read and written offline.
-      </p>
-      <ul>
-        {SUGGESTIONS.map((text) => (
-          <li key={text}>
-            <button type="button" className="suggestion" onClick={() => void session.send(text)}>
-              {text}
-              <Icon name="send" size={16} />
-            </button>
-          </li>
-        ))}
-      </ul>
-    </div>
-  )
-}

@@ -6,6 +6,7 @@ import { useEffect, useSyncExternalStore, type KeyboardEvent, type ReactNode } f
 import { Chat, ChatPlaceholder } from '../chat/chat.tsx'
 import { AskHuman } from '../chat/handover.tsx'
 import { PresentPeople } from '../chat/people.tsx'
+import { Welcome } from '../chat/welcome.tsx'
 import { Icon } from '../icons.tsx'
 
 interface WidgetProps {
@@ -60,7 +61,7 @@ function WhenReady({ widget, state }: WidgetProps & { readonly state: WidgetStat
             <AskHuman />
           </Header>
         }
-        empty={<Welcome />}
+        empty={<Welcome about={ABOUT} suggestions={SUGGESTIONS} />}
         placeholder="Ask anything…"
       />
     </main>
@@ -97,24 +98,5 @@ function Header({
   )
 }
 
+const ABOUT = 'This conversation goes on when you leave the page, and is here when you come back.'
 const SUGGESTIONS = ['Where is my order 1042?', 'Show me the XM headphones', 'I want a human']
-
-function Welcome(): ReactNode {
-  const session = useSession()
-  return (
-    <div className="welcome">
-      <h2>How can we help?</h2>
-      <p className="muted">This conversation goes on when you leave the page, and is here when you come back.</p>
-      <ul>
-        {SUGGESTIONS.map((text) => (
-          <li key={text}>
-            <button type="button" className="suggestion" onClick={() => void session.send(text)}>
-              {text}
-              <Icon name="send" size={16} />
-            </button>
-          </li>
-        ))}
-      </ul>
-    </div>
-  )
-}
