@@ -4,28 +4,19 @@ import { createRoot } from 'react-dom/client'
 import { watchVersion } from './app-version.ts'
 import { begin } from './chats/begin.ts'
 import { watchInstall } from './chats/install-hint.tsx'
+import { sayContained } from './contained.tsx'
 import { currentPlace } from './place.ts'
 import { keepFocus } from './focus.ts'
 import { ShopPage } from './shop/shop-page.tsx'
 import { SkipLinks } from './skip-links.tsx'
-import './styles/base.css'
-import './styles/chat.css'
-import './styles/message.css'
-import './styles/transcript.css'
-import './styles/actions.css'
-import './styles/cards.css'
-import './styles/progress.css'
-import './styles/queue.css'
-import './styles/approval.css'
-import './styles/push.css'
+import './styles/conversation.css'
 import './styles/shop.css'
 import './styles/desk.css'
-import './styles/chats.css'
-import './styles/phone.css'
 import './styles/desk-columns.css'
+import './styles/chats.css'
+import './styles/pages.css'
 import { watchViewport } from './viewport.ts'
 import { whoAmI } from './who.ts'
-import './styles/access.css'
 
 // A customer's phone need not fetch the desk.
 const DeskPage = lazy(() => import('./desk/desk-page.tsx'))
@@ -39,7 +30,7 @@ if (place.page === 'shop' && place.isNew) begin(place.session, whoAmI('user'))
 const root = document.querySelector('#app')
 if (root === null) throw new Error('index.html has no #app')
 keepFocus(root)
-createRoot(root).render(
+createRoot(root, { onCaughtError: sayContained }).render(
   <StrictMode>
     <SkipLinks />
     {place.page === 'shop' ? (

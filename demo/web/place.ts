@@ -76,8 +76,10 @@ function nameInAddress(): string {
 /** What another app has shared, as a text to go on writing at; nothing is sent by itself. */
 export function sharedText(params: URLSearchParams): string {
   const said = ['title', 'text', 'url'].map((name) => params.get(name)?.trim() ?? '')
-  // Many apps put the address into the text as well.
-  return said.filter((part, i) => part !== '' && !said.slice(i + 1).some((later) => later.includes(part))).join('\n')
+  // Many apps put the address into the text as well, or the title; of two that are the same the first stays.
+  const isSaid = (part: string, i: number): boolean =>
+    said.some((other, at) => at !== i && other.includes(part) && (other !== part || at < i))
+  return said.filter((part, i) => part !== '' && !isSaid(part, i)).join('\n')
 }
 
 function read(key: string): string | null {

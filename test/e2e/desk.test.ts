@@ -48,6 +48,15 @@ test('[H2] two customers at once: one supporter holds both side by side, a secon
   await until(async () => (await mia.texts()).at(-1), 'to her').toBe('Hello Mia')
   expect((await jonas.texts()).join(), 'not to him').not.toContain('Hello Mia')
 
+  // A list that is longer than the window, here since that is low, leaves the field in sight.
+  await ada.page.setViewportSize({ width: 1280, height: 200 })
+  const { length, foot } = await ada.page.evaluate(() => ({
+    length: document.querySelector('.desk-list nav')?.scrollHeight ?? 0,
+    foot: document.querySelector('.composer')?.getBoundingClientRect().bottom ?? Infinity,
+  }))
+  expect(length, 'a long list').toBeGreaterThan(200 - 52)
+  expect(foot).toBeLessThanOrEqual(200)
+
   // On a phone: tabs, with a mark for what is new behind them; drafts and places stay.
   await ada.page.setViewportSize({ width: 390, height: 844 })
   await column(ada, two).waitFor()

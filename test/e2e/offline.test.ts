@@ -178,21 +178,31 @@ test('[O8] coming back to the page or to the network connects at once, whatever 
   })
   let attempts = 0
   a.page.on('websocket', () => (attempts += 1))
-  await stage.demo.kill()
-  await a.say('From the background')
-  await until(() => a.deliveries(), 'the page knows that the server is gone').toEqual(['sent', 'device'])
-  await stage.demo.start()
-  expect(attempts, 'the pause is under way').toBe(0)
-  const wokenAt = performance.now()
-  await a.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
-  await until(() => a.deliveries(), 'the page is looked at again').toEqual(['sent', 'sent'])
-  expect(performance.now() - wokenAt).toBeLessThan(2_000)
+  // Looked at again; and given back as it was left, by the way back: this Chromium keeps no such pages, so it is only told.
+  const wakes = [
+    () => document.dispatchEvent(new Event('visibilitychange')),
+    () => window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })),
+  ]
+  const sent = ['sent']
+  for (const wake of wakes) {
+    attempts = 0
+    await stage.demo.kill()
+    await a.say('From the background')
+    await until(() => a.deliveries(), 'the page knows that the server is gone').toEqual([...sent, 'device'])
+    await stage.demo.start()
+    expect(attempts, 'the pause is under way').toBe(0)
+    const wokenAt = performance.now()
+    await a.page.evaluate(wake)
+    sent.push('sent')
+    await until(() => a.deliveries(), 'connected').toEqual(sent)
+    expect(performance.now() - wokenAt).toBeLessThan(2_000)
+  }
 
   await a.context.setOffline(true)
   await a.say('From the tunnel')
-  await until(() => a.deliveries(), 'away').toEqual(['sent', 'sent', 'device'])
+  await until(() => a.deliveries(), 'away').toEqual([...sent, 'device'])
   const backAt = performance.now()
   await a.context.setOffline(false)
-  await until(() => a.deliveries(), 'the network is back').toEqual(['sent', 'sent', 'sent'])
+  await until(() => a.deliveries(), 'the network is back').toEqual([...sent, 'sent'])
   expect(performance.now() - backAt).toBeLessThan(2_000)
 })

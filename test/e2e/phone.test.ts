@@ -1,7 +1,8 @@
 /** As an app on a phone: installed, started without a server, away in the background, under a finger. */
 import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { rebuilt } from './rebuilt.ts'
 import { setStage } from './stage.ts'
 import { until, type Window } from './windows.ts'
 
@@ -25,6 +26,13 @@ test('[O4] an app can be installed: its manifest is valid, its icons are what th
   const link = await stage.newLink()
   const a = await stage.join(link, 'Mia')
   const { page } = a
+  // What the app's icon is told, in all that is opened from here on.
+  const badges: (number | null)[] = []
+  await page.exposeFunction('badge', (count: number | null) => void badges.push(count))
+  await page.addInitScript(() => {
+    const { badge } = window as unknown as { badge: (count: number | null) => Promise<void> }
+    Object.assign(navigator, { setAppBadge: (count: number) => badge(count), clearAppBadge: () => badge(null) })
+  })
   await inCharge(a)
   const cdp = await a.context.newCDPSession(page)
   const { url, errors } = await cdp.send('Page.getAppManifest')
@@ -90,6 +98,7 @@ test('[O4] an app can be installed: its manifest is valid, its icons are what th
   await stage.demo.start()
   await until(() => page.locator('.chats-link .count').allInnerTexts(), 'sent and answered, and that is news').toEqual(['1'])
   await until(() => page.title(), 'the title says so').toBe('(1) Polyshop')
+  await until(() => badges.at(-1), 'and the icon').toBe(1)
   await page.getByRole('link', { name: 'Conversations, 1 with news' }).click()
   await until(() => page.locator('.chat-line[data-unread] .title').allInnerTexts(), 'bold').toEqual(['Begun without a server'])
   await page.getByText('Begun without a server').first().click()
@@ -101,9 +110,60 @@ test('[O4] an app can be installed: its manifest is valid, its icons are what th
   await goTo(a, '/chats?as=Mia')
   await until(() => lines(a), 'both').toHaveLength(2)
   await until(() => page.locator('.chat-line[data-unread]').count(), 'nothing is new').toBe(0)
+  await until(() => badges.at(-1), 'nor on the icon').toBe(null)
   await page.getByRole('button', { name: 'Remove from this device: Begun without a server' }).click()
   await page.getByRole('button', { name: 'Remove', exact: true }).click()
   await until(() => lines(a), 'gone from here').toEqual(['Where is my order 1042?'])
+
+  // What another app shares is a draft in a conversation of its own: nobody has sent it.
+  const shared = new URLSearchParams({
+    title: 'Look',
+    text: 'At <b>this</b> https://a.example/?b=1',
+    url: 'https://a.example/?b=1',
+  })
+  await goTo(a, `/share?${shared}`)
+  await a.composer.waitFor()
+  expect(await a.composer.inputValue()).toBe('Look\nAt <b>this</b> https://a.example/?b=1')
+  expect(new URL(page.url()).search, 'the address does not say it again').toBe('')
+  expect(await a.texts()).toEqual([])
+  await page.reload()
+  await a.composer.waitFor()
+  expect(await a.composer.inputValue(), 'it stays').toContain('Look')
+  expect(await a.texts()).toEqual([])
+  expect(page.url()).not.toContain(new URL(link).pathname)
+})
+
+test('[O4] [D11] a later build is offered where the app is open, and loses neither a draft nor what is not sent', async () => {
+  const front = await rebuilt(stage.demo)
+  onTestFinished(() => front.close())
+  const a = await stage.join(`${front.url}${new URL(await stage.newLink()).pathname}`, 'Mia')
+  const { page } = a
+  const build = (): Promise<string | null> =>
+    page.evaluate(() => document.querySelector('meta[name=build]')?.getAttribute('content') ?? null)
+  await inCharge(a)
+  await a.say('Hello')
+  await until(() => answered(a), 'a conversation').toBe(1)
+  front.connects(false)
+  await a.say('Not sent yet')
+  await until(() => a.deliveries(), 'kept here').toEqual(['sent', 'device'])
+  await a.composer.fill('A draft')
+  front.build()
+  await page.evaluate(async () => void (await (await navigator.serviceWorker.getRegistration())?.update()))
+  await page.locator('[data-update]').waitFor()
+  expect(await build(), 'nothing happens by itself').toBe(null)
+  expect(await a.composer.inputValue()).toBe('A draft')
+  await page.locator('[data-update]').getByRole('button', { name: 'Update' }).click()
+  await until(build, 'the later one').toBe('later')
+  await until(() => a.deliveries(), 'still kept').toEqual(['sent', 'device'])
+  expect(await a.composer.inputValue()).toBe('A draft')
+  expect(await page.locator('[data-update]').count(), 'it is the latest').toBe(0)
+  front.connects(true)
+  await until(() => answered(a), 'sent and answered').toBe(2)
+  front.close()
+  await page.goto(page.url())
+  await until(() => answered(a), 'it starts without a server').toBe(2)
+  expect(await build()).toBe('later')
+  expect(await a.composer.inputValue()).toBe('A draft')
 })
 
 test('[O6] what was written offline two hours ago starts nothing by itself: its author is asked, and may say no', async () => {

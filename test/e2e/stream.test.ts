@@ -1,5 +1,7 @@
 /** What several windows see of one conversation while it happens. */
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { playAgent } from './actor.ts'
+import { hostileTexts } from './hostile/corpus.ts'
 import { setStage } from './stage.ts'
 import { each, until, type Window } from './windows.ts'
 
@@ -198,4 +200,101 @@ test('[X8] Markdown from the model or a stranger never runs', async () => {
   expect(found.links.filter((href) => href !== null)).toEqual(['https://shop.example/fine'])
   for (const link_ of await bubble.locator('a').all()) if ((await link_.getAttribute('href')) === null) await link_.click()
   expect(await a.page.evaluate(() => (window as unknown as { hit?: number }).hit)).toBeUndefined()
+})
+
+const ELSEWHERE = 'http://hostile.invalid'
+
+/** What tools say, to be shown in cards: texts that are hostile, and outputs of no shape that a card knows. */
+function hostileOutputs(html: string): [tool: string, output: unknown][] {
+  const line = { sku: '__proto__', name: html, quantity: 2, unitPriceCents: 1 }
+  const tracking = { carrier: html, number: html, events: [{ place: html, what: html }], expectedDay: '2026-12-01' }
+  return [
+    ['getOrder', { order: { id: html, status: html, lines: [line], totalCents: 5, placedAt: '2026-11-20', tracking } }],
+    ['getOrder', { order: { id: 7 } }],
+    ['getProduct', { product: { sku: html, name: html, summary: html, priceCents: 5 } }],
+    ['getProduct', { product: { name: { html } } }],
+    ['nearestStores', { stores: [{ id: html, name: html, address: html, hours: html, distanceKm: html }] }],
+    ['nearestStores', { stores: html }],
+    ['other<img src=x onerror=pwn()>', html],
+  ]
+}
+
+test('[X8] what is hostile runs nothing, loads nothing and breaks no page, whoever writes it and wherever it is shown', async () => {
+  const html = '<img src=x onerror=pwn()><script>pwn()</script>'
+  const texts = hostileTexts(ELSEWHERE)
+  const orders = await playAgent(stage.demo, 'orders', async (run) => {
+    if (!run.input.parts.some((part) => 'text' in part && String(part.text).includes('go on'))) return run.write('No.')
+    run.step(html).done(html)
+    run.write(texts.join('\n\n'))
+    await run.pipe(
+      (async function* () {
+        for (const [i, [toolName, output]] of hostileOutputs(html).entries()) {
+          yield { type: 'tool-input-available', toolCallId: `t${i}`, toolName, input: { html } }
+          yield { type: 'tool-output-available', toolCallId: `t${i}`, output }
+        }
+      })(),
+    )
+    throw new Error(html)
+  })
+  onTestFinished(() => orders.close(1_000))
+
+  const link = await stage.newLink()
+  const [a, desk] = await Promise.all([
+    stage.join(link, encodeURIComponent('<svg onload=pwn()>\u202e')),
+    stage.desk(link, encodeURIComponent('"><img src=x onerror=pwn()>')),
+  ])
+  const asked: string[] = []
+  for (const { page } of [a, desk]) {
+    page.on('request', (request) => {
+      if (!request.url().startsWith(stage.demo.url)) asked.push(request.url())
+    })
+    const trap = (): void => void Object.assign(window, { pwn: () => Object.assign(window, { hit: 1 }) })
+    await page.addInitScript(trap)
+    await page.evaluate(trap)
+  }
+  await a.say(html)
+  await a.say(texts.join('\n'))
+  await desk.composer.waitFor()
+  await a.say('go on')
+  await until(() => a.status('orders'), 'the agent has said it all').toBe('error')
+  await desk.say(texts.join('\n\n'))
+  await until(() => a.page.locator('.message[data-kind=support] .md').count(), 'support as well').toBe(1)
+
+  const sane = async (page: Window['page'], what: string): Promise<void> => {
+    for (const size of [
+      { width: 390, height: 844 },
+      { width: 1280, height: 800 },
+    ]) {
+      await page.setViewportSize(size)
+      const found = await page.evaluate(() => {
+        const places = [
+          ...document.querySelectorAll('.bubble, .body, .card, .author, .title, .desk-entry, .chat-line, .chat-title'),
+        ]
+        return {
+          hit: (window as unknown as { hit?: number }).hit,
+          foreign: [
+            ...document.querySelectorAll('.md :is(script, img, svg, iframe, style, math, object, form, video, input, link)'),
+          ].length,
+          wide: places
+            .filter((it) => it.checkVisibility() && it.getBoundingClientRect().right > innerWidth + 1)
+            .map((it) => it.className),
+        }
+      })
+      expect(found, `${what} at ${size.width}`).toEqual({ hit: undefined, foreign: 0, wide: [] })
+    }
+  }
+  await sane(a.page, 'the chat')
+  await sane(desk.page, 'the desk')
+  // What no card can show says so, and the rest is there.
+  const reply = a.reply('orders')
+  expect(await reply.getByText('This part cannot be shown here.').count()).toBe(3)
+  expect(await reply.locator('.card.order').count()).toBe(1)
+  await a.page.reload()
+  await until(() => a.reply('orders').count(), 'it can be opened again').toBe(1)
+  await a.page.goto(`${stage.demo.url}/chats${new URL(a.page.url()).search}`)
+  await until(() => a.page.locator('.chat-line .title').allInnerTexts(), 'its name').toEqual([
+    expect.stringContaining('onerror=pwn()'),
+  ])
+  await sane(a.page, 'the list')
+  expect(asked).toEqual([])
 })

@@ -99,13 +99,23 @@ test('of a long session a window of rows is in the page, at its end, and each sa
   expect(await a.page.evaluate(() => document.activeElement?.textContent)).toContain(`Message ${COUNT}.`)
   expect(await rows.count()).toBeLessThan(60)
 
-  // Where one was is where one is after a reload.
+  // Where one was is where one is after a reload, and after another conversation.
   await viewport.evaluate((element) => element.scrollTo(0, 5_000))
   const before = await settled(a)
-  await a.page.reload()
-  await a.composer.waitFor()
-  await until(async () => (await place(a)).first, 'the same row').toBe(before.first)
-  expect(Math.abs((await settled(a)).at - before.at)).toBeLessThanOrEqual(2)
+  const leave = [
+    () => a.page.reload(),
+    async () => {
+      await a.page.goto(`${await stage.newLink()}?as=Mia`)
+      await a.composer.waitFor()
+      await a.page.goBack()
+    },
+  ]
+  for (const andReturn of leave) {
+    await andReturn()
+    await a.composer.waitFor()
+    await until(async () => (await place(a)).first, 'the same row').toBe(before.first)
+    expect(Math.abs((await settled(a)).at - before.at)).toBeLessThanOrEqual(2)
+  }
 
   // What comes meanwhile is counted, and moves nothing.
   const still = await settled(a)
@@ -161,7 +171,14 @@ test('what was sent goes to the top, with room under it; a long answer costs wha
   for (const what of ['table', 'list']) {
     await a.say(`A ${what}, please`)
     await until(() => a.reply('orders').getAttribute('data-status'), 'it has begun').toBe('active')
+    // What is selected of it stays selected while it grows below.
+    const pieces = a.reply('orders').locator('td, li')
+    await pieces.nth(4).waitFor({ state: 'attached' })
+    await pieces.first().evaluate((element) => document.getSelection()?.selectAllChildren(element))
     await until(() => a.status('orders'), 'it ends').toBe('complete')
+    expect(await a.page.evaluate(() => document.getSelection()?.toString())).toBe(
+      what === 'table' ? 'row 0' : 'item 0 bold and code more text',
+    )
     await until(() => a.reply('orders').locator('td, li').count(), 'all of it').toBe(what === 'table' ? 1_200 : 400)
     await until(async () => (await place(a)).gap, 'it was followed').toBeLessThanOrEqual(3)
   }

@@ -45,7 +45,9 @@ export function TaskCard({ run, calls, took, others, name, children }: TaskCardP
   const [open, setOpen] = useState(run.status !== 'complete' || others?.active === true)
   const title = run.status === 'suspended' ? (run.waiting ?? TITLES.suspended) : (run.title ?? TITLES[run.status])
   return (
-    <section
+    <div
+      // No landmark, as a section with a name is: a conversation has many, and some bear one name.
+      role="group"
       className="card task"
       data-status={run.status}
       data-nested={name !== undefined || undefined}
@@ -71,7 +73,7 @@ export function TaskCard({ run, calls, took, others, name, children }: TaskCardP
           {calls.length > 0 && <Calls calls={calls} run={run} took={took} />}
         </>
       )}
-    </section>
+    </div>
   )
 }
 

@@ -3,6 +3,7 @@ import type { Run, ToolPart } from 'polylogue'
 import type { ReactNode } from 'react'
 import { formatDay, formatPrice } from '../../shop/format.ts'
 import type { Order, Product, ProductLookup, ReturnLabel, StoreDistance } from '../../shop/types.ts'
+import { Contained } from '../contained.tsx'
 import { Icon } from '../icons.tsx'
 import { useCartEdits } from '../shop/cart-edits.tsx'
 import { ProductArt } from '../shop/product-art.tsx'
@@ -26,7 +27,13 @@ const BUSY: Readonly<Record<CardKind, string>> = {
 }
 
 export function ToolCard({ kind, part, run }: ToolCardProps): ReactNode {
-  if (part.state === 'output-available') return <Result kind={kind} output={part.output} />
+  if (part.state === 'output-available') {
+    return (
+      <Contained of={part.output}>
+        <Result kind={kind} output={part.output} />
+      </Contained>
+    )
+  }
   const state = callState(part, run)
   return (
     <section className="card call-line" data-tone={state.tone}>
@@ -39,7 +46,7 @@ export function ToolCard({ kind, part, run }: ToolCardProps): ReactNode {
   )
 }
 
-/** Outputs come from an agent's process: what is not of the expected shape shows as nothing rather than break the page. */
+/** Outputs come from an agent's process: what is not of the expected shape at all shows as nothing. */
 function Result({ kind, output }: { readonly kind: CardKind; readonly output: unknown }): ReactNode {
   if (typeof output !== 'object' || output === null) return null
   switch (kind) {

@@ -19,14 +19,16 @@ export interface ChatProps {
   readonly header: ReactNode
   readonly empty: ReactNode
   readonly placeholder: string
+  /** What it is called, where there are several. */
+  readonly label?: string
 }
 
-export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
+export function Chat({ header, empty, placeholder, label = 'Chat' }: ChatProps): ReactNode {
   const follow = useFollow()
   useSeenMarker(transcriptViewport)
   useDeepLink(useMessageIds().length, follow.show)
   return (
-    <section className="chat" aria-label="Chat">
+    <section className="chat" aria-label={label}>
       {header}
       <ConnectionPill />
       <Outbox />
@@ -49,9 +51,9 @@ function transcriptViewport(): HTMLElement | null {
 }
 
 /** In the place of a chat that is being opened: the same frame, so that nothing moves when it comes. */
-export function ChatPlaceholder({ header }: { readonly header: ReactNode }): ReactNode {
+export function ChatPlaceholder({ header, label = 'Chat' }: Pick<ChatProps, 'header' | 'label'>): ReactNode {
   return (
-    <section className="chat" aria-label="Chat" aria-busy="true">
+    <section className="chat" aria-label={label} aria-busy="true">
       {header}
       <div className="transcript" />
     </section>

@@ -104,6 +104,7 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
         <textarea
           ref={field}
           aria-label="Message"
+          dir="auto"
           placeholder={placeholder}
           rows={1}
           enterKeyHint="send"

@@ -159,6 +159,7 @@ export function MessageEditor({ message, text }: { readonly message: Message; re
       <textarea
         ref={field}
         aria-label="Edit the message"
+        dir="auto"
         value={text}
         rows={2}
         onChange={(event) => edit({ id: message.id, text: event.target.value })}

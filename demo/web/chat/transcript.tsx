@@ -21,6 +21,7 @@ import {
   type RefObject,
 } from 'react'
 import { Virtualizer } from 'virtua'
+import { Contained } from '../contained.tsx'
 import { Icon } from '../icons.tsx'
 import { lastSeen } from '../seen.ts'
 import { START_PX, type Follow } from './follow.ts'
@@ -175,8 +176,10 @@ const RowView = memo(function RowView({ message, run, before, day, today, idle, 
           <span>New</span>
         </p>
       )}
-      {run === null && message !== null && <MessageRow id={message} before={before} />}
-      {run !== null && <ReplyRow message={message ?? ''} run={run} />}
+      <Contained of={message}>
+        {run === null && message !== null && <MessageRow id={message} before={before} />}
+        {run !== null && <ReplyRow message={message ?? ''} run={run} />}
+      </Contained>
     </div>
   )
 })
@@ -297,8 +300,10 @@ function useKept(viewport: RefObject<HTMLElement | null>, count: number): readon
     const element = viewport.current
     if (element === null) return
     const look = ({ type }: Event): void => {
-      // Each key that is pressed where one writes changes the selection there, which is none of ours.
-      if (type === 'selectionchange' && document.activeElement instanceof HTMLTextAreaElement) return
+      // Each key that is pressed where one writes changes the selection there, which is none of ours. The focus alone does not
+      // say where a selection is: under a finger it may stay in the field.
+      const isElsewhere = !element.contains(document.getSelection()?.anchorNode ?? null)
+      if (type === 'selectionchange' && isElsewhere && document.activeElement instanceof HTMLTextAreaElement) return
       const next = heldIn(element)
       setHeld((before) => (before.join() === next.join() ? before : next))
     }

@@ -3,6 +3,7 @@ import { useRef, useState, useSyncExternalStore, type ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
 import { newSession, pathOf } from '../place.ts'
 import { setReader } from '../seen.ts'
+import { UpdatePill } from '../update-pill.tsx'
 import { whoAmI } from '../who.ts'
 import { begin } from './begin.ts'
 import { useBadge } from './badge.ts'
@@ -32,11 +33,14 @@ export default function ChatsPage(): ReactNode {
         </button>
       </header>
       <main>
+        <UpdatePill />
         <InstallHint />
         {known && list.length === 0 && (
-          <p className="nothing muted">
-            No conversations on this device yet. They are kept here as you have them, and can be read and written offline.
-          </p>
+          <div className="chats-none">
+            <Icon name="chat" size={40} />
+            <h2>No conversations on this device yet</h2>
+            <p>They are kept here as you have them, and can be read and written offline.</p>
+          </div>
         )}
         <ul className="chats" aria-label="Conversations" aria-busy={!known}>
           {list.map((it) => (
@@ -71,13 +75,15 @@ function Row({ summary, onRemove }: { readonly summary: Summary; readonly onRemo
   return (
     <li className="chat-line" data-session={id} data-unread={unread > 0 || undefined}>
       <a href={pathOf(id)}>
-        <span className="title">{title || 'New conversation'}</span>
+        <span className="title" dir="auto">
+          {title || 'New conversation'}
+        </span>
         {at > 0 && (
           <time className="muted" dateTime={new Date(at).toISOString()}>
             {whenOf(at)}
           </time>
         )}
-        <span className="snippet">
+        <span className="snippet" dir="auto">
           {draft !== '' ? (
             <>
               <b className="draft">Draft: </b>

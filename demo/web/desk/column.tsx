@@ -28,6 +28,8 @@ export interface ColumnProps {
 
 export function Column({ id, who, entry, front, shown, onSeen, onList, onClose }: ColumnProps): ReactNode {
   const name = entry?.customers.join(', ') || 'Conversation'
+  // Two customers may have one name.
+  const label = `Chat with ${name} (${id})`
   const header = (about: ReactNode, people: ReactNode): ReactNode => (
     <header className="chat-header">
       <button type="button" className="round ghost to-list" aria-label="All conversations" onClick={onList}>
@@ -51,7 +53,7 @@ export function Column({ id, who, entry, front, shown, onSeen, onList, onClose }
   )
   return (
     <div className="desk-column" data-session={id} data-front={front || undefined}>
-      <SessionGate id={id} who={who} placeholder={<ChatPlaceholder header={header(entry?.title ?? '', null)} />}>
+      <SessionGate id={id} who={who} placeholder={<ChatPlaceholder label={label} header={header(entry?.title ?? '', null)} />}>
         {shown && <Seen onSeen={(messages) => onSeen(id, messages)} />}
         <CartEditsProvider>
           <Chat
@@ -64,6 +66,7 @@ export function Column({ id, who, entry, front, shown, onSeen, onList, onClose }
             )}
             empty={<p className="muted nothing">Nothing was said yet.</p>}
             placeholder="Answer the customer…"
+            label={label}
           />
         </CartEditsProvider>
       </SessionGate>

@@ -1,7 +1,8 @@
 /** The queue: whoever waits for a person first, the longest at the top; then all others. Arrow keys go through it. */
 import { useEffect, useState, type KeyboardEvent, type ReactNode } from 'react'
-import { timeOf } from '../chat/time.tsx'
 import type { DeskEntry } from '../../shop/desk-entry.ts'
+import { timeOf } from '../chat/time.tsx'
+import { UpdatePill } from '../update-pill.tsx'
 
 export interface DeskListProps {
   readonly entries: readonly DeskEntry[]
@@ -24,6 +25,7 @@ export function DeskList({ entries, known, open, name, unread, onPick }: DeskLis
         </h1>
         <p className="muted">{`You are ${name}`}</p>
       </header>
+      <UpdatePill />
       <nav aria-label="Conversations" onKeyDown={onArrow}>
         <p className="desk-waiting muted" role="status">
           {waiting === 0 ? 'Nobody waits for a person' : waiting === 1 ? '1 customer waits' : `${waiting} customers wait`}
@@ -79,7 +81,9 @@ function Entry({ entry, on, news, onPick }: EntryProps): ReactNode {
           )}
         </span>
         <span className="muted">{timeOf(at)}</span>
-        <span className="about">{state === 'waiting' && note !== '' ? `“${note}”` : title}</span>
+        <span className="about" dir="auto">
+          {state === 'waiting' && note !== '' ? `“${note}”` : title}
+        </span>
         <span className="badge" data-holder={state}>
           {state === 'human' ? `${STATES.human} ${note}` : STATES[state]}
           {state === 'waiting' && <Waits since={since} />}

@@ -63,7 +63,7 @@ export default function DeskPage({ sessions }: { readonly sessions: readonly str
                     aria-current={id === front || undefined}
                     onClick={() => setOpened({ ids, front: id })}
                   >
-                    {entry?.customers.join(', ') || 'Conversation'}
+                    <span className="who">{entry?.customers.join(', ') || 'Conversation'}</span>
                     {count > 0 && (
                       <span className="count" aria-label={`${count} new`}>
                         {count}

@@ -10,6 +10,7 @@ import { Icon } from '../icons.tsx'
 import { shareLink } from '../place.ts'
 import { PushBell } from '../push/push-bell.tsx'
 import { SessionGate } from '../session-gate.tsx'
+import { UpdatePill } from '../update-pill.tsx'
 import { whoAmI, type Who } from '../who.ts'
 import { CartEditsProvider } from './cart-edits.tsx'
 import { Cart, useCartCount } from './cart.tsx'
@@ -72,7 +73,12 @@ function Shop({ who }: { readonly who: Who }): ReactNode {
         <Products onAsk={ask} />
       </section>
       <Chat
-        header={<ChatHeader who={who} views={<Views view={view} onPick={setView} />} />}
+        header={
+          <>
+            <ChatHeader who={who} views={<Views view={view} onPick={setView} />} />
+            <UpdatePill />
+          </>
+        }
         empty={<Welcome about={ABOUT} suggestions={SUGGESTIONS} />}
         placeholder="Ask anything…"
       />

@@ -2,15 +2,8 @@
 import { connectWidget } from 'polylogue/widget'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import '../styles/base.css'
-import '../styles/chat.css'
-import '../styles/message.css'
-import '../styles/transcript.css'
-import '../styles/actions.css'
-import '../styles/cards.css'
-import '../styles/progress.css'
-import '../styles/queue.css'
-import '../styles/approval.css'
+import { sayContained } from '../contained.tsx'
+import '../styles/conversation.css'
 import '../styles/widget.css'
 import { WidgetPage } from './widget-page.tsx'
 
@@ -21,7 +14,7 @@ const { locale, theme } = widget.state.looks
 document.documentElement.lang = locale
 // The system's choice unless the page around the frame has made one.
 if (theme !== 'auto') document.documentElement.dataset['theme'] = theme
-createRoot(root).render(
+createRoot(root, { onCaughtError: sayContained }).render(
   <StrictMode>
     <WidgetPage widget={widget} />
   </StrictMode>,

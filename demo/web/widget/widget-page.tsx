@@ -53,7 +53,7 @@ function WhenReady({ widget, state }: WidgetProps & { readonly state: WidgetStat
     if (event.key === 'Escape' && session.view.runs.some(({ status }) => !hasEnded(status))) event.preventDefault()
   }
   return (
-    <div className="widget-page" onKeyDown={onKeyDown}>
+    <main className="widget-page" onKeyDown={onKeyDown}>
       <Chat
         header={
           <Header widget={widget} state={state} title={holder.state === 'human' ? 'Support' : undefined}>
@@ -64,7 +64,7 @@ function WhenReady({ widget, state }: WidgetProps & { readonly state: WidgetStat
         empty={<Welcome about={ABOUT} suggestions={SUGGESTIONS} />}
         placeholder="Ask anything…"
       />
-    </div>
+    </main>
   )
 }
 
