@@ -82,8 +82,11 @@ export class LocalStore {
   static async open(options: LocalStoreOptions): Promise<LocalStore> {
     const db = await openDatabase(options.name, createStores)
     const store = new LocalStore(options, db)
-    store.#generation = Number((await store.#read('meta', (meta) => meta.get(GENERATION))) ?? 0)
-    const updates = await store.#read<Row[]>('updates', (rows) => rows.getAll())
+    const [generation, updates] = await Promise.all([
+      store.#read('meta', (meta) => meta.get(GENERATION)),
+      store.#read<Row[]>('updates', (rows) => rows.getAll()),
+    ])
+    store.#generation = Number(generation ?? 0)
     store.#rows = updates.length
     store.#apply(updates, options.doc, store.#generation)
     options.doc.on('update', store.#onUpdate)

@@ -1,6 +1,6 @@
 /** What an agent answers: announced as soon as it was asked, then growing, then ended in one of four ways that it says. */
 import { hasEnded, type Message, type Run } from 'polylogue'
-import { useMe, useMessage, useMessageIds, useRun, useRuns, useSession } from 'polylogue/react'
+import { useMe, useMessageIds, useRun, useRuns, useSession } from 'polylogue/react'
 import { memo, useMemo, type ReactNode } from 'react'
 import { sectionsOf, type Section } from '../cards/reply-parts.ts'
 import { ApprovalCard } from '../cards/approval-card.tsx'
@@ -9,6 +9,7 @@ import { Elapsed, thoughtFor } from '../cards/thought.tsx'
 import { ToolCard } from '../cards/tool-card.tsx'
 import { Icon } from '../icons.tsx'
 import { useLate } from '../late.ts'
+import { useGrowingMessage } from './growing-message.ts'
 import { Markdown } from './markdown.tsx'
 import { AskAgain, MessageActions } from './message-actions.tsx'
 import { Avatar, RoleBadge, useParticipant } from './people.tsx'
@@ -29,7 +30,7 @@ export const ReplyRow: (props: ReplyRowProps) => ReactNode = memo(function Reply
   message: messageId,
   run: runId,
 }: ReplyRowProps) {
-  const message = useMessage(messageId)
+  const message = useGrowingMessage(messageId)
   const run = useRun(runId)
   const agent = message?.metadata.by ?? run?.agent ?? ''
   const author = useParticipant(agent, 'agent')

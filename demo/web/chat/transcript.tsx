@@ -10,6 +10,7 @@ import {
   createContext,
   memo,
   use,
+  useDeferredValue,
   useEffect,
   useLayoutEffect,
   useMemo,
@@ -22,9 +23,11 @@ import {
 } from 'react'
 import { Virtualizer } from 'virtua'
 import { Icon } from '../icons.tsx'
+import { useIdle } from '../late.ts'
 import { lastSeen } from '../seen.ts'
 import { START_PX, type Follow } from './follow.ts'
 import { IdleLine } from './handover.tsx'
+import { warmUp } from './markdown.tsx'
 import { MessageRow } from './message-row.tsx'
 import { ReplyRow } from './reply-row.tsx'
 import { useWaiting } from './queue.ts'
@@ -36,6 +39,9 @@ const WHOLE = 100
 
 /** Beyond that, those within so many pixels of the view: about two screens each way. */
 const BUFFER_PX = 1_600
+
+/** Before there is time for those: what is seen comes first. */
+const FIRST_BUFFER_PX = 100
 
 /** A selection keeps at most so many rows in the page. */
 const SELECTED = 300
@@ -49,9 +55,10 @@ export interface TranscriptProps {
 export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
   const { viewport, list, room, following, toEnd, lit, arranged, measured } = follow
   const session = useSession()
-  const ids = useMessageIds()
-  const runs = useRuns()
-  const waiting = useWaiting()
+  // Not before what a person does, and bit by bit: a row that comes has much in it.
+  const ids = useDeferredValue(useMessageIds())
+  const runs = useDeferredValue(useRuns())
+  const waiting = useDeferredValue(useWaiting())
   const rows = useMemo(
     () =>
       rowsOf(
@@ -67,7 +74,9 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
   const views = useRowViews(rows, unread, lit)
   const keys = useMemo(() => views.map((view) => String(view.key)), [views])
   const shift = useShift(keys)
-  const kept = useKept(viewport, keys.length)
+  const idle = useIdle()
+  useEffect(() => (idle ? warmUp() : undefined), [idle])
+  const kept = useKept(viewport, idle && keys.length <= WHOLE ? keys.length : null)
   const unseen = useUnseen(keys, following)
   const busy = runs.some((run) => !hasEnded(run.status))
   useLayoutEffect(() => arranged(keys, unread), [arranged, keys, unread])
@@ -94,7 +103,7 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
                 ref={list}
                 scrollRef={viewport}
                 startMargin={START_PX}
-                bufferSize={BUFFER_PX}
+                bufferSize={idle ? BUFFER_PX : FIRST_BUFFER_PX}
                 shift={shift}
                 keepMounted={kept}
                 as={RowList}
@@ -244,7 +253,8 @@ function useRowViews(rows: readonly Row[], unread: string | null, lit: string | 
 function useFirstUnread(rows: readonly Row[], sends: number): string | null {
   const session = useSession()
   const me = useMe()
-  const { connection } = useStatus()
+  // Not before the rows that came before it.
+  const connection = useDeferredValue(useStatus().connection)
   const [mark, setMark] = useState<Mark>(() => ({ seen: lastSeen(session.id), sends, key: undefined }))
   useEffect(() => {
     const onBack = (): void => {
@@ -290,8 +300,8 @@ function useShift(keys: readonly string[]): boolean {
   return shift
 }
 
-/** Rows that stay in the page wherever the view is. */
-function useKept(viewport: RefObject<HTMLElement | null>, count: number): readonly number[] {
+/** Rows that stay in the page wherever the view is. @param whole how many there are, if all are to stay */
+function useKept(viewport: RefObject<HTMLElement | null>, whole: number | null): readonly number[] {
   const [held, setHeld] = useState<readonly number[]>([])
   useEffect(() => {
     const element = viewport.current
@@ -311,7 +321,7 @@ function useKept(viewport: RefObject<HTMLElement | null>, count: number): readon
       document.removeEventListener('selectionchange', look)
     }
   }, [viewport])
-  return useMemo(() => (count <= WHOLE ? range(0, count - 1) : held), [count, held])
+  return useMemo(() => (whole === null ? held : range(0, whole - 1)), [whole, held])
 }
 
 function heldIn(viewport: HTMLElement): number[] {

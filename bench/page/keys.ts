@@ -1,0 +1,46 @@
+/** How long a key takes to be seen. */
+import { setTimeout as pause } from 'node:timers/promises'
+/* oxlint-disable no-restricted-imports -- What is measured is the demo, with the words of its own tests. */
+import { personIn } from '../../test/e2e/long-session.ts'
+/* oxlint-enable no-restricted-imports */
+import { AGENTS, opened, slowDown, type Stage } from './stage.ts'
+
+const KEYS = 100
+/** Between two keys, in ms: a fast typist. */
+const KEY_MS = 60
+
+/** Where three runs write meanwhile: nowhere, in the session on the screen, or in another one that no browser shows. */
+export type Streams = 'nowhere' | 'here' | 'elsewhere'
+
+/** From each key's input event to the end of the frame after it, in ms. */
+export async function keyTimes(stage: Stage, rate: number, streams: Streams): Promise<number[]> {
+  return stage.inBrowser(async (context) => {
+    const link = await stage.newLink()
+    const page = await opened(context, link)
+    const sam = await personIn(stage.demo, streams === 'elsewhere' ? await stage.newLink() : link, 'Sam')
+    await slowDown(page, rate)
+    await page.evaluate(() => {
+      const keys: number[] = []
+      Object.assign(window, { keys })
+      const onInput = ({ timeStamp }: Event): void =>
+        void requestAnimationFrame(() => setTimeout(() => keys.push(performance.now() - timeStamp)))
+      document.addEventListener('input', onInput, { capture: true })
+    })
+    const active = (): typeof sam.view.runs => sam.view.runs.filter((run) => run.status === 'active')
+    if (streams !== 'nowhere') {
+      sam.send('All of you, please', { to: [...AGENTS] })
+      while (active().length < AGENTS.length) await pause(20)
+    }
+    await page.getByRole('textbox', { name: 'Message' }).focus()
+    await pause(1_000)
+    await page.keyboard.type('some words '.repeat(KEYS).slice(0, KEYS), { delay: KEY_MS })
+    const running = active()
+    if (streams !== 'nowhere' && running.length < AGENTS.length) throw new Error(`Runs ended too early: ${running.length} left.`)
+    await page.waitForFunction((count) => (window as unknown as { keys: number[] }).keys.length >= count, KEYS, { polling: 200 })
+    const keys = await page.evaluate(() => (window as unknown as { keys: number[] }).keys)
+    for (const run of running) sam.cancel({ run: run.id })
+    await sam.stored()
+    await sam.close()
+    return keys
+  })
+}
