@@ -2,13 +2,16 @@
  * When texts that grow are shown anew: at once where nothing was shown a moment ago, else as often as this page can bear.
  *
  * Tokens of three runs come a hundred times a second, which is more often than a screen changes, and on a slow device more than
- * there is time for. What comes faster is shown together: at most once per frame, and the longer it has taken to show the last,
- * the longer it waits, so that half of the time is left for whoever types. A key goes first: nothing is shown between it and
- * the frame that it is seen in. Not for what must be complete at once: the session itself always is.
+ * there is time for. What comes faster is shown together: at most once per frame, and where that takes long there is
+ * a pause as long after it, and one twice as long while somebody types. A key goes first: nothing is shown between it and the
+ * frame that it is seen in. Not for what must be complete at once: the session itself always is.
  */
 
 /** As long as a frame takes where all is well, with some leeway. */
 const FRAME_MS = 20
+
+/** For so long after a key one is still typing. */
+const TYPING_MS = 1_000
 
 /** However slow the page is, so often something is shown. */
 const LONGEST_MS = 250
@@ -28,6 +31,7 @@ export class Pacer {
   #busy = false
   /** Keys whose frames are not made yet. */
   #keys = 0
+  #keyAt = Number.NEGATIVE_INFINITY
   #shownAt = Number.NEGATIVE_INFINITY
   /** How many may be shown in one frame. */
   #atOnce = 1
@@ -50,6 +54,7 @@ export class Pacer {
   /** To be called when a person has pressed a key. */
   key(): void {
     this.#keys += 1
+    this.#keyAt = this.#page.now()
     this.#page.afterFrame(() => {
       this.#keys -= 1
       this.#next()
@@ -71,13 +76,14 @@ export class Pacer {
     this.#page.afterFrame(() => {
       const took = this.#page.now() - began
       // Where that takes long, one after the other: three at once would keep a key waiting three times as long.
-      this.#atOnce = took > 2 * FRAME_MS ? 1 : this.#atOnce + 1
+      this.#atOnce = took > FRAME_MS ? 1 : this.#atOnce + 1
       const goOn = (): void => {
         this.#busy = false
         this.#next()
       }
-      if (took <= FRAME_MS) goOn()
-      else this.#page.after(Math.min(took - FRAME_MS, LONGEST_MS), goOn)
+      if (took <= FRAME_MS) return goOn()
+      const isTyping = began - this.#keyAt < TYPING_MS
+      this.#page.after(Math.min(isTyping ? 2 * took : took, LONGEST_MS), goOn)
     })
   }
 }
