@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { growth } from './page/answers.ts'
 import { quantile, spread } from './page/figures.ts'
 import { firstScreens } from './page/first-screen.ts'
-import { keyTimes, type Streams } from './page/keys.ts'
+import { keyTimes, type KeyTime, type Streams } from './page/keys.ts'
 import { opened, slowDown, Stage } from './page/stage.ts'
 import type { Task } from './page/trace.ts'
 import { isMain, printRows, type Row } from './report.ts'
@@ -88,7 +88,7 @@ type Add = (what: string, values: readonly number[], budget: number, beside?: st
 async function keys(stage: Stage, rounds: number, add: Add): Promise<void> {
   stage.answerWith({ text: ANSWERS['paragraphs']?.repeat(3) ?? '', ...BESIDE_TYPING })
   for (const rate of [1, SLOWED]) {
-    const measured: Record<Streams, number[][]> = { nowhere: [], elsewhere: [], here: [] }
+    const measured: Record<Streams, KeyTime[][]> = { nowhere: [], elsewhere: [], here: [] }
     for (let round = 0; round < rounds; round++) {
       for (const streams of ['nowhere', 'elsewhere', 'here'] as const)
         measured[streams].push(await keyTimes(stage, rate, streams))
@@ -98,9 +98,16 @@ async function keys(stage: Stage, rounds: number, add: Add): Promise<void> {
       ['p95', 0.95],
       ['p99', 0.99],
     ] as const) {
-      const of = (streams: Streams): number[] => measured[streams].map((all) => quantile(all, part))
-      const beside = `; at rest ${spread(of('nowhere'))}, the runs in a session nobody looks at ${spread(of('elsewhere'))}`
-      add(`a key until it is painted, three runs, CPU ÷ ${rate}, ${name}`, of('here'), KEY_MS, beside)
+      const of = (streams: Streams, by: keyof KeyTime): number[] =>
+        measured[streams].map((all) =>
+          quantile(
+            all.map((time) => time[by]),
+            part,
+          ),
+        )
+      const clock = `by the clock ${spread(of('here', 'clock'))}; at rest ${spread(of('nowhere', 'clock'))}`
+      const beside = `; ${clock}; the runs in a session nobody looks at ${spread(of('elsewhere', 'clock'))}`
+      add(`a key until it is painted, three runs, CPU ÷ ${rate}, ${name}`, of('here', 'cpu'), KEY_MS, beside)
     }
   }
 }

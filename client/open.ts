@@ -161,12 +161,11 @@ class BrowserSession extends Session implements OpenSession {
     if (this.closed) return
     this.setStatus({ onServer: this.#storedWrites.stored })
     // Whoever is told of the identity may write.
-    const { doc } = this.#replica
-    this.#storedWrites.follow(doc, null)
+    this.#storedWrites.follow(this.#replica.doc, null)
     this.identify(me)
     this.#socket = new Socket(this.#options.url)
     this.#connection = this.#connect(this.#socket, me, this.#replica)
-    this.#storedWrites.follow(doc, this.#connection)
+    this.#storedWrites.follow(this.#replica.doc, this.#connection)
   }
 
   /** The identity of the token; the last known one when no token can be had (or not soon) and the device knows one. */

@@ -27,7 +27,7 @@ export async function growth(stage: Stage, rate: number): Promise<Growth> {
     })
     const field = page.getByRole('textbox', { name: 'Message' })
     await field.fill('A long answer, please')
-    const tasks = await traced(stage.browser, page, async () => {
+    const { tasks } = await traced(stage.browser, page, async () => {
       await field.press('Enter')
       await page.locator('.reply[data-agent=orders][data-status=complete]').waitFor({ timeout: 60_000 })
       await pause(500)

@@ -23,13 +23,29 @@ interface Event {
 
 const BEGINNING = 'bench-begins'
 
+export interface Trace {
+  /** The beginning, by the page's `performance.now()`. */
+  readonly began: number
+  readonly tasks: readonly Task[]
+}
+
+/** The processor's time that the main thread took of a span. @param from in ms from the beginning, as `to` */
+export function cpuWithin({ tasks }: Trace, from: number, to: number): number {
+  let sum = 0
+  for (const { at, ms, cpu } of tasks) {
+    const within = Math.min(at + ms, to) - Math.max(at, from)
+    if (within > 0 && ms > 0) sum += cpu * (within / ms)
+  }
+  return sum
+}
+
 /** What the page's main thread does during `work`. */
-export async function traced(browser: Browser, page: Page, work: () => Promise<void>): Promise<Task[]> {
+export async function traced(browser: Browser, page: Page, work: () => Promise<void>): Promise<Trace> {
   const devTools = await browser.newBrowserCDPSession()
   // Little more than the tasks themselves: a trace of everything would be most of what is measured.
   const traceConfig = { includedCategories: ['toplevel', 'blink.user_timing'], excludedCategories: ['*'] }
   await devTools.send('Tracing.start', { transferMode: 'ReturnAsStream', traceConfig })
-  await page.evaluate((name) => void performance.mark(name), BEGINNING)
+  const began = await page.evaluate((name) => performance.mark(name).startTime, BEGINNING)
   await work()
   const complete = new Promise<string>((resolve) =>
     devTools.once('Tracing.tracingComplete', ({ stream }) => resolve(stream ?? '')),
@@ -46,9 +62,10 @@ export async function traced(browser: Browser, page: Page, work: () => Promise<v
   const { traceEvents } = JSON.parse(text) as { traceEvents: Event[] }
   const begin = traceEvents.find(({ name }) => name === BEGINNING)
   if (begin === undefined) throw new Error('The trace does not have its beginning.')
-  return traceEvents
+  const tasks = traceEvents
     .filter(({ name, ph, pid, tid, ts }) => {
       return ph === 'X' && name.endsWith('::RunTask') && pid === begin.pid && tid === begin.tid && ts > begin.ts
     })
     .map(({ ts, dur = 0, tdur = 0 }) => ({ at: (ts - begin.ts) / 1_000, ms: dur / 1_000, cpu: tdur / 1_000 }))
+  return { began, tasks }
 }
