@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 /* oxlint-disable no-restricted-imports -- What is measured is the demo, with the words of its own tests. */
 import { personIn, talk } from '../../test/e2e/long-session.ts'
 /* oxlint-enable no-restricted-imports */
-import { opened, slowDown, type Stage } from './stage.ts'
+import { opened, slowDown, until, type Stage } from './stage.ts'
 
 /**
  * From the navigation until the last of so many messages is painted, in ms: a second load, all from this device, the server
@@ -35,16 +35,8 @@ export async function firstScreens(stage: Stage, messages: number, rate: number,
     for (let round = 0; round < rounds; round++) {
       const page = await context.newPage()
       await slowDown(page, rate)
-      const devTools = await context.newCDPSession(page)
       await page.goto(link)
-      // Not by Playwright's own means of waiting: what they put into a page takes a slow one a tenth of a second.
-      let painted: number | undefined
-      while (painted === undefined) {
-        const { result } = await devTools.send('Runtime.evaluate', { expression: 'window.painted' })
-        painted = result.value as number | undefined
-        await pause(200)
-      }
-      all.push(painted)
+      all.push(await until<number>(page, 'window.painted'))
       await page.close()
     }
     return all

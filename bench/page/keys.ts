@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 /* oxlint-disable no-restricted-imports -- What is measured is the demo, with the words of its own tests. */
 import { personIn } from '../../test/e2e/long-session.ts'
 /* oxlint-enable no-restricted-imports */
-import { AGENTS, opened, slowDown, type Stage } from './stage.ts'
+import { AGENTS, opened, slowDown, until, type Stage } from './stage.ts'
 import { cpuWithin, traced } from './trace.ts'
 
 const KEYS = 100
@@ -42,7 +42,7 @@ export async function keyTimes(stage: Stage, rate: number, streams: Streams): Pr
     await pause(1_000)
     const trace = await traced(stage.browser, page, async () => {
       await page.keyboard.type('some words '.repeat(KEYS).slice(0, KEYS), { delay: KEY_MS })
-      await page.waitForFunction((count) => (window as unknown as Kept).keys.length >= count, KEYS, { polling: 200 })
+      await until(page, `window.keys.length >= ${KEYS}`)
     })
     const running = active()
     if (streams !== 'nowhere' && running.length < AGENTS.length) throw new Error(`Runs ended too early: ${running.length} left.`)
