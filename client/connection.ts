@@ -98,13 +98,8 @@ export class Connection {
   }
 
   send(message: ClientMessage): boolean {
-    if (!this.#settled && message.t === 'mark') return false
-    if (!this.#options.socket.isOpen) return false
-    const encoder = encoding.createEncoder()
-    encoding.writeVarString(encoder, this.#options.name)
-    encoding.writeVarUint(encoder, MESSAGE_STATELESS)
-    encoding.writeVarString(encoder, encodeMessage(message))
-    this.#options.socket.send(encoding.toUint8Array(encoder))
+    if ((!this.#settled && message.t === 'mark') || !this.#options.socket.isOpen) return false
+    this.#frame(MESSAGE_STATELESS, (encoder) => encoding.writeVarString(encoder, encodeMessage(message)))
     return true
   }
 
@@ -142,11 +137,17 @@ export class Connection {
 
   readonly #onUpdate = (update: Uint8Array, origin: unknown): void => {
     if (origin === this.#provider || !this.#settled) return
+    this.#frame(MESSAGE_SYNC, (encoder) => {
+      encoding.writeVarUint(encoder, SYNC_UPDATE)
+      encoding.writeVarUint8Array(encoder, update)
+    })
+  }
+
+  #frame(type: number, write: (encoder: encoding.Encoder) => void): void {
     const encoder = encoding.createEncoder()
     encoding.writeVarString(encoder, this.#options.name)
-    encoding.writeVarUint(encoder, MESSAGE_SYNC)
-    encoding.writeVarUint(encoder, SYNC_UPDATE)
-    encoding.writeVarUint8Array(encoder, update)
+    encoding.writeVarUint(encoder, type)
+    write(encoder)
     this.#options.socket.send(encoding.toUint8Array(encoder))
   }
 
@@ -187,6 +188,9 @@ export class Connection {
   #unsettle(): void {
     this.#settled = false
     this.#gotState = false
+    // To the others this client has gone with what it showed: only something newer shows it again.
+    const { awareness } = this.#options
+    awareness.setLocalState(awareness.getLocalState())
   }
 
   #denied(reason: CloseReason): void {

@@ -17,7 +17,7 @@ export function participantOf(token: string): Participant {
   }
   const participant = readParticipant({ id: claims?.['sub'], kind: claims?.['kind'], name: claims?.['name'] ?? claims?.['sub'] })
   if (participant === null) {
-    throw new SessionError('bad-argument', 'The token is not a JSON Web Token with the claims `sub`, `kind` and `name`.')
+    throw new SessionError('bad-argument', 'The token must be a JSON Web Token with `sub`, `kind` and `name`.')
   }
   return participant
 }

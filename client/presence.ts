@@ -74,7 +74,8 @@ export class Presence {
 
   #show(state: Readonly<Record<string, unknown>>): void {
     this.#shown = state
-    this.#awareness.setLocalState(state)
+    // A page that goes is hidden after the provider has taken its presence away; one that is restored is shown.
+    if (state['visible'] !== false || this.#awareness.getLocalState()) this.#awareness.setLocalState(state)
   }
 
   #read(): PresentParticipant[] {
@@ -82,7 +83,8 @@ export class Presence {
     for (const state of this.#awareness.getStates().values()) {
       const participant = readParticipant(state['participant'])
       if (participant === null || participant.id === this.#me?.id || state['away'] === true) continue
-      const typing = state['typing'] === true || byId.get(participant.id)?.typing === true
+      // A phone that goes into a pocket does not say that nobody types any more.
+      const typing = (state['typing'] === true && state['visible'] !== false) || byId.get(participant.id)?.typing === true
       byId.set(participant.id, { participant, typing, state })
     }
     return [...byId.values()].sort((a, b) => (a.participant.name < b.participant.name ? -1 : 1))

@@ -8,10 +8,18 @@ export interface Replica {
   readonly awareness: Awareness
 }
 
+/** A plain Yjs client gives up who has shown no sign of life for 30 s. */
+const RENEW_MS = 15_000
+
 /** An empty one, under a new client id. */
 export function newReplica(): Replica {
   const doc = new Y.Doc()
-  return { doc, awareness: new Awareness(doc) }
+  const awareness = new Awareness(doc)
+  // The server says who has gone. By itself it would give up, and take up again, each hidden page: browsers let one give a sign
+  // of life once a minute.
+  clearInterval(awareness._checkInterval)
+  awareness._checkInterval = setInterval(() => awareness.setLocalState(awareness.getLocalState()), RENEW_MS)
+  return { doc, awareness }
 }
 
 /**

@@ -236,8 +236,7 @@ export class Session {
    */
   cancel(target: CancelTarget, reason?: string): string[] {
     const me = this.#writer()
-    if (me.kind === 'agent')
-      throw new SessionError('forbidden', 'An agent cannot cancel; it ends its own run by returning or throwing.')
+    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent cannot cancel; it returns or throws.')
     const { control } = rootsOf(this.#doc)
     const targets = this.#cancelTargets(target).filter((id) => cancelOf(control, id, id) === undefined)
     if (targets.length === 0) return targets

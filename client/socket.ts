@@ -14,7 +14,7 @@ export class Socket {
   readonly provider: HocuspocusProviderWebsocket
   readonly #undo: (() => void)[] = []
   #probe: ReturnType<typeof setTimeout> | undefined
-  #onProbe: (() => void)[] = []
+  readonly #onProbe = new Set<() => void>()
 
   /** @param longestRetryMs longest pause between two attempts. */
   constructor(url: string, longestRetryMs: number = RETRY_LONGEST_MS) {
@@ -44,8 +44,8 @@ export class Socket {
 
   /** Registers what sends a frame that the server answers; used to find out whether the connection still lives. */
   onProbe(send: () => void): () => void {
-    this.#onProbe.push(send)
-    return () => (this.#onProbe = this.#onProbe.filter((other) => other !== send))
+    this.#onProbe.add(send)
+    return () => void this.#onProbe.delete(send)
   }
 
   /** Connects now instead of at the end of the pause; checks a connection that claims to stand. */
@@ -58,7 +58,7 @@ export class Socket {
     this.#probe = setTimeout(() => {
       this.#probe = undefined
       this.drop()
-      void this.provider.connect()
+      this.wake()
     }, PROBE_MS)
     for (const send of this.#onProbe) send()
   }
@@ -68,7 +68,7 @@ export class Socket {
     if (this.provider.webSocket === null) return
     // The event that the socket itself would fire, in time: the provider and all its documents listen for it.
     const emitter = this.provider as unknown as { emit(event: 'close', payload: unknown): void }
-    emitter.emit('close', { event: { code: 4408, reason: 'dropped' } })
+    emitter.emit('close', { event: { code: 4408 } })
   }
 
   destroy(): void {
@@ -83,28 +83,18 @@ export class Socket {
   }
 
   #listenToPage(): void {
-    if (typeof window === 'undefined' || typeof window.addEventListener !== 'function') return
+    if (typeof globalThis.window?.addEventListener !== 'function') return
+    const listen = (target: EventTarget, type: string, listener: (event: never) => unknown): void => {
+      target.addEventListener(type, listener as EventListener)
+      this.#undo.push(() => target.removeEventListener(type, listener as EventListener))
+    }
     const wake = (): void => this.wake()
-    const onVisible = (): void => {
-      if (document.visibilityState === 'visible') this.wake()
-    }
-    const onPageShow = (event: PageTransitionEvent): void => {
-      if (event.persisted) this.wake()
-    }
+    listen(window, 'online', wake)
     // The browser knows before the socket does: a socket without a network would claim to be open for minutes.
-    const onOffline = (): void => this.drop()
-    window.addEventListener('online', wake)
-    window.addEventListener('offline', onOffline)
-    window.addEventListener('pageshow', onPageShow)
-    document.addEventListener('visibilitychange', onVisible)
+    listen(window, 'offline', () => this.drop())
+    listen(window, 'pageshow', (event: PageTransitionEvent) => event.persisted && wake())
+    listen(document, 'visibilitychange', () => document.visibilityState === 'visible' && wake())
     // A page that was frozen may have been visible all the time.
-    document.addEventListener('resume', wake)
-    this.#undo.push(() => {
-      window.removeEventListener('online', wake)
-      window.removeEventListener('offline', onOffline)
-      window.removeEventListener('pageshow', onPageShow)
-      document.removeEventListener('visibilitychange', onVisible)
-      document.removeEventListener('resume', wake)
-    })
+    listen(document, 'resume', wake)
   }
 }

@@ -14,6 +14,14 @@ export const FRAME = {
   syncStatus: 8,
 } as const
 
+/** Asks a client whether its program runs, which its socket answers for in a frozen page; it sends `PONG`. They have no address. */
+export const PING: Uint8Array = Uint8Array.of(9)
+const PONG = 10
+
+export function isPong(frame: Uint8Array): boolean {
+  return frame.byteLength === 1 && frame[0] === PONG
+}
+
 /** Sub-types of a sync frame, as in y-protocols. */
 export const SYNC = { step1: 0, step2: 1, update: 2 } as const
 

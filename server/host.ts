@@ -5,6 +5,8 @@ import type { CloseReason } from '../shared/errors.ts'
 export interface HostSocket {
   createConnection: (...args: unknown[]) => Connection
   handleQueueingMessage: (data: Uint8Array, address: string, documentName: string) => Promise<void>
+  /** The host ends a socket that has brought no frame for a minute. */
+  lastMessageReceivedAt: number
   /** Addresses whose authentication is on its way. */
   readonly documentConnectionsEstablished: ReadonlySet<string>
 }

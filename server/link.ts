@@ -4,7 +4,7 @@
  */
 import type { Connection, Document } from '@hocuspocus/server'
 import * as decoding from 'lib0/decoding'
-import { encodeAwarenessUpdate } from 'y-protocols/awareness'
+import { encodeAwarenessUpdate, removeAwarenessStates } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { CLOSE_REASONS, type CloseReason, type Report } from '../shared/errors.ts'
 import type { Participant } from '../shared/participant.ts'
@@ -12,7 +12,7 @@ import { encodeMessage, readClientMessage, type ClientMessage, type ServerMessag
 import type { Answers } from './answers.ts'
 import type { WorkerLink } from './dispatch.ts'
 import { ackFrame, FRAME, presenceFrame, statelessFrame, SYNC, syncFrame } from './frames.ts'
-import { applyPresence, readPresence, type PresenceState } from './presence.ts'
+import { applyPresence, MAX_SHOWN, readPresence, type PresenceState } from './presence.ts'
 import { isEmptyUpdate, type Member, type RefusalDetail, type Room } from './room.ts'
 import type { ConnectionMeter } from './traffic.ts'
 
@@ -342,11 +342,33 @@ export class Link implements Member, WorkerLink {
     try {
       // Asked again: somebody else may have come to have an id meanwhile.
       const own = states.filter(({ clientId }) => this.#mayShow(clientId))
-      applyPresence(this.#document.awareness, own, this.participant, { source: 'connection', connection: this.#connection })
+      applyPresence(this.#document.awareness, own, this.participant, this.#origin)
+      for (const state of own) this.#hold(state)
     } catch (error) {
       this.#options.report(error, { stage: 'frame', session: this.#document.name, participant: this.participant.id })
       this.refuse('malformed')
     }
+  }
+
+  /** By this the host takes note of what the connection does not show any more. */
+  get #origin(): object {
+    return { source: 'connection', connection: this.#connection }
+  }
+
+  /**
+   * What a connection shows ends with it, and with no other that showed it before: a client that comes back is on a new socket
+   * before the old one is found dead. The host takes note only of ids that it has never seen, and of every connection.
+   */
+  #hold({ clientId, clock, state }: PresenceState): void {
+    const { awareness } = this.#document
+    const mine = this.#document.getClients(this.#connection)
+    // What was late on its way is not shown, and not held.
+    if (state === null || awareness.meta.get(clientId)?.clock !== clock) return
+    if (!mine.has(clientId)) {
+      for (const other of this.#document.getConnections()) this.#document.getClients(other).delete(clientId)
+      mine.add(clientId)
+    }
+    if (mine.size > MAX_SHOWN) removeAwarenessStates(awareness, [...mine].slice(0, -MAX_SHOWN), this.#origin)
   }
 
   #sendPresence(): void {

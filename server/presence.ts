@@ -14,6 +14,12 @@ const MAX_STATE_BYTES = 4_096
 /** States in one message: one per open replica of a tab or device; more is a forgery. */
 const MAX_STATES = 4
 
+/**
+ * Client ids that one connection may show at once; of more, the oldest go. A plain client passes on what the other tabs of its
+ * browser show.
+ */
+export const MAX_SHOWN = 16
+
 /** What a client id shows. */
 export interface PresenceState {
   readonly clientId: number

@@ -17,12 +17,13 @@ import type { Route } from './clerk.ts'
 import { LEASE_MS } from './dispatch.ts'
 import { acceptPlain, GATEWAY_PATH } from './gateway.ts'
 import type { RevokeTarget } from './grants.ts'
+import { PING } from './frames.ts'
 import { IDLE_RETURN_MS } from './holding.ts'
 import { Sessions } from './sessions.ts'
 import { Push, checkPushOptions, type PushOptions } from './push.ts'
 import { vapidKeys } from './push-keys.ts'
 import { addPushRoutes } from './push-routes.ts'
-import { joinWrites, leave } from './socket.ts'
+import { joinWrites, leave, type JoinedSocket } from './socket.ts'
 import type { Store } from './store.ts'
 import { Waker, type WakeTargets } from './wake.ts'
 import { Widget, type WidgetOptions } from './widget.ts'
@@ -30,8 +31,6 @@ import type { WidgetKey } from './widget-keys.ts'
 
 /** Path of the WebSocket endpoint. */
 const SYNC_PATH = '/sync'
-/** Every socket is pinged this often, and ended when it has not answered the ping before: a silent peer is gone. */
-const PING_EVERY_MS = 10_000
 /** How long `close` waits for the store before it gives up, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5_000
 /** How old an input may be when it arrives and still start an agent by itself. */
@@ -172,7 +171,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     socket.on('error', () => socket.destroy())
     sessions.admit(() => upgrade(endpoint, request, socket, head))
   })
-  const pings = setInterval(() => pingAll(sockets), PING_EVERY_MS)
+  const pings = setInterval(() => pingAll(sockets), limits.pingMs)
   await listen(http, port, host).catch(async (error: unknown) => {
     clearInterval(pings)
     await sessions.close(0)
@@ -242,6 +241,7 @@ function upgrade({ sessions, sockets, report, origins }: Endpoint, request: Inco
   }
   sockets.handleUpgrade(request, socket, head, (ws) => {
     const joined = joinWrites(ws, socket as Socket)
+    if (!isPlain) programs.set(ws, joined)
     const client = isPlain ? acceptPlain(sessions, joined, url, asked) : sessions.accept(joined, asked)
     // Before `ws` sees them, which then calls for the frames that these bytes complete.
     socket.prependListener('data', (chunk: Buffer) => client.handleBytes(chunk.byteLength))
@@ -260,6 +260,8 @@ function upgrade({ sessions, sockets, report, origins }: Endpoint, request: Inco
 }
 
 const unanswered = new WeakSet<WebSocket>()
+/** Those whose clients answer for themselves as well. */
+const programs = new WeakMap<WebSocket, JoinedSocket>()
 
 function pingAll(sockets: WebSocketServer): void {
   for (const ws of sockets.clients) {
@@ -272,6 +274,7 @@ function pingAll(sockets: WebSocketServer): void {
     unanswered.add(ws)
     ws.once('pong', () => unanswered.delete(ws))
     ws.ping()
+    programs.get(ws)?.send(PING)
   }
 }
 

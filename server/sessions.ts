@@ -23,7 +23,7 @@ import type { MayCancel } from './cancels.ts'
 import { Clerk, type Route } from './clerk.ts'
 import { Compactor, shouldCompact } from './compaction.ts'
 import { Dispatcher } from './dispatch.ts'
-import { isAuthentication, isReadable } from './frames.ts'
+import { isAuthentication, isPong, isReadable } from './frames.ts'
 import { Grants, type RevokeTarget } from './grants.ts'
 import { must, refusal, type HostDocument, type HostSocket } from './host.ts'
 import { Link, type SocketWorkers, type WorkerMessage } from './link.ts'
@@ -184,6 +184,10 @@ export class Sessions {
     const handle = (data: Uint8Array): void => {
       // What was on its way when the socket was given up: nothing of it will be acknowledged, so it comes again.
       if (socket.isGivenUp) return
+      if (isPong(data)) {
+        host.lastMessageReceivedAt = Date.now()
+        return meter.stray(data.byteLength)
+      }
       // Before anybody is let in, since the host prints a stack for each frame that does not decode.
       if (!meter.isOpen && !isReadable(data)) return socket.close(MALFORMED_CODE, 'malformed' satisfies CloseReason)
       const before = linked
@@ -288,6 +292,8 @@ export class Sessions {
       afterLoadDocument: async ({ document }) => {
         // The host's own reaction to updates is to schedule whole-document stores; the log takes their place.
         document.onUpdate(() => {})
+        // Presence ends with its connection, which is pinged. A page that is hidden gives a sign of life once a minute.
+        clearInterval(document.awareness._checkInterval)
         must(document as unknown as HostDocument, 'broadcastUpdate')
         ;(document as unknown as HostDocument).broadcastUpdate = () => {}
         if (agentOfControl(document.name) === null) this.#openRoom(document)

@@ -126,6 +126,11 @@ export interface Limits {
   readonly allUnauthenticatedBytes: number
   /** Time for a new socket to show a token, in milliseconds. */
   readonly authenticateMs: number
+  /**
+   * A socket is pinged this often, and ended when it has not answered the ping before, in milliseconds: a peer that vanishes
+   * without a word counts as here for twice as long at most.
+   */
+  readonly pingMs: number
   /** How long a connection stands on an expired token while its client is asked for a fresh one, in milliseconds. */
   readonly tokenGraceMs: number
   /** Largest value that is stored beside a session's document, in bytes. */
@@ -159,6 +164,7 @@ export const LIMITS: Limits = {
   unauthenticatedBytes: 256 * 1024,
   allUnauthenticatedBytes: 16 * 1024 * 1024,
   authenticateMs: 15_000,
+  pingMs: 10_000,
   tokenGraceMs: 10_000,
   blobBytes: 16 * 1024 * 1024,
   sessionBlobBytes: 512 * 1024 * 1024,

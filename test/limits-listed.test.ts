@@ -33,6 +33,7 @@ const OF_SERVER: Readonly<Record<keyof Limits, string>> = {
   authenticateMs: 'a socket that shows no token in time is closed',
   blobBytes: 'a value is at most 16 MB by default',
   sessionBlobBytes: 'a value is at most 16 MB by default',
+  pingMs: 'who has vanished without a word is here for two pings at most',
   tokenGraceMs: 'a connection whose client has no fresh token ends with a reason, after a grace',
 }
 

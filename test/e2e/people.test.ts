@@ -91,18 +91,43 @@ test('[D10] the assistant pauses for a human, who sees everything, answers and h
   )
 })
 
-test('[H3] who types is seen, and who is gone is gone within seconds, also when the tab was killed', async () => {
+test('[H3] who types is seen, and who is gone is gone within seconds: closed, navigated away or killed', async () => {
   const link = await stage.newLink()
   const [a, b] = await Promise.all([stage.join(link, 'Mia'), stage.join(link, 'Jonas')])
+  const second = await stage.join(link, 'Jonas', b)
   await until(() => present(a), 'he is here').toEqual(['Jonas, Customer'])
-  await b.composer.pressSequentially('I am')
   const typing = (): Promise<string> => a.page.locator('.typing').innerText()
-  await until(typing, 'he types').toBe('Jonas is typing')
-  const killer = await b.context.newCDPSession(b.page)
-  const killedAt = performance.now()
+  const types = async (window: Window): Promise<void> => {
+    await window.composer.pressSequentially('I am')
+    await until(typing, 'he types').toBe('Jonas is typing')
+  }
+  const isGone = async (leave: () => unknown): Promise<void> => {
+    const leftAt = performance.now()
+    await leave()
+    await until(() => present(a), 'gone').toEqual([])
+    expect(await typing()).toBe('')
+    expect(performance.now() - leftAt).toBeLessThan(4_000)
+  }
+  for (const stop of [() => b.composer.blur(), () => b.composer.press('Enter')]) {
+    await types(b)
+    const stoppedAt = performance.now()
+    await stop()
+    await until(typing, 'he types no more').toBe('')
+    // Without a word it would end by itself, after four seconds.
+    expect(performance.now() - stoppedAt).toBeLessThan(3_000)
+  }
+  // The worker of the page would keep the process, and what is open in it, for half a minute.
+  await Promise.all([b.ready(), types(b)])
+  await b.page.close()
+  await until(typing, 'one window less').toBe('')
+  expect(await present(a), 'he is still here in another window').toEqual(['Jonas, Customer'])
+  await types(second)
+  await isGone(() => second.page.goto('about:blank'))
+
+  const again = await stage.join(link, 'Jonas')
+  await until(() => present(a), 'he is back').toEqual(['Jonas, Customer'])
+  await types(again)
+  const killer = await again.context.newCDPSession(again.page)
   // Its renderer is gone before it could answer.
-  killer.send('Page.crash').catch(() => {})
-  await until(() => present(a), 'gone').toEqual([])
-  expect(await typing()).toBe('')
-  expect(performance.now() - killedAt).toBeLessThan(4_000)
+  await isGone(() => void killer.send('Page.crash').catch(() => {}))
 })

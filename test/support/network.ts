@@ -1,6 +1,6 @@
 /** A server and a token's server behind one network, which goes and comes back. */
 import type { OpenSession } from '../../client/index.ts'
-import { memoryStore, type Store } from '../../server/index.ts'
+import { memoryStore, type ServeOptions, type Store } from '../../server/index.ts'
 import { ChaosProxy } from './chaos-proxy.ts'
 import type { Device } from './device.ts'
 import { serveHere } from './in-process.ts'
@@ -10,17 +10,20 @@ import { until } from './wait.ts'
 export class Network {
   readonly store: Store
   readonly proxy: ChaosProxy
+  /** The server's own address, for who is not behind the network. */
+  readonly direct: string
 
-  private constructor(store: Store, proxy: ChaosProxy) {
+  private constructor(store: Store, proxy: ChaosProxy, direct: string) {
     this.store = store
     this.proxy = proxy
+    this.direct = direct
   }
 
   /** With a server whose messages ask no agent. */
-  static async start(): Promise<Network> {
+  static async start(options: Partial<ServeOptions> = {}): Promise<Network> {
     const store = memoryStore()
-    const { url } = await serveHere({ store, route: () => [] })
-    return new Network(store, await ChaosProxy.start(url))
+    const { url } = await serveHere({ store, route: () => [], ...options })
+    return new Network(store, await ChaosProxy.start(url), url)
   }
 
   /** Opens a tab, whether there is a network or not. */

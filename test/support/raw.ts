@@ -30,7 +30,10 @@ export class RawClient {
 
   private constructor(url: string) {
     this.socket = new WebSocket(url)
-    this.socket.on('message', (data) => this.received.push(data as Buffer))
+    this.socket.on('message', (data: Buffer) => {
+      // A ping, to whoever answers it.
+      if (data.byteLength > 1) this.received.push(data)
+    })
     this.socket.on('close', (code, reason) => (this.closed = { code, reason: reason.toString() }))
     this.socket.on('error', () => {})
   }

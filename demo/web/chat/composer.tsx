@@ -202,7 +202,12 @@ function useDraft(session: string): [text: string, setText: (text: string) => vo
 function useTyping(): (typing: boolean) => void {
   const { presence } = useSession()
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
-  useEffect(() => () => clearTimeout(timer.current), [])
+  useEffect(() => {
+    return () => {
+      clearTimeout(timer.current)
+      if (timer.current !== undefined) presence.set({ typing: false })
+    }
+  }, [presence])
   return (typing) => {
     clearTimeout(timer.current)
     presence.set({ typing })
