@@ -15,7 +15,10 @@ export interface AgentOptions {
    * Does one run. The run is complete when it returns, an error when it throws. Must end soon after `run.signal` fires.
    */
   readonly run: (run: AgentRun) => Promise<unknown> | void
-  /** Runs at a time in this process. Default 100. */
+  /**
+   * Runs at a time in this process. Default 100. A run that waits, for people or for runs that it has asked for, does not count: when
+   * it goes on, there may be more for a while.
+   */
   readonly slots?: number
   /**
    * What becomes of a run whose worker dies, is cut off for longer than its lease, or is closed. `interrupt`: it ends as

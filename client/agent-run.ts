@@ -73,7 +73,10 @@ export class AgentRun {
   readonly #scopes = new Set<{ readonly start: number }>()
   #text: LivePart | null = null
   #over = false
-  #suspensions = 0
+  /** What it waits for, in the order in which that began; the last one's title is shown. */
+  readonly #waits = new Set<{ readonly title: string }>()
+  /** That a human holds the session is one of those. */
+  #holding: { readonly title: string } | null = null
   readonly #turn: Turn
   readonly #children: Children
   readonly #unsubscribe: () => void
@@ -89,7 +92,7 @@ export class AgentRun {
     if (map === undefined) throw new SessionError('not-found', `There is no run ${this.id} in the session ${this.session.id}.`)
     this.#map = map
     this.#turn = new Turn(this.session)
-    if (this.#turn.look() === 'held') this.#suspensions = 1
+    if (this.#turn.look() === 'held') this.#waits.add((this.#holding = { title: this.#turn.title }))
     this.#children = new Children(this.session, map, this.id, this.signal)
     if (parts.run.attempt > 1) this.#resume()
     this.#steps = new RunSteps({
@@ -304,11 +307,11 @@ export class AgentRun {
 
   /** Shows the run as suspended, waiting for `title`, until the promise settles. */
   async wait<T>(title: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    this.#suspend(title)
+    const waits = this.#suspend(title)
     try {
       return await Promise.race([work(this.signal), this.#aborted()])
     } finally {
-      this.#unsuspend()
+      this.#unsuspend(waits)
     }
   }
 
@@ -381,10 +384,14 @@ export class AgentRun {
   /** What the calls work with. */
   #calling(): ConstructorParameters<typeof RunCalls>[0] {
     const isOver = (): boolean => this.#over
+    const isHeld = (): boolean => this.#turn.isHeld
     const stands = (): boolean => this.#scopes.size === 0
     return {
       get over() {
         return isOver()
+      },
+      get held() {
+        return isHeld()
       },
       get stands() {
         return stands()
@@ -461,9 +468,10 @@ export class AgentRun {
   #look(): void {
     if (this.#over) return
     const turned = this.#turn.look()
-    if (turned === 'held') this.#suspend(this.#turn.title)
-    else if (turned === 'returned') {
-      this.#unsuspend()
+    if (turned === 'held') this.#holding = this.#suspend(this.#turn.title)
+    else if (turned === 'returned' && this.#holding !== null) {
+      this.#unsuspend(this.#holding)
+      this.#holding = null
       if (this.#writer?.hasWrites === true) this.#flusher.request()
     }
     if (hasEnded(this.status)) {
@@ -509,16 +517,24 @@ export class AgentRun {
   }
 
   /** Several may wait at a time; the last one's title is shown. */
-  #suspend(title: string): void {
-    this.#suspensions += 1
-    if (this.#suspensions === 1) this.#event('suspend', () => this.#map.set(KEY.waiting, title))
-    // Also for the same title: the server looks at what waits when this is written.
-    else if (this.status === 'suspended') this.#write(() => this.#map.set(KEY.waiting, title))
+  #suspend(title: string): { readonly title: string } {
+    const waits = { title }
+    this.#waits.add(waits)
+    if (this.#waits.size === 1) this.#event('suspend', () => this.#map.set(KEY.waiting, title))
+    else this.#showWaiting(title)
+    return waits
   }
 
-  #unsuspend(): void {
-    this.#suspensions -= 1
-    if (this.#suspensions === 0) this.#event('resume', () => this.#map.delete(KEY.waiting))
+  #unsuspend(waits: { readonly title: string }): void {
+    this.#waits.delete(waits)
+    const last = [...this.#waits].at(-1)
+    if (last === undefined) this.#event('resume', () => this.#map.delete(KEY.waiting))
+    else this.#showWaiting(last.title)
+  }
+
+  /** Also the same title again: the server looks at what waits when this is written. */
+  #showWaiting(title: string): void {
+    if (this.status === 'suspended') this.#write(() => this.#map.set(KEY.waiting, title))
   }
 
   #event(event: RunEvent, also?: () => void): void {

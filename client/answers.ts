@@ -81,11 +81,6 @@ export function writeAnswer(session: Session, { message, id }: OpenCall, answer:
   session.ask('answer', newId(), { message, call: id, ...answer })
 }
 
-/** The value as JSON has it. Throws a `TypeError` for what JSON has no form for, such as a circle. */
-export function jsonOf(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value) ?? 'null') as unknown
-}
-
 /** The JSON of a value that is too large for the document; null for one that is not. */
 export function largeJson(value: unknown): string | null {
   const json = JSON.stringify(value) as string | undefined

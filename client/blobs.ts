@@ -12,6 +12,8 @@ export interface BlobsOptions {
 
 const RETRY_FIRST_MS = 250
 const RETRY_LONGEST_MS = 10_000
+/** Status of what is asked too fast: the server says when to come again. */
+const TOO_FAST = 429
 
 export class Blobs {
   readonly #options: BlobsOptions
@@ -45,7 +47,12 @@ export class Blobs {
   async fetch(reference: unknown, signal?: AbortSignal): Promise<unknown> {
     const known = readReference(reference)
     if (known === undefined) throw new SessionError('bad-argument', 'What is to be fetched must be a reference.')
-    const response = await this.#ask(known.id, signal === undefined ? {} : { signal })
+    const init = signal === undefined ? {} : { signal }
+    let response = await this.#ask(known.id, init)
+    while (response.status === TOO_FAST) {
+      await pause(waitMs(response), signal ?? new AbortController().signal)
+      response = await this.#ask(known.id, init)
+    }
     if (response.status === 404) throw new SessionError('not-found', `There is nothing of the id ${known.id}.`)
     if (!response.ok) throw new SessionError('forbidden', `The server does not give it (${response.status}).`)
     const bytes = new Uint8Array(await response.arrayBuffer())
@@ -58,7 +65,8 @@ export class Blobs {
     for (let tries = 0; ; tries++) {
       try {
         const response = await this.#ask(id, init)
-        if (response.status < 500 || response.status === 507) return response
+        if (response.status === TOO_FAST) await pause(waitMs(response), init.signal)
+        else if (response.status < 500 || response.status === 507) return response
       } catch (error) {
         // The server cannot be reached; a token that cannot be had may be had later.
         if (init.signal.aborted || error instanceof SessionError) throw error
@@ -83,6 +91,11 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   return subtle === undefined
     ? (await import('lib0/hash/sha256')).digest(bytes)
     : new Uint8Array(await subtle.digest('SHA-256', bytes))
+}
+
+function waitMs(response: Response): number {
+  const seconds = Number(response.headers.get('retry-after') ?? 0)
+  return Math.min(60_000, Math.max(RETRY_FIRST_MS, seconds * 1_000))
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

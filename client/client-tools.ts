@@ -4,8 +4,9 @@
  */
 import { SessionError, type Report } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
+import { jsonOf } from '../shared/json.ts'
 import type { ClientMessage } from '../shared/wire.ts'
-import { jsonOf, openCalls, type ClientAnswer, type OpenCall } from './answers.ts'
+import { openCalls, type ClientAnswer, type OpenCall } from './answers.ts'
 import type { Session } from './session.ts'
 
 /**

@@ -156,6 +156,7 @@ export class Connection {
     const { decoder } = message
     decoding.readVarString(decoder)
     if (decoding.readVarUint(decoder) !== MESSAGE_SYNC || decoding.readVarUint(decoder) !== SYNC_STEP_1) return
+    this.send({ t: 'clock', at: Date.now() })
     queueMicrotask(() => {
       this.#settled = this.#options.socket.isOpen
       this.#evaluate()

@@ -4,6 +4,7 @@
  */
 import * as Y from 'yjs'
 import { SessionError, type Report } from '../shared/errors.ts'
+import { jsonOf } from '../shared/json.ts'
 import { asRecord, objectRoot, rootsOf } from '../shared/layout.ts'
 import { MAX_FIELD_CHARS, MAX_NAME_CHARS, MAX_OBJECTS } from '../shared/limits.ts'
 import type { Json } from '../shared/message.ts'
@@ -54,23 +55,26 @@ export class SharedObject {
 
   /**
    * Sets several fields in one step, for others and for undo; `undefined` deletes one. Throws `bad-argument` for a field
-   * without a name, or with one above MAX_FIELD_CHARS, and `too-big` for the first field of an object above MAX_OBJECTS.
+   * without a name, or with one above MAX_FIELD_CHARS, for a value with a key `__proto__`, and `too-big` for the first field of an object above MAX_OBJECTS.
    */
   update(fields: Readonly<Record<string, Json | undefined>>): void {
     this.#check()
-    for (const field of Object.keys(fields)) {
-      if (field !== '' && field !== '__proto__' && field.length <= MAX_FIELD_CHARS) continue
+    const names = Object.keys(fields)
+    for (const field of names) {
+      if (field !== '' && field.length <= MAX_FIELD_CHARS) continue
       throw new SessionError(
         'bad-argument',
         `A field's name is 1 to ${MAX_FIELD_CHARS} characters; it is ${JSON.stringify(field.slice(0, 100))}.`,
       )
     }
+    // What the caller changes later would be changed here, and nowhere else.
+    const copies = jsonOf(fields) as Record<string, Json | undefined>
     this.#doc.transact(() => {
       this.#describe()
-      for (const [field, value] of Object.entries(fields)) {
+      for (const field of names) {
+        const value = copies[field]
         if (value === undefined) this.#map.delete(field)
-        // A copy: what the caller changes later would be changed here, and nowhere else.
-        else this.#map.set(field, structuredClone(value))
+        else this.#map.set(field, value)
       }
     }, this.#origin)
   }
@@ -101,7 +105,7 @@ export class SharedObject {
     const { objects } = rootsOf(this.#doc)
     for (const descriptor of objects) if (asRecord(descriptor)?.['name'] === this.name) return
     if (objects.length >= MAX_OBJECTS) {
-      throw new SessionError('too-big', `A session has at most ${MAX_OBJECTS} shared objects; '${this.name}' would be one more.`)
+      throw new SessionError('too-big', `A session has at most ${MAX_OBJECTS} shared objects.`)
     }
     objects.push([{ name: this.name, kind: 'map', writers: ['user', 'agent', 'support'] }])
   }

@@ -3,8 +3,9 @@
  * is loaded when it is needed first, since most pages need none of it.
  */
 import { SessionError, type Report } from '../shared/errors.ts'
+import { jsonOf } from '../shared/json.ts'
 import type { ClientMessage } from '../shared/wire.ts'
-import { approve, clientCall, jsonOf, largeJson, writeAnswer, type ClientAnswer, type OpenCall } from './answers.ts'
+import { approve, clientCall, largeJson, writeAnswer, type ClientAnswer, type OpenCall } from './answers.ts'
 import type { Blobs } from './blobs.ts'
 import type { ClientTool, ClientTools } from './client-tools.ts'
 import type { Session } from './session.ts'

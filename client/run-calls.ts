@@ -9,12 +9,12 @@ import type * as Y from 'yjs'
 import { readAnswer, type Answer, type Waits } from '../shared/calls.ts'
 import { SessionError } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
+import { keptJson } from '../shared/json.ts'
 import { asRecord, KEY } from '../shared/layout.ts'
 import type { Message } from '../shared/message.ts'
 import type { LivePart, MessageWriter } from '../shared/part-writer.ts'
 import { readReference } from '../shared/reference.ts'
 import { UIStreamFold, type UIStreamChunk } from '../shared/ui-stream.ts'
-import { jsonOf } from './answers.ts'
 import type { Blobs } from './blobs.ts'
 import type { EarlierCalls } from './earlier-calls.ts'
 
@@ -42,6 +42,8 @@ export interface StreamOptions {
 /** What of its run this works with. */
 export interface CallingRun {
   readonly over: boolean
+  /** A human holds the session: nothing can be asked before it is handed back. */
+  readonly held: boolean
   /** What is written now stands: nothing is under way that a later attempt would do again as a whole. */
   readonly stands: boolean
   /** What an earlier attempt has asked once. */
@@ -71,8 +73,9 @@ export class RunCalls {
   }
 
   async client(name: string, input: unknown, expiresInMs: number | undefined): Promise<unknown> {
+    if (this.#run.held) await this.#run.untilReturned()
     const writer = this.#writer()
-    const given = jsonOf(input)
+    const given = keptJson(input)
     const part = this.#asked(writer, `tool-${name}`, given, () => {
       const made = writer.open({ type: `tool-${name}`, toolCallId: newId() })
       writer.set(made, 'input', given)
@@ -86,8 +89,9 @@ export class RunCalls {
   }
 
   async approval({ title, detail, expiresInMs, data }: ApprovalRequest): Promise<boolean> {
+    if (this.#run.held) await this.#run.untilReturned()
     const writer = this.#writer()
-    const shown = jsonOf({ ...data, title, detail }) as Record<string, unknown>
+    const shown = keptJson({ ...data, title, detail }) as Record<string, unknown>
     const part = this.#asked(writer, 'data-approval', shown, () => {
       const made = writer.open({ type: 'data-approval', id: newId() })
       writer.set(made, 'more', { data: shown })

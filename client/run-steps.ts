@@ -9,6 +9,7 @@
  */
 import * as Y from 'yjs'
 import { SessionError } from '../shared/errors.ts'
+import { keptJson } from '../shared/json.ts'
 import { arrayAt, KEY, recordAt, type Entry } from '../shared/layout.ts'
 import type { StepStatus } from '../shared/run.ts'
 
@@ -126,8 +127,9 @@ export class RunSteps {
 /** As it is read back: whoever does the step, and whoever gets its result later, see the same. */
 function toJson(title: string, value: unknown): unknown {
   try {
-    return JSON.parse(JSON.stringify(value) ?? 'null') as unknown
+    return keptJson(value)
   } catch (error) {
+    if (error instanceof SessionError) throw error
     throw new SessionError('bad-argument', `The result of the step ${JSON.stringify(title)} is not JSON: ${String(error)}`)
   }
 }

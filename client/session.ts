@@ -11,6 +11,7 @@ import { cancelOf, type HandoverAction } from '../shared/control.ts'
 import type { Run } from '../shared/entries.ts'
 import { SessionError, type CloseReason, type Report } from '../shared/errors.ts'
 import { anotherIdOf, newId } from '../shared/ids.ts'
+import { jsonOf } from '../shared/json.ts'
 import { askKey, cancelKey, KEY, rootsOf, type Ask } from '../shared/layout.ts'
 import { MAX_MESSAGE_CHARS } from '../shared/limits.ts'
 import type { Lane, Message, MessageHead, OtherPart, TextPart } from '../shared/message.ts'
@@ -152,7 +153,7 @@ export class Session {
 
   /**
    * Writes a message; it is in the view when this returns, and on its way as soon as there is one. Gives its id. Throws
-   * `SessionError`: `too-big` above MAX_MESSAGE_CHARS, `bad-argument` for an empty one, `closed`, `forbidden` for viewers and
+   * `SessionError`: `too-big` above MAX_MESSAGE_CHARS, `bad-argument` for an empty one or a key `__proto__`, `closed`, `forbidden` for viewers and
    * agents (an agent writes in its runs).
    */
   send(content: Content, options: SendOptions = {}): string {
@@ -211,8 +212,8 @@ export class Session {
 
   #send(content: Content, options: SendOptions, more: Pick<MessageHead, 'edits' | 'seen'> = {}): string {
     const me = this.#writer()
-    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent writes in its runs: `run.write` or `run.pipe`.')
-    const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
+    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent writes in its runs.')
+    const parts = typeof content === 'string' ? [{ type: 'text', text: content }] : (jsonOf(content) as OtherPart[])
     const chars = typeof content === 'string' ? content.length : JSON.stringify(parts).length
     checkContent(parts.length === 0 || (typeof content === 'string' && content.trim() === ''), chars)
     const head: MessageHead = {
@@ -226,7 +227,7 @@ export class Session {
       ...(options.parent === undefined ? {} : { parent: options.parent }),
       ...more,
     }
-    this.post(head, parts as readonly OtherPart[])
+    this.post(head, parts)
     return head.id
   }
 
@@ -410,7 +411,7 @@ export class Session {
 
   #writer(): Participant {
     if (this.#closed) throw new SessionError('closed', `The session ${this.id} is closed.`)
-    if (this.#me === null) throw new SessionError('closed', 'The session is not ready yet: wait for `session.ready`.')
+    if (this.#me === null) throw new SessionError('closed', 'Wait for `session.ready`.')
     if (this.#me.kind === 'viewer') throw new SessionError('forbidden', 'A viewer cannot write.')
     return this.#me
   }

@@ -3,6 +3,7 @@ import type * as Y from 'yjs'
 import type { Run } from '../shared/entries.ts'
 import { SessionError } from '../shared/errors.ts'
 import { childIdOf } from '../shared/ids.ts'
+import { keptJson } from '../shared/json.ts'
 import { arrayAt, asRecord, KEY, recordAt, rootsOf } from '../shared/layout.ts'
 import { AGENT_NAME, MAX_CHILDREN, MAX_SPAWN_CHARS, MAX_SPAWN_DEPTH } from '../shared/limits.ts'
 import { textOf, type Json, type Message } from '../shared/message.ts'
@@ -57,13 +58,14 @@ export class Children {
     if (!AGENT_NAME.test(agent)) {
       throw new SessionError('bad-argument', `An agent's name is 1 to 64 of A-Z a-z 0-9 _ -; it is ${JSON.stringify(agent)}.`)
     }
-    const chars = data === undefined ? 0 : JSON.stringify(data).length
+    const given = data === undefined ? undefined : (keptJson(data) as Json)
+    const chars = given === undefined ? 0 : JSON.stringify(given).length
     if (chars > MAX_SPAWN_CHARS) {
       throw new SessionError('too-big', `A sub-agent's data may have ${MAX_SPAWN_CHARS} characters; this has ${chars}.`)
     }
     const list = arrayAt(this.#run, KEY.spawned)
     const before = list?.toArray() ?? []
-    const same = JSON.stringify([agent, data ?? null])
+    const same = JSON.stringify([agent, given ?? null])
     const found = before.findIndex((value, i) => i >= this.#at && JSON.stringify(keyOf(value)) === same)
     if (found !== -1) {
       this.#at = found + 1
@@ -77,7 +79,7 @@ export class Children {
     const asked: Asked = {
       id,
       agent,
-      ...(data === undefined ? {} : { data }),
+      ...(given === undefined ? {} : { data: given }),
       ...(title === undefined ? {} : { title }),
     }
     push(() => list?.push([asked]))

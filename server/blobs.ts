@@ -6,14 +6,14 @@ import { createHash } from 'node:crypto'
 import type { Context, Hono } from 'hono'
 import { cors } from 'hono/cors'
 import { CLOSE_REASONS, type CloseReason, type Report } from '../shared/errors.ts'
-import type { Limits } from '../shared/limits.ts'
 import { BLOB_ID, hashId, MEDIA_TYPE } from '../shared/reference.ts'
 import type { Grant } from './access.ts'
+import { BlobRates, type BlobLimits, type BlobMeter } from './blob-rates.ts'
 import type { Store } from './store.ts'
 
 export interface BlobOptions {
   readonly store: Store
-  readonly limits: Pick<Limits, 'blobBytes' | 'sessionBlobBytes'>
+  readonly limits: BlobLimits
   /** Reads a token for a session: what it grants, or why it does not. */
   readonly check: (token: string, session: string) => Promise<Grant | CloseReason>
   /** Origins whose pages may ask; undefined: all. */
@@ -31,7 +31,10 @@ const STATUS: Partial<Record<CloseReason, 400 | 401 | 403 | 503>> = {
 
 /** Adds the routes. */
 export function addBlobRoutes(app: Hono, options: BlobOptions): void {
-  const { store, origins } = options
+  const { store, origins, limits } = options
+  const rates = new BlobRates(limits, () => performance.now())
+  /** Bytes that are being put, by session: what comes at once counts as well. */
+  const coming = new Map<string, number>()
   const path = '/blobs/:session/:id'
   app.use(
     path,
@@ -39,6 +42,7 @@ export function addBlobRoutes(app: Hono, options: BlobOptions): void {
       origin: origins === undefined ? '*' : [...origins],
       allowMethods: ['GET', 'PUT'],
       allowHeaders: ['authorization', 'content-type'],
+      exposeHeaders: ['retry-after'],
       maxAge: 600,
     }),
   )
@@ -46,9 +50,12 @@ export function addBlobRoutes(app: Hono, options: BlobOptions): void {
     const { session, id } = context.req.param()
     const grant = await authorize(context, session, options)
     if (grant instanceof Response) return grant
+    const meter = rates.of(grant.participant)
+    if (!meter.begin(0)) return tooFast(context, meter)
     const blob = BLOB_ID.test(id) ? await attempt(() => store.getBlob(session, id), session, options) : null
     if (blob === undefined) return context.text(CLOSE_REASONS.unavailable.says, 503)
     if (blob === null) return context.text('There is nothing of this id.', 404)
+    meter.spend(blob.data.byteLength)
     return context.body(blob.data as Uint8Array<ArrayBuffer>, 200, {
       'content-type': blob.type,
       'cache-control': 'private, immutable, max-age=31536000',
@@ -65,21 +72,50 @@ export function addBlobRoutes(app: Hono, options: BlobOptions): void {
     if (grant.participant.kind === 'viewer') return context.text(CLOSE_REASONS['read-only'].says, 403)
     const type = context.req.header('content-type') ?? ''
     if (!BLOB_ID.test(id) || !MEDIA_TYPE.test(type)) return context.text('The id or the media type is not of the form.', 400)
-    const answer = await attempt(() => put(context, session, id, type, options), session, options)
+    const meter = rates.of(grant.participant)
+    const declared = context.req.header('content-length')
+    const bytes = declared === undefined ? limits.blobBytes : Number(declared)
+    if (bytes > limits.blobBytes) return context.text(`A value may have ${limits.blobBytes} bytes.`, 413)
+    if (!meter.begin(bytes)) return tooFast(context, meter)
+    const data = await readBody(context.req.raw, limits.blobBytes)
+    meter.giveBack(bytes - (data?.byteLength ?? bytes))
+    if (data === null) return context.text(`A value may have ${limits.blobBytes} bytes.`, 413)
+    if (hashId(createHash('sha256').update(data).digest()) !== id)
+      return context.text('The id is not the hash of the bytes.', 400)
+    const others = coming.get(session) ?? 0
+    coming.set(session, others + data.byteLength)
+    const answer = await attempt(() => put({ session, id, type, data }, others, context, options), session, options)
+    const left = (coming.get(session) ?? 0) - data.byteLength
+    if (left > 0) coming.set(session, left)
+    else coming.delete(session)
     return answer ?? context.text(CLOSE_REASONS.unavailable.says, 503)
   })
 }
 
-async function put(context: Context, session: string, id: string, type: string, options: BlobOptions): Promise<Response> {
+interface Value {
+  readonly session: string
+  readonly id: string
+  readonly type: string
+  readonly data: Uint8Array
+}
+
+/** @param others bytes that are being put into the same session. */
+async function put(
+  { session, id, type, data }: Value,
+  others: number,
+  context: Context,
+  options: BlobOptions,
+): Promise<Response> {
   const { store, limits } = options
-  const data = await readBody(context.req.raw, limits.blobBytes)
-  if (data === null) return context.text(`A value may have ${limits.blobBytes} bytes.`, 413)
-  if (hashId(createHash('sha256').update(data).digest()) !== id) return context.text('The id is not the hash of the bytes.', 400)
-  if ((await store.blobBytes(session)) + data.byteLength > limits.sessionBlobBytes) {
+  if ((await store.blobBytes(session)) + others + data.byteLength > limits.sessionBlobBytes) {
     if ((await store.getBlob(session, id)) === null) return context.text('The session has reached its size limit.', 507)
   }
   await store.putBlob(session, id, type, data)
   return context.body(null, 204)
+}
+
+function tooFast(context: Context, meter: BlobMeter): Response {
+  return context.text('That is more than is allowed at once: again later.', 429, { 'retry-after': String(meter.waitS) })
 }
 
 /** What the request's token grants in the session, or the answer that says why it does not. */
@@ -101,7 +137,6 @@ async function attempt<T>(work: () => Promise<T>, session: string, { report }: B
 
 /** The body; null when it is larger than allowed, which ends the reading. */
 async function readBody(request: Request, most: number): Promise<Uint8Array | null> {
-  if (Number(request.headers.get('content-length') ?? 0) > most) return null
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {

@@ -221,6 +221,9 @@ export class Calls {
     const at = this.#options.now()
     const { output, errorText, approved } = ask
     const reason = typeof ask.reason === 'string' ? ask.reason : undefined
+    const due = call.part.get(KEY.due)
+    // Its timer may be late: after a start, behind other work, by a clock that was set.
+    if (typeof due === 'number' && due <= at) return this.#write(call, expired(call.waits, at))
     if (call.waits.for === 'approval') {
       if (typeof approved !== 'boolean') return
       const refusal = this.#refusal(call, from, approved, reason)

@@ -28,6 +28,8 @@ export interface CancelsOptions {
   readonly roots: SessionRoots
   /** All runs of the session by id; the clerk's own. */
   readonly runs: ReadonlyMap<string, Y.Map<unknown>>
+  /** The runs that an input asked for, and those that they did. */
+  readonly runsOf: (input: string) => readonly Y.Map<unknown>[]
   /** Absent: everything may be cancelled. */
   readonly mayCancel: MayCancel | undefined
   /** Epoch milliseconds. */
@@ -72,14 +74,15 @@ export class Cancels {
   }
 
   #judge(target: string): void {
-    const { roots, runs, now, participant } = this.#options
+    const { roots, runs, runsOf, now, participant } = this.#options
     const key = cancelKey(target)
     const flag = readCancel(roots.control.get(key))
     const by = participant(flag?.by ?? '')
     if (flag === undefined || by === null) return
-    const meant = [...runs].filter(([id, run]) => {
-      const isMeant = id === target || recordAt(run, KEY.head)?.['input'] === target
-      return isMeant && !hasEnded(run.get(KEY.status) as RunStatus)
+    const meant = [runs.get(target), ...runsOf(target)].flatMap((run) => {
+      const id = run === undefined ? undefined : recordAt(run, KEY.head)?.['id']
+      const isMeant = run !== undefined && typeof id === 'string' && !hasEnded(run.get(KEY.status) as RunStatus)
+      return isMeant ? [[id, run] as const] : []
     })
     const judged = meant.map(([id, run]) => ({ id, run, reason: this.objection(id, by, flag.reason) }))
     if (judged.every(({ reason }) => reason === null)) {

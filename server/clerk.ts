@@ -13,7 +13,7 @@
  */
 import * as Y from 'yjs'
 import type { AnotherRun } from '../shared/branches.ts'
-import { readMessageHead, readRun, readStamp, readWholePart } from '../shared/entries.ts'
+import { readMessageHead, readRun, readStamp, wholeTextOf } from '../shared/entries.ts'
 import { anotherIdOf, runIdOf } from '../shared/ids.ts'
 import {
   arrayAt,
@@ -26,8 +26,9 @@ import {
   rootsOf,
   type SessionRoots,
 } from '../shared/layout.ts'
+import { cancelOf } from '../shared/control.ts'
 import type { Report } from '../shared/errors.ts'
-import type { Lane, MessageHead } from '../shared/message.ts'
+import type { Lane } from '../shared/message.ts'
 import { readParticipant, type Participant } from '../shared/participant.ts'
 import { hasEnded, RUN_TABLE, STEP_AT_END, type RunEvent, type RunStatus } from '../shared/run.ts'
 import { Calls, type MayApprove } from './calls.ts'
@@ -37,6 +38,7 @@ import { Lanes, type Input } from './lanes.ts'
 import type { LapseTerms } from '../shared/wire.ts'
 import { clearForRetry, retry } from './retry.ts'
 import type { Watcher } from './room.ts'
+import { SessionIndex } from './session-index.ts'
 import { Spawns, type ChildRun } from './spawns.ts'
 import type { NewJob } from './store.ts'
 
@@ -62,6 +64,8 @@ export interface ClerkOptions {
   readonly route: Route
   /** Who sent what a transaction of this origin applied; null for the server itself. */
   readonly participantOf: (origin: unknown) => Participant | null
+  /** How far the clock of whoever sent that is behind this one, in milliseconds. Default: not at all. */
+  readonly behindMs?: (origin: unknown) => number
   /** How long support may be silent before the agents answer again, in milliseconds; `Infinity`: for ever. */
   readonly idleReturnMs: number
   /** Epoch milliseconds. */
@@ -70,6 +74,8 @@ export interface ClerkOptions {
   readonly endJob: (run: string) => void
   /** Holds or lets go the job of a run. */
   readonly holdJob: (run: string, held: boolean) => void
+  /** A run waits for somebody, or goes on. */
+  readonly restJob?: (run: string, isResting: boolean) => void
   /** How old an input may be when it arrives and still start an agent by itself, in milliseconds. */
   readonly intentMs: number
   readonly mayCancel: MayCancel | undefined
@@ -86,7 +92,7 @@ export class Clerk implements Watcher {
   readonly #options: ClerkOptions
   readonly #doc: Y.Doc
   readonly #roots: SessionRoots
-  readonly #runs = new Map<string, Y.Map<unknown>>()
+  readonly #index = new SessionIndex()
   readonly #calls: Calls
   readonly #known = new Set<string>()
   readonly #spawns: Spawns
@@ -94,7 +100,7 @@ export class Clerk implements Watcher {
   readonly #lanes: Lanes
   readonly #cancels: Cancels
   #lastSeq = 0
-  #newMessages: { map: Y.Map<unknown>; head: MessageHead; from: Participant }[] = []
+  #newMessages: Input[] = []
   #requests: { from: Participant; handover: boolean }[] = []
   readonly #ended = new Set<string>()
   #controlChanged = true
@@ -104,17 +110,25 @@ export class Clerk implements Watcher {
     this.#doc = options.document
     this.#roots = rootsOf(this.#doc)
     const { session, now, idleReturnMs, intentMs, mayCancel, holdJob } = options
-    const shared = { roots: this.#roots, runs: this.#runs, now }
+    const shared = { roots: this.#roots, runs: this.#index.runs, now }
     this.#spawns = new Spawns({ ...shared, make: (child) => this.#makeRun(child) })
     this.#holding = new Holding({ ...shared, idleReturnMs, wake: () => this.settle() })
     const { claimMs: leaseMs, mayApprove, report } = options
     const transact = (write: () => void): void => this.#doc.transact(write, CLERK)
     this.#calls = new Calls({ ...shared, session, leaseMs, mayApprove, report, transact })
     for (const map of this.#roots.messages) this.#learnMessage(map)
-    this.#learnRuns()
-    this.#cancels = new Cancels({ ...shared, session, mayCancel, participant: (id) => this.#participant(id) })
-    this.#lanes = new Lanes({
+    this.#learnRuns(this.#roots.tasks)
+    this.#cancels = new Cancels({
       ...shared,
+      runsOf: (input) => this.#index.runsOf(input),
+      session,
+      mayCancel,
+      participant: (id) => this.#participant(id),
+    })
+    this.#lanes = new Lanes({
+      roots: this.#roots,
+      index: this.#index,
+      now,
       intentMs,
       route: (input, active) => this.#route(input, active),
       makeRun: (input, agent, urgent) => this.#makeRun({ id: runIdOf(input, agent), agent, input }, urgent),
@@ -128,7 +142,10 @@ export class Clerk implements Watcher {
       objection: (run, by) => this.#cancels.objection(run, by),
       hold: holdJob,
     })
-    for (const run of this.#runs.values()) this.#calls.look(run)
+    for (const [id, run] of this.#index.runs) {
+      this.#calls.look(run)
+      if (run.get(KEY.status) === 'suspended') options.restJob?.(id, true)
+    }
     this.#roots.messages.observe(this.#onMessages)
     this.#roots.tasks.observeDeep(this.#onTasks)
     this.#roots.control.observe(this.#onControl)
@@ -157,11 +174,12 @@ export class Clerk implements Watcher {
       for (const { from, handover } of requests) {
         // Also who only ever cancels: people want to see by whom.
         this.#introduce(from)
-        if (handover) this.#holding.decide(from)
+        if (handover && this.#holding.decide(from)) this.#restUnbegun()
       }
-      for (const { map, head, from } of messages) {
-        this.#stamp(map, head, from)
-        this.#lanes.take({ map, head, from })
+      for (const input of messages) {
+        const { head } = input
+        this.#stamp(input)
+        this.#lanes.take(input)
         if (this.#roots.control.has(cancelKey(head.id))) this.#cancels.note(head.id)
       }
       this.#lanes.settle()
@@ -184,14 +202,17 @@ export class Clerk implements Watcher {
     this.#calls.claim(from, message, call, tab)
   }
 
-  /** Writes that a worker has the run now, and on which terms. */
-  grant(run: string, worker: string, generation: number, terms: LapseTerms = {}): void {
-    const map = this.#runs.get(run)
-    if (map === undefined) return
+  /** Writes that a worker has the run now, and on which terms. False for a run that has ended, which stays as it is. */
+  grant(run: string, worker: string, generation: number, terms: LapseTerms = {}): boolean {
+    const map = this.#index.runs.get(run)
+    if (map === undefined || hasEnded(map.get(KEY.status) as RunStatus)) return false
     this.#doc.transact(() => {
       map.set(KEY.lease, { worker, generation, ...terms })
       clearForRetry(map, this.#roots.messages)
     }, CLERK)
+    this.#index.given(map)
+    this.#restUnbegun()
+    return true
   }
 
   /**
@@ -199,7 +220,7 @@ export class Clerk implements Watcher {
    * agent wants. Gives false for a run that is to be given to a worker again, like one that its worker never started.
    */
   lapse(run: string, isReleased = false): boolean {
-    const map = this.#runs.get(run)
+    const map = this.#index.runs.get(run)
     const value = map === undefined ? undefined : readRun(map, this.#roots.control)
     if (map === undefined || value === undefined || hasEnded(value.status)) {
       // What came of its end was decided then.
@@ -226,12 +247,13 @@ export class Clerk implements Watcher {
   readonly #onMessages = (event: Y.YArrayEvent<Y.Map<unknown>>, transaction: Y.Transaction): void => {
     if (transaction.origin === CLERK) return
     const from = this.#options.participantOf(transaction.origin)
+    const behindMs = this.#options.behindMs?.(transaction.origin) ?? 0
     for (const item of event.changes.added) {
       for (const map of item.content.getContent()) {
         const head = map instanceof Y.Map ? readMessageHead(map as Y.Map<unknown>) : undefined
         if (head === undefined || from === null || this.#known.has(head.id)) continue
         this.#known.add(head.id)
-        this.#newMessages.push({ map: map as Y.Map<unknown>, head, from })
+        this.#newMessages.push({ map: map as Y.Map<unknown>, head, from, behindMs })
       }
     }
   }
@@ -239,15 +261,18 @@ export class Clerk implements Watcher {
   readonly #onTasks = (events: Y.YEvent<Y.AbstractType<unknown>>[]): void => {
     for (const event of events) {
       this.#spawns.note(event)
-      if (event.target === (this.#roots.tasks as unknown)) this.#learnRuns()
-      else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.status)) {
-        this.#calls.look(event.target as unknown as Y.Map<unknown>)
-        const run = recordAt(event.target as unknown as Y.Map<unknown>, KEY.head)?.['id']
-        const status = (event.target as unknown as Y.Map<unknown>).get(KEY.status)
-        if (typeof run === 'string' && hasEnded(status as RunStatus)) this.#ended.add(run)
-      } else if (event.target.parent === (this.#roots.tasks as unknown) && event.keys.has(KEY.waiting)) {
-        this.#calls.look(event.target as unknown as Y.Map<unknown>)
-      } else this.#lanes.noteTask(event)
+      const run = event.target as unknown as Y.Map<unknown>
+      const isRun = event.target.parent === (this.#roots.tasks as unknown)
+      if (event.target === (this.#roots.tasks as unknown)) {
+        for (const item of event.changes.added) this.#learnRuns(item.content.getContent())
+      } else if (isRun && event.keys.has(KEY.status)) {
+        this.#calls.look(run)
+        const id = recordAt(run, KEY.head)?.['id']
+        const status = run.get(KEY.status) as RunStatus
+        if (typeof id === 'string' && hasEnded(status)) this.#ended.add(id)
+        else if (typeof id === 'string') this.#options.restJob?.(id, status === 'suspended')
+      } else if (isRun && event.keys.has(KEY.waiting)) this.#calls.look(run)
+      else this.#lanes.noteTask(event)
     }
   }
 
@@ -255,7 +280,7 @@ export class Clerk implements Watcher {
     if (transaction.origin === CLERK) return
     this.#controlChanged = true
     for (const key of event.keysChanged) {
-      this.#lanes.noteKey(String(key))
+      this.#lanes.noteKey(String(key), this.#options.behindMs?.(transaction.origin))
       this.#cancels.noteKey(String(key))
     }
     const from = this.#options.participantOf(transaction.origin)
@@ -270,30 +295,30 @@ export class Clerk implements Watcher {
     const stamp = readStamp(map)
     if (head === undefined || stamp === undefined) return
     this.#known.add(head.id)
+    this.#index.addMessage(map, head)
     this.#lastSeq = Math.max(this.#lastSeq, stamp.seq)
     const by = this.#participant(stamp.by)
     if (by !== null) this.#holding.said(map, head, stamp, by)
   }
 
-  #learnRuns(): void {
-    for (const map of this.#roots.tasks) {
+  #learnRuns(entries: Iterable<unknown>): void {
+    for (const map of entries) {
       if (!(map instanceof Y.Map)) continue
       const id = recordAt(map, KEY.head)?.['id']
-      if (typeof id !== 'string' || this.#runs.has(id)) continue
-      this.#runs.set(id, map)
-      this.#spawns.learn(id, map)
+      if (typeof id === 'string' && this.#index.addRun(map)) this.#spawns.learn(id, map)
     }
   }
 
   // ---- what is decided ----------------------------------------------------------------------------------------------
 
-  #stamp(map: Y.Map<unknown>, head: MessageHead, from: Participant): void {
+  #stamp({ map, head, from, behindMs }: Input): void {
     this.#introduce(from)
     this.#lastSeq += 1
     const stamp = { seq: this.#lastSeq, at: this.#options.now(), by: from.id }
     map.set(KEY.stamp, stamp)
     this.#known.add(head.id)
-    this.#holding.said(map, head, stamp, from)
+    this.#index.addMessage(map, head)
+    this.#holding.said(map, head, stamp, from, behindMs)
   }
 
   #introduce(participant: Participant): void {
@@ -315,30 +340,39 @@ export class Clerk implements Watcher {
 
   #route({ map, head, from }: Input, active: readonly string[]): readonly string[] {
     const { session, route } = this.#options
-    return route({ session, id: head.id, text: textOf(map), from, to: head.to, lane: head.lane ?? 'queue', active })
+    return route({ session, id: head.id, text: wholeTextOf(map), from, to: head.to, lane: head.lane ?? 'queue', active })
   }
 
   /** Makes a run, for an input or for another run, and its job. */
   #makeRun(head: Omit<ChildRun, 'parent'> & Partial<ChildRun> & Partial<AnotherRun>, urgent = false): void {
     const { id, agent, input, parent } = head
-    if (this.#runs.has(id)) return
+    if (this.#index.runs.has(id)) return
     const { session, now, addJob } = this.#options
     const run = new Y.Map<unknown>()
     run.set(KEY.head, { ...head, attempt: 1, at: now() })
     run.set(KEY.status, 'pending')
     for (const list of [KEY.steps, KEY.steered, KEY.spawned]) run.set(list, new Y.Array())
     this.#roots.tasks.push([run])
-    this.#runs.set(id, run)
+    this.#index.addRun(run)
     this.#spawns.learn(id, run)
     addJob({ run: id, session, agent, input, ...(parent === undefined ? {} : { parent }), ...(urgent ? { urgent } : {}) })
   }
 
+  /** Runs that workers have and do not begin, since a human holds the session, wait as well. */
+  #restUnbegun(): void {
+    if (this.#holding.holder.state !== 'human') return
+    for (const run of this.#index.leased()) {
+      const id = recordAt(run, KEY.head)?.['id']
+      if (run.get(KEY.status) === 'pending' && typeof id === 'string') this.#options.restJob?.(id, true)
+    }
+  }
+
   /** A cancel for a run that no worker has taken ends it at once; otherwise its worker does. */
   #cancelUnclaimed(): void {
-    for (const map of this.#runs.values()) {
+    for (const map of this.#index.open()) {
       if (map.get(KEY.status) !== 'pending' || map.has(KEY.lease)) continue
-      const run = readRun(map, this.#roots.control)
-      if (run?.cancel !== undefined) this.#end(map, run.status, 'cancel')
+      const { id, input } = recordAt(map, KEY.head) as { id: string; input: string }
+      if (cancelOf(this.#roots.control, id, input) !== undefined) this.#end(map, 'pending', 'cancel')
     }
   }
 
@@ -356,14 +390,4 @@ export class Clerk implements Watcher {
       }
     }
   }
-}
-
-/** The text of a message that was just written whole. */
-function textOf(map: Y.Map<unknown>): string {
-  let text = ''
-  for (const entry of arrayAt(map, KEY.parts)?.toArray() ?? []) {
-    const part = readWholePart(entry)
-    if (part?.type === 'text' && typeof part['text'] === 'string') text += part['text']
-  }
-  return text
 }

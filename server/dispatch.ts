@@ -2,9 +2,13 @@
  * Brings jobs and workers together: each job goes to one worker of its agent, under a lease that the store grants. A worker
  * keeps its leases by heartbeat; one that lapses ends its run. The store decides and its clock counts; what is kept here is
  * who is connected.
+ *
+ * More than 400 lines: jobs, workers and leases are matched in one place, so that no job is ever between two of them.
  */
 import type { Report } from '../shared/errors.ts'
 import type { LapseTerms, LeaseRef, ServerMessage } from '../shared/wire.ts'
+import { ClockWatch, type Clocks } from './clock-watch.ts'
+import { Slots } from './slots.ts'
 import type { Job, NewJob, Store } from './store.ts'
 
 /** How long a worker holds a run without a sign of life. Workers renew three times in that span. */
@@ -46,12 +50,15 @@ export interface DispatcherOptions {
   readonly store: Store
   readonly report: Report
   readonly leaseMs: number
-  /** Writes the lease into the session's document and resolves when that is stored. */
-  readonly grant: (job: Job, terms: LapseTerms) => Promise<void>
+  /** Writes the lease into the session's document and resolves when that is stored; to false for a run that has ended. */
+  readonly grant: (job: Job, terms: LapseTerms) => Promise<boolean>
   /**
    * Decides in the session's document about the run of a job that lapsed or was released; false where it is to be given again.
+   * Resolves when that is stored.
    */
   readonly lapse: (job: Job, isReleased: boolean) => Promise<boolean>
+  /** Default: the process's. */
+  readonly clocks?: Clocks
   /** Told of agents whose jobs may have found no worker. */
   readonly onWaiting?: (agent: string) => void
 }
@@ -75,19 +82,22 @@ export class Dispatcher {
   #sweeping = false
   /** Since the last sweep the store could not take down that a worker lives, or give a job to one. */
   #storeFailed = false
+  readonly #slots = new Slots()
+  readonly #clock: ClockWatch
   /** Runs that could not be ended, since their session does not load, and when that is tried again. */
   readonly #retryAt = new Map<string, number>()
 
   constructor(options: DispatcherOptions) {
     this.#options = options
+    this.#clock = new ClockWatch(options.leaseMs / 2 + SWEEP_MS, options.clocks)
   }
 
   /** Reads the jobs that an earlier process left, and gives their workers a full lease to come back. */
   async start(): Promise<void> {
-    const { store, leaseMs } = this.#options
-    await store.extendAll(leaseMs)
+    const { store } = this.#options
+    await this.#leaseAnew()
     for (const job of await store.jobs()) {
-      this.#jobs.set(job.run, job)
+      this.#learn(job)
       const jobs = job.state === 'open' ? this.#open : this.#leased
       jobs.set(job.run, job)
     }
@@ -103,8 +113,19 @@ export class Dispatcher {
   /** Takes note of a job that is about to be stored; false when there is one of that name already. */
   expect(job: NewJob): boolean {
     if (this.#jobs.has(job.run)) return false
-    this.#jobs.set(job.run, job)
+    this.#learn(job)
     return true
+  }
+
+  #learn(job: NewJob): void {
+    this.#jobs.set(job.run, job)
+    this.#slots.learn(job)
+  }
+
+  /** A run waits for somebody (it is suspended), or goes on. */
+  rests(run: string, isResting: boolean): void {
+    const job = this.#jobs.get(run)
+    if (job !== undefined && this.#slots.rests(run, isResting)) this.#assign(job.agent)
   }
 
   /** Whether the job of a run is another session's. */
@@ -117,10 +138,15 @@ export class Dispatcher {
   added(job: NewJob): void {
     this.#open.set(job.run, job)
     this.#assign(job.agent)
+    // The run that has asked for it takes no slot any more.
+    const above = this.#jobs.get(job.parent ?? '')?.agent
+    if (above !== undefined && above !== job.agent) this.#assign(above)
   }
 
   /** The run of a job has ended. */
   ended(run: string): void {
+    const job = this.#jobs.get(run)
+    if (job !== undefined) this.#slots.forget(job)
     this.#jobs.delete(run)
     this.#open.delete(run)
     this.#leased.delete(run)
@@ -193,8 +219,10 @@ export class Dispatcher {
         await this.#makeUp()
         const job = this.#jobs.get(run)
         const isOwn = job === undefined || job.agent === link.participant.id
-        if (isOwn && (await store.renew(run, generation, leaseMs))) worker?.runs.add(run)
-        else link.tell({ t: 'lost', run, generation })
+        if (isOwn && (await store.renew(run, generation, leaseMs))) {
+          // It may have ended meanwhile.
+          if (this.#jobs.has(run)) worker?.runs.add(run)
+        } else link.tell({ t: 'lost', run, generation })
       } catch (error) {
         // Not an answer: the worker keeps its lease until the store says otherwise.
         this.#storeFailed = true
@@ -265,15 +293,24 @@ export class Dispatcher {
   #freeWorker({ agent, session }: NewJob): Worker | null {
     let best: Worker | null = null
     for (const worker of this.#workers.values()) {
-      if (worker.agent !== agent || !isFree(worker) || !worker.link.mayOpen(session)) continue
-      if (best === null || worker.slots - worker.runs.size > best.slots - best.runs.size) best = worker
+      if (worker.agent !== agent || !this.#isFree(worker) || !worker.link.mayOpen(session)) continue
+      if (best === null || this.#roomOf(worker) > this.#roomOf(best)) best = worker
     }
     return best
   }
 
   #hasRoom(agent: string): boolean {
-    for (const worker of this.#workers.values()) if (worker.agent === agent && isFree(worker)) return true
+    for (const worker of this.#workers.values()) if (worker.agent === agent && this.#isFree(worker)) return true
     return false
+  }
+
+  #isFree(worker: Worker): boolean {
+    return !worker.isSilent && this.#roomOf(worker) > 0
+  }
+
+  /** Slots that a worker has left. */
+  #roomOf({ slots, runs }: Worker): number {
+    return slots - this.#slots.taken(runs)
   }
 
   /** False when the store does not grant it. */
@@ -289,8 +326,8 @@ export class Dispatcher {
       }
       // It may have ended meanwhile.
       if (this.#open.delete(job.run)) this.#leased.set(job.run, job)
-      await grant(claimed, worker.terms)
-      this.#tell(claimed, worker)
+      if (await grant(claimed, worker.terms)) this.#tell(claimed, worker)
+      else worker.runs.delete(job.run)
     } catch (error) {
       worker.runs.delete(job.run)
       this.#storeFailed = true
@@ -311,8 +348,8 @@ export class Dispatcher {
         if (!(await store.renew(job.run, job.generation, leaseMs))) continue
         worker.runs.add(job.run)
         // The claim may have been stored without it.
-        await grant(job, worker.terms)
-        this.#tell(job, worker)
+        if (await grant(job, worker.terms)) this.#tell(job, worker)
+        else worker.runs.delete(job.run)
       } catch (error) {
         report(error, { stage: 'assign', run: job.run })
       }
@@ -347,12 +384,23 @@ export class Dispatcher {
     }
   }
 
-  /** After the store has failed, as after a start: time in which nobody could renew must not end anybody's run. */
+  /**
+   * After the store has failed, as after a start: time in which nobody could renew must not end anybody's run. Nor must time in
+   * which this process stood still, or by which somebody has set the clock.
+   */
   async #makeUp(): Promise<void> {
+    if (this.#clock.hasJumped()) this.#storeFailed = true
     if (!this.#storeFailed) return
-    await this.#options.store.extendAll(this.#options.leaseMs)
+    await this.#leaseAnew()
     this.#storeFailed = false
     this.#assignAll()
+  }
+
+  /** Gives every lease its full time from now, and no more: by a clock that went back it would last for as long as that. */
+  async #leaseAnew(): Promise<void> {
+    const { store, leaseMs } = this.#options
+    await store.extendAll(leaseMs)
+    for (const { run, generation, worker } of await store.jobs()) if (worker !== null) await store.renew(run, generation, leaseMs)
   }
 
   async #lapse(job: Job, isReleased: boolean): Promise<void> {
@@ -364,8 +412,4 @@ export class Dispatcher {
     this.#leased.delete(job.run)
     this.added(job)
   }
-}
-
-function isFree({ runs, slots, isSilent }: Worker): boolean {
-  return runs.size < slots && !isSilent
 }

@@ -19,6 +19,8 @@ export interface Unanswered {
   readonly map: Y.Map<unknown>
   readonly head: MessageHead
   readonly from: Participant
+  /** How far its author's clock is behind, and how long it has waited since it came: what counts is how old it was then. */
+  readonly behindMs: number
 }
 
 export interface HoldingOptions {
@@ -51,12 +53,12 @@ export class Holding {
   }
 
   /** A message has its place; from the store as well, in any order there. */
-  said(map: Y.Map<unknown>, head: MessageHead, stamp: MessageStamp, from: Participant): void {
+  said(map: Y.Map<unknown>, head: MessageHead, stamp: MessageStamp, from: Participant, behindMs = 0): void {
     if (from.kind === 'support') {
       this.#spokeAt = Math.max(this.#spokeAt, stamp.at)
       if (this.#unanswered !== null && this.#unanswered.at <= stamp.at) this.#unanswered = null
     } else if (head.role === 'user' && head.to?.length !== 0 && stamp.at >= Math.max(this.#spokeAt, this.#unanswered?.at ?? 0)) {
-      this.#unanswered = { map, head, from, at: stamp.at }
+      this.#unanswered = { map, head, from, behindMs, at: stamp.at }
     }
     this.#arm()
   }
@@ -83,7 +85,7 @@ export class Holding {
     if (holder.state === 'agents' || now() < this.#dueAt(holder)) return null
     const unanswered = this.#unanswered !== null && this.#unanswered.at >= holder.at ? this.#unanswered : null
     this.#set({ state: 'agents', at: now(), reason: 'idle' })
-    return unanswered
+    return unanswered === null ? null : { ...unanswered, behindMs: unanswered.behindMs + now() - unanswered.at }
   }
 
   /** True when `returnIfIdle` has something to do. */

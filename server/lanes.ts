@@ -27,11 +27,12 @@ import type { MessageHead } from '../shared/message.ts'
 import { readParticipant, type Participant } from '../shared/participant.ts'
 import { hasEnded, type RunStatus } from '../shared/run.ts'
 import { readInputVerdict, type InputVerdict } from '../shared/verdict.ts'
+import type { SessionIndex } from './session-index.ts'
 
 export interface LanesOptions {
   readonly roots: SessionRoots
-  /** All runs of the session by id; the clerk's own. */
-  readonly runs: ReadonlyMap<string, Y.Map<unknown>>
+  /** Messages that have their place, and all runs; the clerk's own. */
+  readonly index: SessionIndex
   /** Epoch milliseconds. */
   readonly now: () => number
   /** How old an input may be when it arrives and still start an agent by itself, in milliseconds. */
@@ -55,7 +56,15 @@ export interface Input {
   readonly map: Y.Map<unknown>
   readonly head: MessageHead
   readonly from: Participant
+  /** How far the author's clock is behind the server's, in milliseconds. */
+  readonly behindMs?: number
 }
+
+/**
+ * Runs and inputs that all edits and wishes for another answer in one update may look through together for what they end: some
+ * 20 ms. Nobody makes so many at once but to hold up the server; those above end nothing.
+ */
+const MAX_STEPS_BEHIND = 100_000
 
 interface Steered {
   readonly run: string
@@ -65,15 +74,19 @@ interface Steered {
 
 export class Lanes {
   readonly #options: LanesOptions
+  readonly #index: SessionIndex
   readonly #roots: SessionRoots
   /** Inputs whose verdict is `asks` or `steering`: something is still to come of them. */
   readonly #waiting = new Map<string, Y.Map<unknown>>()
-  /** Keys of `control` that ask something. */
-  readonly #asked = new Set<string>()
+  /** Keys of `control` that ask something, and how far the clock of who asks is behind, in milliseconds. */
+  readonly #asked = new Map<string, number>()
   #steered: Steered[] = []
+  /** What one update may still have looked through for what its edits leave behind. */
+  #stepsLeft = MAX_STEPS_BEHIND
 
   constructor(options: LanesOptions) {
     this.#options = options
+    this.#index = options.index
     this.#roots = options.roots
     for (const key of this.#roots.control.keys()) this.noteKey(key)
     for (const map of this.#roots.messages) {
@@ -86,9 +99,9 @@ export class Lanes {
   // ---- what is noted ------------------------------------------------------------------------------------------------
 
   /** A key of `control` has changed. */
-  noteKey(key: string): void {
+  noteKey(key: string, behindMs = 0): void {
     const ask = readAskKey(key)?.ask
-    if (ask !== undefined && ask !== 'answer') this.#asked.add(key)
+    if (ask !== undefined && ask !== 'answer') this.#asked.set(key, behindMs)
   }
 
   /** Something in a run has changed: maybe it took messages that steer it. */
@@ -113,12 +126,12 @@ export class Lanes {
 
   /** A user's message was stamped. Nothing comes of it while a human holds the session. */
   take(input: Input): void {
-    const { head, map, from } = input
+    const { head, map, from, behindMs = 0 } = input
     if (from.kind !== 'user' || head.role !== 'user' || !this.#agentsAnswer) return
     const { now, intentMs } = this.#options
     // What was cancelled with it starts nothing, and is shown as cancelled.
     const isCancelled = readCancel(this.#roots.control.get(cancelKey(head.id))) !== undefined
-    if (now() - head.at > intentMs && !isCancelled) {
+    if (now() - head.at - behindMs > intentMs && !isCancelled) {
       this.#judge(map, { state: 'asks', reason: 'stale', written: head.at })
       this.#waiting.set(head.id, map)
     } else {
@@ -159,17 +172,21 @@ export class Lanes {
    * @param next the message or run for which it ends.
    */
   #leaveBehind(since: number, { by, at, seen }: Omit<Again, 'run' | 'seq'>, from: Participant, next: string): Set<string> {
-    const left = new Map<string, Y.Map<unknown>>()
-    for (const map of this.#roots.messages) {
-      const stamp = map instanceof Y.Map ? readStamp(map) : undefined
-      const head = stamp === undefined ? undefined : readMessageHead(map)
-      if (stamp?.by !== by || head === undefined || head.id === next || stamp.seq < since) continue
-      if (hasSeen({ by, at, seen }, { by, at: head.at, seq: stamp.seq })) left.set(head.id, map)
-    }
-    for (const [id, map] of left) if (this.#waiting.has(id)) this.#remove(id, map, by)
     const agents = new Set<string>()
-    for (const run of this.#options.runs.values()) {
-      if (isOver(run) || isChild(run) || !left.has(inputOf(run))) continue
+    const isLeft = (map: Y.Map<unknown> | undefined): boolean => {
+      this.#stepsLeft -= 1
+      const stamp = map === undefined ? undefined : readStamp(map)
+      const head = map === undefined || stamp?.by !== by || stamp.seq < since ? undefined : readMessageHead(map)
+      if (stamp === undefined || head === undefined || head.id === next) return false
+      return hasSeen({ by, at, seen }, { by, at: head.at, seq: stamp.seq })
+    }
+    for (const [id, map] of this.#waiting) {
+      if (this.#stepsLeft <= 0) return agents
+      if (isLeft(map)) this.#remove(id, map, by)
+    }
+    for (const run of this.#index.open()) {
+      if (this.#stepsLeft <= 0) return agents
+      if (isChild(run) || !isLeft(this.#find(inputOf(run)))) continue
       if (this.#stopFor(run, from, next)) agents.add(agentOf(run))
     }
     return agents
@@ -208,15 +225,16 @@ export class Lanes {
 
   settle(): void {
     for (const steered of this.#steered.splice(0)) this.#taken(steered)
-    for (const key of this.#asked) {
+    for (const [key, behindMs] of this.#asked) {
       const ask = readAskKey(key)
       const value = asRecord(this.#roots.control.get(key))
       const by = value?.['by']
-      if (ask?.ask === 'regenerate') this.#regenerate(ask.target, value)
+      if (ask?.ask === 'regenerate') this.#regenerate(ask.target, value, behindMs)
       else if (ask !== null && typeof by === 'string') this.#answer(ask.ask, ask.target, by, value?.['text'])
       if (this.#roots.control.has(key)) this.#roots.control.delete(key)
     }
     this.#asked.clear()
+    this.#stepsLeft = MAX_STEPS_BEHIND
   }
 
   /** Inputs that wait and were cancelled: nothing comes of them. */
@@ -263,16 +281,16 @@ export class Lanes {
   }
 
   /** Another answer to what a run has answered, or is at: for the author of the input or for support, and one at a time. */
-  #regenerate(id: string, value: Record<string, unknown> | undefined): void {
-    const { runs, now, intentMs, objection, makeAnother } = this.#options
+  #regenerate(id: string, value: Record<string, unknown> | undefined, behindMs: number): void {
+    const { now, intentMs, objection, makeAnother } = this.#options
     const { by, at, seen = Number.MAX_SAFE_INTEGER } = value ?? {}
-    const run = runs.get(id)
+    const run = this.#index.runs.get(id)
     const input = run === undefined || isChild(run) ? undefined : this.#find(inputOf(run))
     if (run === undefined || input === undefined || typeof by !== 'string' || !this.#agentsAnswer) return
     const from = this.#participant(by)
     if (from === null || (readStamp(input)?.by !== by && from.kind !== 'support')) return
     // As with inputs: nothing begins by itself that was wanted so long ago. What was taken back was never asked.
-    if (!(now() - Number(at) <= intentMs) || readInputVerdict(input.get(KEY.verdict))?.state === 'removed') return
+    if (!(now() - Number(at) - behindMs <= intentMs) || readInputVerdict(input.get(KEY.verdict))?.state === 'removed') return
     const answers = this.#runsOf(inputOf(run)).filter((each) => agentOf(each) === agentOf(run))
     if (answers.length >= MAX_ANSWERS || isWaiting(run) || answers.some((each) => each !== run && !isOver(each))) return
     const isStopped = isOver(run) || this.#cancelOf(run) !== undefined
@@ -281,7 +299,7 @@ export class Lanes {
     const asked = { by, at: Number(at), seen: Number(seen) }
     const another = makeAnother(run, answers.length + 1, asked)
     if (!isOver(run)) this.#stopFor(run, from, another)
-    const reply = [...this.#roots.messages].find((map) => map instanceof Y.Map && readMessageHead(map)?.run === id)
+    const reply = this.#index.replyOf(id)
     const stamp = reply === undefined ? undefined : readStamp(reply)
     if (stamp !== undefined) this.#leaveBehind(stamp.seq, asked, from, another)
   }
@@ -334,7 +352,7 @@ export class Lanes {
       if (verdict?.state !== 'steering' || !ended.has(verdict.run ?? '')) continue
       released = true
       this.#waiting.delete(id)
-      const agent = recordAt(this.#options.runs.get(verdict.run ?? '') ?? map, KEY.head)?.['agent']
+      const agent = recordAt(this.#index.runs.get(verdict.run ?? '') ?? map, KEY.head)?.['agent']
       const isAsked = this.#agentsAnswer && typeof agent === 'string'
       this.#judge(map, { state: 'queued', run: verdict.run ?? '', reason: isAsked ? 'run-ended' : 'human' })
       if (isAsked) this.#options.makeRun(id, agent, false)
@@ -349,13 +367,13 @@ export class Lanes {
   pause(ended: ReadonlySet<string>): void {
     const { ledger } = this.#roots
     for (const id of ended) {
-      const run = this.#options.runs.get(id)
+      const run = this.#index.runs.get(id)
       if (run === undefined || !run.has(KEY.lease) || isChild(run)) continue
       const status = run.get(KEY.status)
       const cancel = status === 'cancelled' ? this.#cancelOf(run) : undefined
       if (status !== 'error' && (cancel === undefined || cancel.for !== undefined)) continue
       const agent = agentOf(run)
-      const held = [...this.#options.runs.values()].filter((each) => agentOf(each) === agent && isWaiting(each)).map(idOf)
+      const held = [...this.#index.open()].filter((each) => agentOf(each) === agent && isWaiting(each)).map(idOf)
       if (held.length === 0) continue
       const by = cancel === undefined ? {} : { by: cancel.by }
       const pause: Pause = {
@@ -370,7 +388,7 @@ export class Lanes {
     }
     // What waited was removed or cancelled: there is nothing to go on with.
     for (const [key, value] of ledger) {
-      const waits = (id: string): boolean => isWaiting(this.#options.runs.get(id))
+      const waits = (id: string): boolean => isWaiting(this.#index.runs.get(id))
       if (pausedAgent(key) !== null && readPause(value)?.held.some(waits) !== true) ledger.delete(key)
     }
   }
@@ -380,7 +398,7 @@ export class Lanes {
     const pause = readPause(ledger.get(pausedKey(agent)))
     if (pause === undefined) return
     ledger.delete(pausedKey(agent))
-    for (const run of pause.held) if (isWaiting(this.#options.runs.get(run))) this.#options.hold(run, false)
+    for (const run of pause.held) if (isWaiting(this.#index.runs.get(run))) this.#options.hold(run, false)
   }
 
   // ---- reading ------------------------------------------------------------------------------------------------------
@@ -400,9 +418,7 @@ export class Lanes {
   /** The run that each agent is at, or is just given; of an agent that is at several, by children of others, its own. */
   #activeRuns(): ReadonlyMap<string, Y.Map<unknown>> {
     const active = new Map<string, Y.Map<unknown>>()
-    for (const run of this.#options.runs.values()) {
-      if (run.has(KEY.lease) && !isOver(run) && !isChild(run)) active.set(agentOf(run), run)
-    }
+    for (const run of this.#index.leased()) if (!isChild(run)) active.set(agentOf(run), run)
     return active
   }
 
@@ -410,8 +426,8 @@ export class Lanes {
     return cancelOf(this.#roots.control, idOf(run), inputOf(run))
   }
 
-  #runsOf(input: string): Y.Map<unknown>[] {
-    return [...this.#options.runs.values()].filter((run) => inputOf(run) === input && !isChild(run))
+  #runsOf(input: string): readonly Y.Map<unknown>[] {
+    return this.#index.runsOf(input).filter((run) => !isChild(run))
   }
 
   /** It stands in a queue, and none of its runs has ever been anybody's. */
@@ -421,10 +437,7 @@ export class Lanes {
   }
 
   #find(id: string): Y.Map<unknown> | undefined {
-    for (const map of this.#roots.messages) {
-      if (map instanceof Y.Map && readMessageHead(map)?.id === id && readStamp(map) !== undefined) return map
-    }
-    return undefined
+    return this.#index.message(id)
   }
 }
 

@@ -1,6 +1,8 @@
 /**
  * What the server keeps for one connection, and the loop over its frames. It takes the place of the host's own loop, which
  * awaits hooks between the check and the write; here a frame is decoded, checked, applied and logged in one synchronous step.
+ *
+ * More than 400 lines: whatever a frame may be is read in one place.
  */
 import type { Connection, Document } from '@hocuspocus/server'
 import * as decoding from 'lib0/decoding'
@@ -17,7 +19,7 @@ import { isEmptyUpdate, type Member, type RefusalDetail, type Room } from './roo
 import type { ConnectionMeter } from './traffic.ts'
 
 /** What a worker's connection to a control document may say. */
-export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' | 'claim' }>
+export type WorkerMessage = Exclude<ClientMessage, { t: 'mark' | 'claim' | 'clock' }>
 
 /** A tab asks for a client's call. */
 type ClaimMessage = Extract<ClientMessage, { t: 'claim' }>
@@ -50,6 +52,8 @@ export interface LinkOptions {
   readonly room: Room | null
   readonly meter: ConnectionMeter
   readonly report: Report
+  /** Epoch milliseconds. */
+  readonly now: () => number
   /** Called for each frame, before anything else is done with it. */
   readonly onFrame: () => void
   /** Runs a task when it is the turn of the socket, before all frames that come from now on. */
@@ -66,6 +70,8 @@ export interface LinkOptions {
 export class Link implements Member, WorkerLink {
   readonly participant: Participant
   readonly address: string
+  /** How far the client's clock is behind that of the server, in milliseconds; 0 where it does not say. */
+  behindMs = 0
   readonly #workers: SocketWorkers
   readonly #connection: Connection
   readonly #document: Document
@@ -382,6 +388,7 @@ export class Link implements Member, WorkerLink {
     const message = readClientMessage(payload)
     if (message === null) return
     if (message.t === 'claim') return this.#options.onClaim(this, message)
+    if (message.t === 'clock') return void (this.behindMs = this.#options.now() - message.at)
     if (message.t !== 'mark') return this.#options.onWorkerMessage(this, message)
     this.#asksByMarks = true
     if (this.#room?.isWaiting(this) === true) this.#waitingMark = message.n

@@ -124,7 +124,7 @@ export class Sessions {
       report,
       leaseMs: options.leaseMs,
       grant: (job, terms) => this.#grant(job, terms),
-      lapse: async (job, isReleased) => (await this.#use(job.session, ({ clerk }) => clerk.lapse(job.run, isReleased))) ?? true,
+      lapse: (job, isReleased) => this.#lapse(job, isReleased),
       onWaiting: (agent) => this.#waker?.look(agent),
     })
     this.#push = options.push?.(this.#log)
@@ -329,10 +329,14 @@ export class Sessions {
       route: this.#options.route,
       idleReturnMs: this.#options.idleReturnMs,
       participantOf: (origin) => (origin instanceof Link ? origin.participant : null),
+      behindMs: (origin) => (origin instanceof Link ? origin.behindMs : 0),
       now: this.#options.now,
       addJob: (job) => this.#addJob(job),
       endJob: (run) => this.#endJob(name, run),
       holdJob: (run, held) => this.#holdJob(run, held),
+      restJob: (run, isResting) => {
+        if (!this.#dispatcher.isOfAnother(name, run)) this.#dispatcher.rests(run, isResting)
+      },
       intentMs: this.#options.intentMs,
       mayCancel: this.#options.mayCancel,
       claimMs: this.#options.leaseMs,
@@ -396,6 +400,7 @@ export class Sessions {
       room: this.#rooms.get(name)?.room ?? null,
       meter,
       report: this.#options.report,
+      now: this.#options.now,
       onFrame,
       defer,
       mayOpen: (from, session) => this.#grants.mayOpen(from, session),
@@ -461,9 +466,17 @@ export class Sessions {
     if (!held) this.#log.after(() => this.#dispatcher.released())
   }
 
-  async #grant(job: Job, terms: LapseTerms): Promise<void> {
-    await this.#use(job.session, ({ clerk }) => clerk.grant(job.run, job.worker ?? '', job.generation, terms))
+  async #grant(job: Job, terms: LapseTerms): Promise<boolean> {
+    const granted = await this.#use(job.session, ({ clerk }) => clerk.grant(job.run, job.worker ?? '', job.generation, terms))
     await this.#log.stored()
+    return granted === true
+  }
+
+  /** Stored before the job is open again: else the next worker might get a run that still looks as if the last one had it. */
+  async #lapse(job: Job, isReleased: boolean): Promise<boolean> {
+    const isOver = (await this.#use(job.session, ({ clerk }) => clerk.lapse(job.run, isReleased))) ?? true
+    await this.#log.stored()
+    return isOver
   }
 
   /** Does something in a session, loading it where it is not. */

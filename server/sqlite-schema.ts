@@ -7,15 +7,16 @@ import { SessionError } from '../shared/errors.ts'
 /**
  * Layout of the tables, kept in `user_version`.
  * 1: first. 2: `clients`. 3: `parent`, `urgent` and `held` of jobs; `blobs`. 4: `subscribers`, `notices`, `kept`.
+ * 5: `tail`, `strays`.
  */
-const SCHEMA_VERSION = 4
+const SCHEMA_VERSION = 5
 /** Marks the file as ours ("Poly"), so that the database of something else is not taken for an empty store. */
 const APPLICATION_ID = 0x506f_6c79
 /**
  * How long opening waits for another process that is opening the same file, in milliseconds. Later on nothing waits for a
  * lock: that would block the event loop.
  */
-const OPEN_TIMEOUT_MS = 5_000
+export const OPEN_TIMEOUT_MS = 5_000
 const OPEN_PAUSE_MS = 10
 /**
  * What the write-ahead log is cut back to after a large transaction, in bytes. Without large ones it stays at 4 MB: SQLite
@@ -117,8 +118,26 @@ const PUSH = `
   ) strict, without rowid;
 `
 
+/**
+ * `tail`: the epoch of `sqlite-tail.ts`, in its one row. `strays`: updates that the tail had and `updates` could not take, for
+ * its pages are damaged; kept for whoever mends them.
+ */
+const TAIL = `
+  create table tail (
+    id integer primary key check (id = 1),
+    epoch integer not null
+  ) strict;
+  insert into tail values (1, 0);
+  create table strays (
+    session integer not null,
+    seq integer not null,
+    sum integer not null,
+    data blob not null
+  ) strict;
+`
+
 /** What leads from one version to the next, by the version it leads from. */
-const MIGRATIONS: Readonly<Record<number, string>> = { 1: CLIENTS, 2: QUEUES_AND_BLOBS, 3: PUSH }
+const MIGRATIONS: Readonly<Record<number, string>> = { 1: CLIENTS, 2: QUEUES_AND_BLOBS, 3: PUSH, 4: TAIL }
 
 /**
  * Opens or creates the file. Throws when it is not a store, was written by a newer version, is locked for more than 5 s, or
@@ -138,7 +157,7 @@ export function openDatabase(file: string, synchronous: 'full' | 'normal'): Data
     } catch (error) {
       db.close()
       // SQLite does not wait where two connections turn a fresh file to WAL at once: it could wait for ever.
-      if (!isResult(error, SQLITE_BUSY) || performance.now() > deadline) {
+      if (!isBusy(error) || performance.now() > deadline) {
         const reason = error instanceof Error ? error.message : String(error)
         throw new Error(`Cannot open ${file} as a store: ${reason}`, { cause: error })
       }
@@ -150,6 +169,11 @@ export function openDatabase(file: string, synchronous: 'full' | 'normal'): Data
 /** Whether SQLite found pages of the file to be not what they must be. */
 export function isCorrupt(error: unknown): boolean {
   return isResult(error, SQLITE_CORRUPT)
+}
+
+/** Whether somebody else held a lock that SQLite needed. */
+export function isBusy(error: unknown): boolean {
+  return isResult(error, SQLITE_BUSY)
 }
 
 function isResult(error: unknown, primary: number): boolean {
@@ -198,7 +222,7 @@ function createTables(db: DatabaseSync): void {
     // Another process may have been quicker.
     if (checkVersion(db)) {
       db.exec(
-        `${TABLES}; ${CLIENTS}; ${QUEUES_AND_BLOBS}; ${PUSH}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${SCHEMA_VERSION}`,
+        `${TABLES}; ${CLIENTS}; ${QUEUES_AND_BLOBS}; ${PUSH}; ${TAIL}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${SCHEMA_VERSION}`,
       )
     }
     db.exec('commit')

@@ -1,18 +1,23 @@
 /**
- * A store in one SQLite file, through `node:sqlite`. For one server; another process may read or compact the same file at
- * the same time, and even two servers cannot corrupt it.
+ * A store in one SQLite file, through `node:sqlite`. It is one server's alone, unless it was opened as `shared`: then other
+ * processes may use it at the same time.
  *
  * 1. SQLite runs on the main thread. Measured with one row per commit, synchronous FULL: 85 µs of CPU and 0.19 ms (p50) per
  *    commit, against 153 µs and 0.22 ms through a worker thread. So a method does its work in one piece, before it returns.
  * 2. Nothing waits for a lock: with another process in the middle of a write, a method rejects at once (SQLITE_BUSY).
- * 3. What is cached (numbers of sessions, last sequences) is dropped when a transaction fails or another process has written.
+ * 3. A small batch of updates of known sessions goes to the tail, a file beside the database (`sqlite-tail.ts`). The next
+ *    transaction takes it over, the latest by a timer. A shared store has no tail: others would not see what is in it.
+ * 4. What is cached (numbers of sessions, last sequences) is dropped when a transaction fails or another process has written.
  */
-import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib'
-import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
-import { promisify } from 'node:util'
-import { JOB, toJob } from './sqlite-jobs.ts'
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
+import { toJob } from './sqlite-jobs.ts'
 import { PushTables } from './sqlite-push.ts'
-import { isCorrupt, openDatabase } from './sqlite-schema.ts'
+import { openFiles, type OpenFiles } from './sqlite-files.ts'
+import { openSnapshot, packSnapshot, sumOf } from './sqlite-rows.ts'
+import { isCorrupt } from './sqlite-schema.ts'
+import { prepareStatements, type Statements } from './sqlite-statements.ts'
+import { PagesBroken, type Tail } from './sqlite-tail.ts'
+import type { TailRow } from './sqlite-tail-file.ts'
 import {
   DamagedSession,
   type Batch,
@@ -24,13 +29,10 @@ import {
   type Subscriber,
 } from './store.ts'
 
-const compress = promisify(zstdCompress)
-const decompress = promisify(zstdDecompress)
-
-/** Snapshots below this many bytes stay as they are: compression has nothing to find in them. */
-const MIN_COMPRESSED_BYTES = 256
 /** Sessions whose numbers are cached, about 200 bytes each. */
 const MAX_CACHED_SESSIONS = 10_000
+/** After this time without another transaction, the tables take what is in the tail. */
+const POUR_AFTER_MS = 1_000
 /** Pages of 4 KB that one `erase` gives back to the file system; 500 take about 5 ms. The rest is used again. */
 const MAX_FREED_PAGES = 500
 
@@ -42,17 +44,22 @@ export interface SqliteStoreOptions {
    * before a loss of power may be gone; saves a write to the disk per commit.
    */
   readonly synchronous?: 'full' | 'normal'
+  /**
+   * Other processes may have the file open too, if they also say so. Every batch is then a transaction of SQLite's, which takes
+   * three times the CPU for a streamed token. Default false: opening throws while somebody else has the file.
+   */
+  readonly shared?: boolean
   /** The clock of the leases, in epoch milliseconds. Default `Date.now`. */
   readonly now?: () => number
 }
 
 /**
  * Opens or creates a store in a file. Throws when the file is something else, was written by a newer version, or stays
- * locked for 5 s.
+ * locked or in somebody else's hands for 5 s.
  */
 export function sqliteStore(options: SqliteStoreOptions): Store {
-  const { file, synchronous = 'full', now = Date.now } = options
-  return new SqliteStore(openDatabase(file, synchronous), now)
+  const { file, synchronous = 'full', shared = false, now = Date.now } = options
+  return new SqliteStore(openFiles(file, synchronous, shared), now)
 }
 
 interface CachedSession {
@@ -61,24 +68,31 @@ interface CachedSession {
 }
 
 type Row = Record<string, SQLOutputValue>
+type UpdateRow = [seq: number, sum: number, data: Uint8Array]
 
 class SqliteStore implements Store {
   readonly #db: DatabaseSync
+  readonly #files: OpenFiles
+  readonly #tail: Tail | null
   readonly #now: () => number
   readonly #statements: Statements
   readonly #pushTables: PushTables
   readonly #cache = new Map<string, CachedSession>()
   /** SQLite's counter of commits by other connections, as of our last transaction. */
   #dataVersion: SQLOutputValue | undefined
+  #pouring: NodeJS.Timeout | undefined
 
-  constructor(db: DatabaseSync, now: () => number) {
-    this.#db = db
+  constructor(files: OpenFiles, now: () => number) {
+    this.#files = files
+    this.#db = files.db
+    this.#tail = files.tail
     this.#now = now
-    this.#statements = prepareStatements(db)
-    this.#pushTables = new PushTables(db)
+    this.#statements = prepareStatements(files.db)
+    this.#pushTables = new PushTables(files.db)
   }
 
   async append(batch: Batch): Promise<void> {
+    if (this.#addToTail(batch)) return
     const { addUpdate, addJob, hold, endJob, bindClient } = this.#sql
     this.#transaction('immediate', () => {
       for (const { session, update } of batch.entries) {
@@ -109,14 +123,15 @@ class SqliteStore implements Store {
   async read(session: string): Promise<StoredSession> {
     const { findSession, readSnapshot, readUpdates } = this.#sql
     let snapshotRow: Row | undefined
-    let rows: [seq: number, sum: number, data: Uint8Array][] = []
+    let rows: UpdateRow[] = []
     try {
       // One transaction: another process may compact between the two.
       this.#transaction('deferred', () => {
         const id = findSession.get(session)?.['id']
-        if (id === undefined) return
+        if (typeof id !== 'number') return
         snapshotRow = readSnapshot.get(id)
-        rows = readUpdates.all(id, snapshotRow?.['seq'] ?? 0) as unknown as typeof rows
+        rows = readUpdates.all(id, snapshotRow?.['seq'] ?? 0) as unknown as UpdateRow[]
+        for (const row of this.#tail?.of(id) ?? []) rows.push([row.seq, row.sum, row.data])
       })
     } catch (error) {
       throw isCorrupt(error) ? pagesOf(session) : error
@@ -132,13 +147,8 @@ class SqliteStore implements Store {
   }
 
   async compact(session: string, seq: number, snapshot: Uint8Array): Promise<boolean> {
-    const size = snapshot.byteLength
-    let data = snapshot
-    if (size >= MIN_COMPRESSED_BYTES) {
-      // In the thread pool. What is decided is decided afterwards, within the transaction.
-      const packed = await compress(snapshot, { params: { [constants.ZSTD_c_compressionLevel]: 3 } })
-      if (packed.byteLength < size) data = packed
-    }
+    // What is decided is decided afterwards, within the transaction.
+    const data = await packSnapshot(snapshot)
     const { findSession, dropUpdates, putSnapshot } = this.#sql
     return this.#transaction('immediate', () => {
       const id = findSession.get(session)?.['id']
@@ -147,7 +157,7 @@ class SqliteStore implements Store {
       if (seq <= snapshotSeq || seq > lastSeq) return false
       // First the updates: the snapshot then takes their pages, and the file does not grow.
       dropUpdates.run(id, seq)
-      putSnapshot.run(id, seq, sumOf(data, seq), size, data)
+      putSnapshot.run(id, seq, sumOf(data, seq), snapshot.byteLength, data)
       return true
     })
   }
@@ -168,6 +178,7 @@ class SqliteStore implements Store {
     })
     try {
       // The write-ahead log still has the old pages: it is emptied, unless another process is reading from it.
+      this.#tail?.wipe()
       this.#db.exec(`pragma incremental_vacuum(${MAX_FREED_PAGES}); pragma wal_checkpoint(truncate)`)
     } catch {
       // The session is erased; space and log are cleared by a later transaction.
@@ -251,7 +262,10 @@ class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
-    if (this.#db.isOpen) this.#db.close()
+    if (!this.#db.isOpen) return
+    this.#pour()
+    clearTimeout(this.#pouring)
+    this.#files.close()
   }
 
   get #sql(): Statements {
@@ -271,8 +285,10 @@ class SqliteStore implements Store {
     try {
       this.#db.exec(`begin ${kind}`)
       if (kind === 'immediate') this.#checkCache()
+      const onPoured = kind === 'immediate' ? this.#tail?.pour() : undefined
       const result = work()
       this.#db.exec('commit')
+      for (const id of onPoured?.() ?? []) this.#forget(id)
       return result
     } catch (error) {
       this.#cache.clear()
@@ -282,7 +298,44 @@ class SqliteStore implements Store {
       } catch {
         // The first error is the one to tell.
       }
+      if (error instanceof PagesBroken) return this.#transaction(kind, work)
       throw error
+    }
+  }
+
+  /** True when the batch is stored in the tail; false when it must go into the tables. */
+  #addToTail(batch: Batch): boolean {
+    if (this.#tail === null || !this.#db.isOpen || !hasOnlyUpdates(batch)) return false
+    const reached = new Map<CachedSession, number>()
+    const rows: TailRow[] = []
+    for (const { session, update } of batch.entries) {
+      const known = this.#cache.get(session)
+      if (known === undefined) return false
+      const seq = (reached.get(known) ?? known.lastSeq) + 1
+      reached.set(known, seq)
+      // A copy: what the caller gave is not ours, and a view would keep the frame alive that it is in.
+      rows.push({ id: known.id, seq, sum: sumOf(update, seq), data: new Uint8Array(update) })
+    }
+    if (!this.#tail.add(rows)) return false
+    for (const [known, seq] of reached) known.lastSeq = seq
+    this.#pourLater()
+    return true
+  }
+
+  #pourLater(): void {
+    this.#pouring ??= setTimeout(() => {
+      this.#pouring = undefined
+      this.#pour()
+    }, POUR_AFTER_MS).unref()
+  }
+
+  /** Puts into the tables what the tail holds. Never throws: what fails is tried again, and a full tail makes batches fail. */
+  #pour(): void {
+    if (this.#tail === null || this.#tail.isEmpty) return
+    try {
+      this.#transaction('immediate', () => {})
+    } catch {
+      this.#pourLater()
     }
   }
 
@@ -300,8 +353,14 @@ class SqliteStore implements Store {
     const found = findSession.get(name)?.['id']
     const id = Number(found ?? addSession.run(name).lastInsertRowid)
     const session: CachedSession = { id, lastSeq: found === undefined ? 0 : this.#reach(id).lastSeq }
+    session.lastSeq = this.#tail?.of(id).at(-1)?.seq ?? session.lastSeq
     this.#cache.set(name, session)
     return session
+  }
+
+  /** The next batch for that session goes to the tables, and is told that they are damaged. */
+  #forget(id: number): void {
+    for (const [name, session] of this.#cache) if (session.id === id) this.#cache.delete(name)
   }
 
   #reach(id: number): { snapshotSeq: number; lastSeq: number } {
@@ -311,81 +370,10 @@ class SqliteStore implements Store {
   }
 }
 
-type Statements = ReturnType<typeof prepareStatements>
-
-function prepareStatements(db: DatabaseSync) {
-  const readUpdates = db.prepare('select seq, sum, data from updates where session = ? and seq > ? order by seq')
-  // Twice as fast as an object per row.
-  readUpdates.setReturnArrays(true)
-  return {
-    dataVersion: db.prepare('pragma data_version'),
-    findSession: db.prepare('select id from sessions where name = ?'),
-    addSession: db.prepare('insert into sessions (name) values (?)'),
-    dropSession: db.prepare('delete from sessions where id = ?'),
-    listSessions: db.prepare('select name from sessions'),
-    reach: db.prepare(`
-      select (select seq from snapshots where session = ?) as snapshot_seq,
-             (select max(seq) from updates where session = ?) as last_seq`),
-    readUpdates,
-    addUpdate: db.prepare('insert into updates (session, seq, sum, data) values (?, ?, ?, ?)'),
-    dropUpdates: db.prepare('delete from updates where session = ? and seq <= ?'),
-    readSnapshot: db.prepare('select seq, sum, size, data from snapshots where session = ?'),
-    putSnapshot: db.prepare('insert or replace into snapshots (session, seq, sum, size, data) values (?, ?, ?, ?, ?)'),
-    dropSnapshot: db.prepare('delete from snapshots where session = ?'),
-    addJob: db.prepare(`
-      insert into jobs (run, session, agent, input, parent, urgent) values (?, ?, ?, ?, ?, ?) on conflict (run) do nothing`),
-    hold: db.prepare('update jobs set held = ? where run = ? and worker is null and parent is null'),
-    endJob: db.prepare('delete from jobs where run = ?'),
-    dropJobs: db.prepare('delete from jobs where session = ?'),
-    bindClient: db.prepare(`
-      insert into clients (session, client, participant) values (?, ?, ?) on conflict (session, client) do nothing`),
-    listClients: db.prepare('select client, participant from clients where session = ?'),
-    dropClients: db.prepare('delete from clients where session = ?'),
-    putBlob: db.prepare('insert into blobs (session, id, type, data) values (?, ?, ?, ?) on conflict (session, id) do nothing'),
-    getBlob: db.prepare('select type, data from blobs where session = ? and id = ?'),
-    blobBytes: db.prepare('select coalesce(sum(length(data)), 0) as bytes from blobs where session = ?'),
-    dropBlobs: db.prepare('delete from blobs where session = ?'),
-    listJobs: db.prepare(`select ${JOB} from jobs order by id`),
-    claim: db.prepare(`
-      update jobs set generation = generation + 1, worker = ?, expires_at = ?
-      where run = ? and worker is null and held = 0 and (parent is not null or not exists (
-        -- What the agent must be done with before: the one that it is at, and those that go before this one.
-        select 1 from jobs as other
-        where other.session = jobs.session and other.agent = jobs.agent and other.parent is null and other.id <> jobs.id
-          and (other.worker is not null or (other.held = 0
-            and (other.urgent > jobs.urgent or (other.urgent = jobs.urgent and other.id < jobs.id))))))
-      returning ${JOB}`),
-    renew: db.prepare(`
-      update jobs set expires_at = ? where run = ? and generation = ? and worker is not null and expires_at > ?`),
-    extendAll: db.prepare('update jobs set expires_at = ? where worker is not null and expires_at < ?'),
-    lapsed: db.prepare(`select ${JOB} from jobs where worker is not null and expires_at <= ? order by id`),
-    reopen: db.prepare(`
-      update jobs set worker = null, expires_at = 0 where run = ? and generation = ? and worker is not null`),
-  } satisfies Record<string, StatementSync>
+function hasOnlyUpdates({ entries, jobs, ended, holds = [], clients = [], notices = [], dropped = [] }: Batch): boolean {
+  return entries.length > 0 && jobs.length + ended.length + holds.length + clients.length + notices.length + dropped.length === 0
 }
 
 function pagesOf(session: string): DamagedSession {
   return new DamagedSession(session, 'SQLite finds its pages corrupt')
-}
-
-/** Checksum of a row. It starts at `seq`, so that a row in the place of another one is found as well. */
-function sumOf(data: Uint8Array, seq: number): number {
-  return crc32(data, seq >>> 0) | 0
-}
-
-async function openSnapshot(
-  session: string,
-  row: Row | undefined,
-): Promise<{ snapshot: Uint8Array | null; snapshotSeq: number }> {
-  if (row === undefined) return { snapshot: null, snapshotSeq: 0 }
-  const { seq, sum, size, data } = row as { seq: number; sum: number; size: number; data: Uint8Array }
-  if (sumOf(data, seq) !== sum) throw new DamagedSession(session, 'the snapshot does not match its checksum')
-  if (data.byteLength === size) return { snapshot: data, snapshotSeq: seq }
-  try {
-    const { buffer, byteOffset, byteLength } = await decompress(data, { maxOutputLength: size })
-    if (byteLength === size) return { snapshot: new Uint8Array(buffer, byteOffset, byteLength), snapshotSeq: seq }
-  } catch {
-    // Told below, like a result of another length.
-  }
-  throw new DamagedSession(session, `the snapshot does not expand to its ${size} bytes`)
 }

@@ -72,6 +72,8 @@ export class Branches {
   readonly #ofMessages = new Map<string, Fork>()
   readonly #ofRuns = new Map<string, Fork>()
   readonly #within = new Map<string, Branch>()
+  /** The message whose branch a message is in, or the alternatives of a list are: one that stood before them. */
+  readonly #anchors = new Map<Fork | string, string>()
   /** Where a message goes that says nothing else. */
   #line: Branch = null
 
@@ -143,12 +145,15 @@ export class Branches {
     const { id, run, parent = '' } = message
     const fork = this.#forkOf(id, run)
     const own = run ?? id
-    const around = this.#within.has(parent) ? (this.#within.get(parent) as Branch) : this.#line
+    const up = this.#within.get(parent)
+    const around = up === undefined ? this.#line : up
+    const isFirst = own === fork?.ids[0] && fork.up === undefined
+    if (up !== undefined && (fork === undefined || isFirst)) this.#anchors.set(fork ?? id, parent)
     if (fork === undefined) {
       this.#within.set(id, around)
       return
     }
-    if (own === fork.ids[0] && fork.up === undefined) {
+    if (isFirst) {
       fork.up = around
       if (this.#isOnLine(around)) this.#line = nodeOf(fork, own)
     } else if (run === undefined) this.#enter(fork, id, message, i)
@@ -159,7 +164,10 @@ export class Branches {
     const fork = this.#ofRuns.get(id)
     if (fork === undefined) return
     // What it stands beside has said nothing yet, so there is nothing that came after that.
-    if (fork.up === undefined) fork.up = this.#within.get(input) ?? null
+    if (fork.up === undefined) {
+      fork.up = this.#within.get(input) ?? null
+      this.#anchors.set(fork, input)
+    }
     this.#enter(fork, id, again, i)
   }
 
@@ -175,14 +183,15 @@ export class Branches {
 
   /** A message that whoever made an alternative had not seen goes on in it, and what answers that message too. */
   #catchUp(message: BranchMessage, fork: Fork, alternative: Seeing, left: ReadonlySet<Branch>): void {
-    const { id, run, parent = '' } = message
+    const { id, run } = message
     const own = this.#forkOf(id, run)
     if (own === fork) return
     const now = own === undefined ? this.#within.get(id) : own.up
     const isLeft = hasSeen(alternative, message) || !left.has(now ?? null)
-    const next = this.#within.has(parent) ? this.#within.get(parent) : isLeft ? now : this.#line
+    const anchor = this.#anchors.get(own ?? id)
+    const next = anchor === undefined ? (isLeft ? now : this.#line) : this.#within.get(anchor)
     if (own === undefined) this.#within.set(id, next ?? null)
-    else if (own.ids[0] === (run ?? id)) own.up = next
+    else if (anchor !== undefined || own.ids[0] === (run ?? id)) own.up = next
   }
 
   #isOnLine(branch: Branch): boolean {

@@ -108,6 +108,16 @@ export function readWholePart(value: unknown): OtherPart | undefined {
   return isText && typeof part['text'] !== 'string' ? undefined : withoutCall(part as OtherPart)
 }
 
+/** The text of a message that was written whole. */
+export function wholeTextOf(map: Y.Map<unknown>): string {
+  let text = ''
+  for (const entry of arrayAt(map, KEY.parts)?.toArray() ?? []) {
+    const part = readWholePart(entry)
+    if (part?.type === 'text' && typeof part['text'] === 'string') text += part['text']
+  }
+  return text
+}
+
 /** Joins the segments of a streamed text. */
 export function readText(part: Y.Map<unknown>): string {
   let text = ''

@@ -48,6 +48,12 @@ export const MAX_UNSTORED_BYTES: number = 64 * 1024 * 1024
  */
 export const MAX_INLINE_BYTES: number = 64 * 1024
 
+/** Longest JSON of one value that an agent's stream brings (a tool's input, an event), in UTF-16 code units; the rest is cut off. */
+export const MAX_VALUE_CHARS = 1_000_000
+
+/** Depth of nesting within one JSON value. */
+export const MAX_VALUE_DEPTH = 100
+
 /** Agents that one input may ask; each gets a run and a job. */
 export const MAX_AGENTS_PER_INPUT = 16
 
@@ -133,6 +139,14 @@ export interface Limits {
   readonly pingMs: number
   /** How long a connection stands on an expired token while its client is asked for a fresh one, in milliseconds. */
   readonly tokenGraceMs: number
+  /** Values beside documents that one person may put or fetch, over all sessions: a page shows some dozens at once. */
+  readonly personBlobs: Rate
+  /** Bytes of these. The first one above is still taken, since one may be larger than what is left. */
+  readonly personBlobBytes: Rate
+  /** Values that one agent may put or fetch, over all its workers. */
+  readonly agentBlobs: Rate
+  /** Bytes of these. */
+  readonly agentBlobBytes: Rate
   /** Largest value that is stored beside a session's document, in bytes. */
   readonly blobBytes: number
   /** Bytes of all that is stored beside one session's document. */
@@ -166,6 +180,10 @@ export const LIMITS: Limits = {
   authenticateMs: 15_000,
   pingMs: 10_000,
   tokenGraceMs: 10_000,
+  personBlobs: { perSecond: 10, burst: 500 },
+  personBlobBytes: { perSecond: 4 * 1024 * 1024, burst: 128 * 1024 * 1024 },
+  agentBlobs: { perSecond: 200, burst: 4_000 },
+  agentBlobBytes: { perSecond: 32 * 1024 * 1024, burst: 256 * 1024 * 1024 },
   blobBytes: 16 * 1024 * 1024,
   sessionBlobBytes: 512 * 1024 * 1024,
 }

@@ -140,7 +140,7 @@ export class UIStreamFold {
       case 'reasoning-file':
       case 'steering-message':
       case 'custom':
-        return this.#writer.add({ type, ...(plainJson(chunk) as object) })
+        return this.#writer.add({ type, ...fieldsOf(chunk) })
       case 'raw':
         return this.raw('event' in chunk ? chunk['event'] : chunk)
       default:
@@ -322,7 +322,7 @@ export class UIStreamFold {
 
   #dataPart(chunk: UIStreamChunk): void {
     if (chunk['transient'] === true) return
-    if (typeof chunk['id'] !== 'string') return this.#writer.add({ type: chunk.type, ...(plainJson(chunk) as object) })
+    if (typeof chunk['id'] !== 'string') return this.#writer.add({ type: chunk.type, ...fieldsOf(chunk) })
     // The same type and id replaces the data: it lives under `more`, which is written over the head.
     const key = `${chunk.type}:${chunk['id']}`
     let known = this.#data.get(key)
@@ -355,6 +355,12 @@ export class UIStreamFold {
       for (const [key, { index }] of tracked) if (index >= this.#stepStart) tracked.delete(key)
     }
   }
+}
+
+/** All that a chunk says. */
+function fieldsOf(chunk: UIStreamChunk): Fields {
+  const json = plainJson(chunk)
+  return asRecord(json) ?? (json === null ? {} : { json })
 }
 
 /** What a chunk says of a tool call besides its input, output and state, under the names that a part has. */

@@ -5,8 +5,9 @@
  * A worker talks to the server over the control document of its agent, `~agent.NAME`: a name that no session can have. It
  * holds no content, is never stored and is read-only.
  */
+import { parseJson } from './json.ts'
+import { asRecord } from './layout.ts'
 import { MAX_NAME_CHARS } from './limits.ts'
-
 import { isOnLapse, type OnLapse } from './run.ts'
 
 /**
@@ -28,6 +29,8 @@ export interface LapseTerms {
 export type ClientMessage =
   /** "Tell me when everything I sent before this is stored." `n` is the client's own count. */
   | { readonly t: 'mark'; readonly n: number }
+  /** What the client's clock shows, in epoch milliseconds, before it sends what it has written by it. */
+  | { readonly t: 'clock'; readonly at: number }
   /** A worker is there, with the leases it still holds, and what is to become of its runs when it is lost. */
   | (LapseTerms & { readonly t: 'worker'; readonly worker: string; readonly slots: number; readonly leases: readonly LeaseRef[] })
   /** Heartbeat for leases. Of a run that the worker had before under another generation: from here on it writes under this one. */
@@ -65,17 +68,16 @@ export function encodeMessage(message: ClientMessage | ServerMessage): string {
   return JSON.stringify(message)
 }
 
-const CLIENT_TYPES = new Set(['mark', 'worker', 'renew', 'claim', 'release'])
-const SERVER_TYPES = new Set(['marked', 'stalled', 'refused', 'assign', 'lost'])
-
 /** Reads what a client sent; null when it is not a message of ours. Untrusted: every field is checked. */
 export function readClientMessage(payload: string): ClientMessage | null {
-  const message = parse(payload, CLIENT_TYPES)
-  if (message === null) return null
-  const { t, n, worker, slots, leases, message: id, call, tab } = message
+  const message = asRecord(parseJson(payload))
+  if (message === undefined) return null
+  const { t, n, at, worker, slots, leases, message: id, call, tab } = message
   switch (t) {
     case 'mark':
       return isCount(n) ? { t, n } : null
+    case 'clock':
+      return typeof at === 'number' && Number.isFinite(at) ? { t, at } : null
     case 'worker':
       if (typeof worker !== 'string' || !isCount(slots) || !isLeases(leases)) return null
       return { t, worker, slots, leases, ...readLapseTerms(message) }
@@ -91,8 +93,8 @@ export function readClientMessage(payload: string): ClientMessage | null {
 
 /** Reads what the server sent; null when it is not a message of ours. */
 export function readServerMessage(payload: string): ServerMessage | null {
-  const message = parse(payload, SERVER_TYPES)
-  if (message === null) return null
+  const message = asRecord(parseJson(payload))
+  if (message === undefined) return null
   const { t, n, stalled, reason, code, path, run, session, input, generation, leaseMs } = message
   switch (t) {
     case 'marked':
@@ -122,18 +124,6 @@ export function controlDocument(agent: string): string {
 /** Agent of a control document; null for the name of a session. */
 export function agentOfControl(name: string): string | null {
   return name.startsWith(CONTROL) ? name.slice(CONTROL.length) : null
-}
-
-function parse(payload: string, types: ReadonlySet<string>): Record<string, unknown> | null {
-  let value: unknown
-  try {
-    value = JSON.parse(payload)
-  } catch {
-    return null
-  }
-  if (typeof value !== 'object' || value === null) return null
-  const message = value as Record<string, unknown>
-  return typeof message['t'] === 'string' && types.has(message['t']) ? message : null
 }
 
 function isName(value: unknown): value is string {

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { AgentRun } from '../client/agent.ts'
 import type { OpenSession, RunStatus } from '../client/index.ts'
+import { MAX_VALUE_CHARS, MAX_VALUE_DEPTH } from '../shared/limits.ts'
 import { textOf } from '../shared/message.ts'
 import type { UIStreamChunk } from '../shared/ui-stream.ts'
 import { Gate, startAgent, type StartedAgent } from './support/agent.ts'
@@ -210,6 +211,44 @@ describe('any stream', () => {
     const empty = await piping((run) => run.pipe(chunksOf()))
     await ended(empty, 'complete')
     expect(empty.a.view.messages).toHaveLength(1)
+  })
+
+  test('what a document cannot hold as it is stands there as text: a key __proto__, nesting without end, a million characters (STR-1)', async () => {
+    const proto = '{"a":[{"__proto__":{"x":1}}],"b":2}'
+    const deep = `${'['.repeat(MAX_VALUE_DEPTH + 1)}${']'.repeat(MAX_VALUE_DEPTH + 1)}`
+    const given = await piping((run) =>
+      run.pipe(
+        chunksOf(
+          { type: 'tool-input-available', toolCallId: 'c', toolName: 'find', input: JSON.parse(proto) as unknown },
+          { type: 'tool-output-available', toolCallId: 'c', output: JSON.parse(deep) as unknown },
+          { type: 'tomorrow', text: 'x'.repeat(5 * MAX_VALUE_CHARS) } as never,
+          { type: 'data-odd', ['__proto__']: 1, data: JSON.parse('{"__proto__":1}') as unknown },
+        ),
+      ),
+    )
+    await ended(given, 'complete')
+    const [tool, large, odd] = given.a.view.messages[1]?.parts ?? []
+    expect(tool).toMatchObject({ input: { a: ['{"__proto__":{"x":1}}'], b: 2 }, output: deep })
+    expect(large).toMatchObject({ type: 'raw', event: expect.stringMatching(/^.{1000000}… \(50000\d\d characters\)$/) as string })
+    expect(JSON.stringify(odd)).toContain('__proto__')
+    expect(given.reported).toEqual([])
+    // What a handler hands over itself throws where it is handed over, and the run goes on.
+    const value = JSON.parse('{"__proto__":1}') as { [key: string]: number }
+    const codes: unknown[] = []
+    const refused = await piping(async (run) => {
+      const calls = [
+        () => run.callClient('where', value),
+        () => run.approval({ title: 'Yes?', data: value }),
+        () => run.step('Find', () => [value]),
+        async () => run.spawn('other', value),
+        async () => run.session.object('cart').set('a', value),
+        () => run.callClient('where', JSON.parse(deep)),
+        () => run.step('Find', () => 'x'.repeat(MAX_VALUE_CHARS)),
+      ]
+      for (const call of calls) await call().catch(({ code }: { code?: unknown }) => codes.push(code))
+    })
+    await ended(refused, 'complete')
+    expect(codes).toEqual([...Array<string>(6).fill('bad-argument'), 'too-big'])
   })
 
   test('written text and piped streams stand one after the other in one reply', async () => {

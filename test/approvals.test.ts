@@ -5,7 +5,7 @@ import { z } from 'zod'
 import type { AgentRun } from '../client/agent.ts'
 import type { MessagePart, OpenSession, RunStatus, ToolPart } from '../client/index.ts'
 import type { ApprovalAnswer } from '../server/index.ts'
-import { startAgent } from './support/agent.ts'
+import { Gate, startAgent } from './support/agent.ts'
 import { ChaosProxy } from './support/chaos-proxy.ts'
 import { openLive, replyTo } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
@@ -253,4 +253,34 @@ test.for([
   expect(partsOf(a, id).filter((each) => 'toolCallId' in each)).toHaveLength(1)
   expect(JSON.stringify(model.doStreamCalls[1]?.prompt)).toContain('c1')
   expect(reported).toEqual([])
+})
+
+test('[T3][H1] what is asked while a human holds the session can be answered when it is handed back (HLD-1, TOOL-2)', async () => {
+  const { url } = await serveHere()
+  const a = await openLive({ url, id: 's' })
+  const sue = await openLive({ url, id: 's', as: 'sue', kind: 'support' })
+  const [gate, asking] = [new Gate(), new Gate()]
+  await startAgent({
+    url,
+    run: async (run) => {
+      await gate.passed
+      const answer = refunds(run)
+      asking.open()
+      await answer
+    },
+  })
+  const id = a.send('Refund it')
+  await until(() => statusOf(a, id) === 'active')
+  sue.take()
+  await until(() => statusOf(a, id) === 'suspended')
+  gate.open()
+  await asking.passed
+  await sue.stored()
+  expect(approvalIn(a, id)).toBeUndefined()
+  sue.handBack()
+  const { id: approval } = await asked(a, id)
+  await until(() => a.run(`${id}.assistant`)?.waiting === 'Refund $40?', { what: 'the run to say what it waits for' })
+  a.approve(approval, true)
+  await ends(a, id)
+  expect(replyTo(a, id, 'assistant')).toBe('Refunded.')
 })

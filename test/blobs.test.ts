@@ -226,6 +226,55 @@ describe('over HTTP', () => {
     expect(await store.blobBytes('s')).toBe(1_500)
   })
 
+  test('values come and go at a rate, in number and in bytes, for each person and each agent (BLOB-3)', async () => {
+    const once = { perSecond: 0.01, burst: 3 }
+    const few = { perSecond: 10, burst: 2_500 }
+    const { ask, store } = await serving({
+      limits: { personBlobs: once, personBlobBytes: few, agentBlobs: { perSecond: 0.01, burst: 1 }, agentBlobBytes: few },
+    })
+    const [ada, bob, bot] = [await tokenFor('ada', 'user'), await tokenFor('bob', 'user'), await tokenFor('ada', 'agent')]
+    const put = (token: string, fill: string) => {
+      const bytes = Buffer.alloc(1_000, fill)
+      return ask('PUT', token, blobPath('s', idOf(bytes)), new Uint8Array(bytes))
+    }
+    const statusOf = async (response: Promise<Response>): Promise<number> => (await response).status
+    expect([await statusOf(put(ada, 'a')), await statusOf(put(ada, 'b')), await statusOf(put(ada, 'c'))]).toEqual([204, 204, 204])
+    const refused = await put(ada, 'd')
+    expect(refused.status).toBe(429)
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(await store.blobBytes('s')).toBe(3_000)
+    // Others have their own: also an agent of the same name. The third of bob's is larger than what is left, and goes through.
+    expect([await statusOf(put(bot, 'e')), await statusOf(put(bot, 'f'))]).toEqual([204, 429])
+    const both = await Promise.all(['g', 'h', 'i', 'j'].map((fill) => statusOf(put(bob, fill))))
+    expect(both.toSorted((one, other) => one - other)).toEqual([204, 204, 204, 429])
+    const fetched = await ask('GET', await tokenFor('cat', 'user'), blobPath('s', idOf(Buffer.alloc(1_000, 'a'))))
+    expect(fetched.status).toBe(200)
+    expect(await statusOf(ask('GET', bob, blobPath('s', idOf(Buffer.alloc(1_000, 'a')))))).toBe(429)
+  })
+
+  test('[T4] an agent whose values come too fast waits, and all of them arrive (BLOB-3)', async () => {
+    const { url } = await serveHere({ limits: { agentBlobs: { perSecond: 4, burst: 1 } } })
+    const a = await openLive({ url, id: 's' })
+    await startAgent({
+      url,
+      run: async (run) => {
+        await run.pipe(
+          (async function* () {
+            for (const toolCallId of ['one', 'two']) {
+              yield { type: 'tool-input-available', toolCallId, toolName: 'report', input: {} }
+              yield { type: 'tool-output-available', toolCallId, output: rowsOf(80_000).concat({ row: toolCallId }) }
+            }
+          })(),
+        )
+      },
+    })
+    const id = a.send('Both')
+    await ends(a, id)
+    const parts = a.view.messages.at(-1)?.parts.filter((part): part is ToolPart => 'toolCallId' in part)
+    expect(parts?.map(({ state }) => state)).toEqual(['output-available', 'output-available'])
+    expect(((await a.fetchOutput(parts?.[1]?.output)) as { row: string }[]).at(-1)).toEqual({ row: 'two' })
+  })
+
   test('pages of other origins may ask, where origins are given only those (ACC-8)', async () => {
     const { ask } = await serving({ origins: ['https://shop.example'] })
     const options = await ask('OPTIONS', null)

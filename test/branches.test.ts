@@ -158,3 +158,46 @@ test('whatever is edited and chosen, a message that nobody left behind is shown 
     for (const { id } of all) expect(branches.shown(branches.pathTo(id)).ids, `seed ${seed}: ${id}`).toContain(id)
   }
 })
+
+/** Messages and runs as hostile peers may make them, whatever they name; runs are the server's. */
+function anything(chance: Chance): { readonly all: BranchMessage[]; readonly runs: AnotherRun[] } {
+  const all: BranchMessage[] = []
+  const runs: AnotherRun[] = []
+  const count = chance.int(3, 12)
+  const name = (): string => `m${chance.int(1, count)}`
+  for (let seq = 1; seq <= count; seq++) {
+    const inputs = all.filter(({ role }) => role === 'user')
+    const answered = inputs.length > 0 && chance.bool(0.3) ? chance.pick(inputs).id : undefined
+    const ofInput = runs.filter(({ input }) => input === answered)
+    const by = chance.pick(['ada', 'bob'])
+    const more: Partial<BranchMessage> = { by, at: chance.int(0, count), parent: chance.bool() ? name() : undefined }
+    const seen = chance.bool() ? chance.int(0, count) : undefined
+    if (answered === undefined) all.push(said(`m${seq}`, seq, { ...more, seen, edits: chance.bool() ? name() : undefined }))
+    else {
+      const run = ofInput.length > 0 && chance.bool() ? chance.pick(ofInput).id : `${answered}.bot`
+      all.push(said(`m${seq}`, seq, { ...more, role: 'assistant', run }))
+      if (chance.bool()) runs.push(another(answered, ofInput.length + 2, seq, { run, by, seen: seen ?? seq }))
+    }
+  }
+  return { all, runs }
+}
+
+test('whatever anybody calls the parent of a message, also itself, no branch lies within itself and each can be shown (BR-2, DOC-3)', () => {
+  // A message that is its own parent and is left behind; two messages of one run, the second below the first.
+  const own = [
+    said('a', 1, { parent: 'a' }),
+    said('a2', 2, { edits: 'a', seen: 0, at: 0 }),
+    said('b', 3, { edits: 'a2', seen: 0, at: 0 }),
+  ]
+  expect(line([said('x', 0), ...own, said('x2', 4, { edits: 'x', seen: 0, at: 0 })])).toBe('b x2')
+  for (let seed = 1; seed <= 2_000; seed++) {
+    const { all, runs } = anything(new Chance(seed))
+    const branches = new Branches(all, runs)
+    expect(branches.shown(NONE).ids, `seed ${seed}`).not.toEqual([])
+    for (const { id, run } of all) {
+      const path = branches.pathTo(id, run)
+      expect(path.size, `seed ${seed}: ${id}`).toBeLessThanOrEqual(all.length)
+      expect(branches.shown(path).ids, `seed ${seed}: ${id}`).toContain(id)
+    }
+  }
+})

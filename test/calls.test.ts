@@ -183,3 +183,12 @@ test('of an answer only what fits the call is taken (TOOL-2)', () => {
   expect([...world.roots.control.keys()]).toEqual([])
   world.clerk.destroy()
 })
+
+test('[T3] an answer that comes at the deadline or later is too late, though the timer has not rung yet (TOOL-3)', () => {
+  // The clock of this world counts calls: it passes the deadline while no timer does.
+  const { world, user, part } = waiting({ for: 'approval', expiresInMs: 2 })
+  user.set(user.roots.control, 'answer:one', { by: 'ada', at: 1, message: 'm2', call: 'c', approved: true })
+  expect(part()['answer']).toMatchObject({ expired: true, approved: false })
+  expect(part()['answer']).not.toHaveProperty('by')
+  world.clerk.destroy()
+})

@@ -2,10 +2,12 @@
 import { describe, expect, test } from 'vitest'
 import type { AgentRun } from '../client/agent.ts'
 import type { Message, OpenSession, Run } from '../client/index.ts'
+import { memoryStore, type Store } from '../server/index.ts'
 import type { UIStreamChunk } from '../shared/ui-stream.ts'
 import { Gate, startAgent } from './support/agent.ts'
 import { openLive } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
+import { storedView } from './support/stored.ts'
 import { until } from './support/wait.ts'
 
 interface Played {
@@ -245,4 +247,31 @@ describe('[G6] the reply of a retried run', () => {
     })
     expect(given).toEqual([1, 1])
   })
+})
+
+test('[G3] a run that is given again is stored as that before its job is open: a crash in between shows nobody a half (RUN-10)', async () => {
+  const inner = memoryStore()
+  const reopened: unknown[] = []
+  const store: Store = new Proxy(inner, {
+    get: (target, key) => {
+      const method: unknown = Reflect.get(target, key)
+      if (typeof method !== 'function') return method
+      return async (...given: never[]): Promise<unknown> => {
+        if (key === 'append') await new Promise((resolve) => setImmediate(resolve))
+        if (key === 'reopen')
+          reopened.push((await storedView(inner, 's')).runs.map(({ status, attempt }) => ({ status, attempt })))
+        return (await (method as (...args: never[]) => unknown).apply(target, given)) as unknown
+      }
+    },
+  })
+  const { url } = await serveHere({ store })
+  const user = await openLive({ url, id: 's' })
+  const id = `${user.send('Go')}.assistant`
+  const never = new Gate()
+  const first = await startAgent({ url, onLapse: 'retry', run: () => never.passed })
+  await until(() => user.run(id)?.status === 'active')
+  await first.agent.close()
+  await startAgent({ url, onLapse: 'retry' })
+  await until(() => user.run(id)?.status === 'complete')
+  expect(reopened).toEqual([[{ status: 'pending', attempt: 2 }]])
 })

@@ -120,7 +120,7 @@ describe('a human takes over while an agent works', () => {
     expect(free).toBe('yes')
   })
 
-  test('[H2] a run that nobody has begun waits until the session is handed back', async () => {
+  test('[H2] a run that nobody has begun waits until the session is handed back, and keeps no other session waiting (RUN-3)', async () => {
     const { url } = await serveHere()
     const a = await openLive({ url, id: 's' })
     const sue = await openLive({ url, id: 's', as: 'sue', kind: 'support' })
@@ -129,11 +129,13 @@ describe('a human takes over while an agent works', () => {
     await shows(a, id, 'pending')
     sue.take()
     await held(a, 'human')
-    const { agent, runs } = await startAgent({ url })
+    const { agent, runs } = await startAgent({ url, slots: 1 })
     await until(() => agent.runs.length === 1)
+    const elsewhere = await openLive({ url, id: 't' })
+    await shows(elsewhere, `${elsewhere.send('Me too')}.assistant`, 'complete')
     const hers = sue.send('I can do that')
     await until(() => a.message(hers)?.metadata.seq !== undefined)
-    expect([a.run(id)?.status, runs.length]).toEqual(['pending', 0])
+    expect([a.run(id)?.status, runs.length]).toEqual(['pending', 1])
     sue.handBack()
     await shows(a, id, 'complete')
     expect(replyTo(a, input, 'assistant')).toBe('assistant')
@@ -211,6 +213,16 @@ describe('a human who says nothing more', () => {
     expect(desk.after(1)).toEqual(['agents', 'three'])
     expect(desk.holding.holder).toEqual({ state: 'agents', at: 1_200, reason: 'idle' })
     expect(desk.after(1_000)).toEqual(['agents', undefined])
+  })
+
+  test('[H2] what was left unanswered is as old as it was when it came, however long people were silent (HLD-2, LANE-5)', () => {
+    const desk = new Desk()
+    desk.ask('take', 'support')
+    desk.now += 1
+    desk.said('user', 'one')
+    const cameAt = desk.now
+    desk.now += 1_000_000
+    expect(desk.holding.returnIfIdle()).toMatchObject({ head: { id: 'one' }, behindMs: desk.now - cameAt })
   })
 
   test('[H2] a request that nobody takes up ends likewise; what support has answered is left alone', () => {

@@ -15,12 +15,12 @@ import { until } from './support/wait.ts'
 
 const HOUR_MS = 3_600_000
 
-/** Opens a session as it would have been opened then; it keeps that clock. */
-async function ago(ms: number, open: () => Promise<OpenSession>): Promise<OpenSession> {
+/** Opens a session that goes on writing as it would have then: its own clock stays there, that of the page is right. */
+function ago(ms: number, open: () => Promise<OpenSession>): Promise<OpenSession> {
   const now = Date.now
   Date.now = (): number => now() - ms
   try {
-    return await open()
+    return open()
   } finally {
     Date.now = now
   }
@@ -109,4 +109,38 @@ test('[O6] it still asks after a restart of the server, and what was said meanwh
   await shows(bob, id, 'pending')
   await until(() => old.message(id)?.metadata.asked === undefined)
   expect(verdictOf(bob, id)).toBeUndefined()
+})
+
+test('[O6] how old an input is, is measured by its author’s clock, also where that is hours slow or fast (LANE-5)', async () => {
+  const { url } = await serveHere()
+  const proxy = await ChaosProxy.start(url)
+  await startAgent({ url })
+  const now = Date.now
+  let offMs = -2 * HOUR_MS
+  Date.now = (): number => now() + offMs
+  try {
+    const slow = await openLive({ url, id: 's' })
+    const id = slow.send('Now')
+    await shows(slow, id, 'complete')
+    expect(slow.message(id)?.metadata.verdict).toBeUndefined()
+    slow.regenerate(`${id}.assistant`)
+    await until(() => slow.run(`${id}.assistant~2`)?.status === 'complete', { what: 'another answer' })
+
+    // Its clock is two hours fast, and this is from 90 minutes ago: only half an hour from now.
+    offMs = 2 * HOUR_MS
+    const fast = await openLive({ url: proxy.url, id: 's', as: 'bob' })
+    proxy.down()
+    await until(() => fast.status.connection === 'offline')
+    offMs = 0.5 * HOUR_MS
+    const old = fast.send('Order it')
+    offMs = 2 * HOUR_MS
+    const fresh = fast.send('I am back')
+    proxy.up()
+    fast.reconnect()
+    await judged(fast, old, 'asks')
+    await shows(fast, fresh, 'complete')
+    expect(fast.run(`${old}.assistant`)).toBeUndefined()
+  } finally {
+    Date.now = now
+  }
 })

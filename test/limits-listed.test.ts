@@ -31,6 +31,10 @@ const OF_SERVER: Readonly<Record<keyof Limits, string>> = {
   unauthenticatedBytes: 'what comes before the token is limited also while its frame is not whole',
   allUnauthenticatedBytes: 'what comes before the token is limited also while its frame is not whole',
   authenticateMs: 'a socket that shows no token in time is closed',
+  personBlobs: 'values come and go at a rate, in number and in bytes',
+  personBlobBytes: 'values come and go at a rate, in number and in bytes',
+  agentBlobs: 'values come and go at a rate, in number and in bytes',
+  agentBlobBytes: 'values come and go at a rate, in number and in bytes',
   blobBytes: 'a value is at most 16 MB by default',
   sessionBlobBytes: 'a value is at most 16 MB by default',
   pingMs: 'who has vanished without a word is here for two pings at most',
@@ -48,6 +52,8 @@ const OF_ALL: Readonly<Record<Exclude<keyof typeof shared, 'LIMITS'>, string>> =
   MAX_SEGMENT_CHARS: 'a text is cut into segments of at most 16,384 code units',
   MAX_UNSTORED_BYTES: 'what is accepted and not stored has a size that it cannot pass',
   MAX_INLINE_BYTES: 'what is small stays in the document; what is too large',
+  MAX_VALUE_CHARS: 'what a document cannot hold as it is stands there as text',
+  MAX_VALUE_DEPTH: 'what a document cannot hold as it is stands there as text',
   MAX_AGENTS_PER_INPUT: 'an input asks so many agents and no more',
   MAX_CHILDREN: 'what is asked for wrongly is refused at once',
   MAX_SPAWN_DEPTH: 'runs that ask for themselves end at a depth',
@@ -67,7 +73,6 @@ const OF_GUARD: Readonly<Record<keyof typeof guard, string>> = {
   MAX_CLIENT: 'a client id above 2^32',
   MAX_KEY_BYTES: 'a key of 4 KB',
   MAX_STRING_BYTES: 'a value of 5 MB',
-  MAX_VALUE_DEPTH: 'two thousand arrays in each other in one value',
   MAX_STEPS: 'a scan bomb: each struct has to pass all others',
 }
 

@@ -197,6 +197,12 @@ describe('a message', () => {
     expect(codeOf(() => a.send(`${'"'.repeat(MAX_MESSAGE_CHARS)}x`))).toBe('too-big')
     expect(codeOf(() => a.send(' \n'))).toBe('bad-argument')
     expect(codeOf(() => a.send([]))).toBe('bad-argument')
+    // Yjs has no such key: others would not see it, and the server refuses it.
+    const odd = JSON.parse('{"deep":[{"__proto__":{"x":1}}]}') as { deep: [] }
+    expect(codeOf(() => a.send([{ type: 'data-x', data: odd }]))).toBe('bad-argument')
+    expect(codeOf(() => a.object('cart').set('a', odd))).toBe('bad-argument')
+    expect(codeOf(() => a.object('cart').set('__proto__', 1))).toBe('bad-argument')
+    expect(a.object('cart').value).toEqual({})
     expect(codeOf(() => a.object('no spaces'))).toBe('bad-argument')
     expect(codeOf(() => openSession({ url, id: '../x', token: '' }))).toBe('bad-argument')
     expect(texts(a)).toEqual([])

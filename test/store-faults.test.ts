@@ -192,7 +192,7 @@ describe('trouble', () => {
 describe('two processes on one file', () => {
   test('two stores at once do not write over each other, and see what the other one did', async () => {
     const file = join(freshFolder(), 'store.db')
-    const [one, two] = [openStore(file), openStore(file)]
+    const [one, two] = [openStore(file, { shared: true }), openStore(file, { shared: true })]
     await log(one, 's', 1)
     await log(two, 's', 2)
     await log(one, 's', 3)
@@ -216,7 +216,7 @@ describe('two processes on one file', () => {
       const file = join(folder, `store-${trial}.db`)
       await Promise.all(processes.map((ask) => ask({ t: 'open', file })))
       await Promise.all(processes.map((ask, value) => ask({ t: 'append', session: 's', value, count: 20 })))
-      const { updates, lastSeq } = await openStore(file).read('s')
+      const { updates, lastSeq } = await openStore(file, { shared: true }).read('s')
       expect(lastSeq).toBe(40)
       expect(updates.filter((update) => update[0] === 1)).toHaveLength(20)
       expect(sqlOf(file, 'pragma integrity_check')).toEqual([{ integrity_check: 'ok' }])
@@ -226,7 +226,7 @@ describe('two processes on one file', () => {
   test('[G2] two processes claim each job at once: exactly one gets it', async () => {
     const trials = 1_000
     const file = join(freshFolder(), 'store.db')
-    const store = openStore(file)
+    const store = openStore(file, { shared: true })
     const jobs = Array.from({ length: trials }, (_, i) => job(`r${i}`, `s${i}`))
     await store.append({ entries: [], jobs, ended: [] })
     const processes = [startProcess(), startProcess()]

@@ -13,16 +13,19 @@ storeSuite('memory', async () => {
   return { store: memoryStore({ now: () => now.value }), now }
 })
 
-storeSuite('SQLite', async () => {
-  const now = { value: 1_000_000 }
-  const file = join(freshFolder(), 'store.db')
-  const store = sqliteStore({ file, now: () => now.value })
-  const reopen = async (): Promise<Store> => {
-    await store.close()
-    return sqliteStore({ file, now: () => now.value })
-  }
-  return { store, reopen, now }
-})
+for (const shared of [false, true]) {
+  storeSuite(shared ? 'SQLite, shared' : 'SQLite', async () => {
+    const now = { value: 1_000_000 }
+    const file = join(freshFolder(), 'store.db')
+    const open = (): Store => sqliteStore({ file, shared, now: () => now.value })
+    const store = open()
+    const reopen = async (): Promise<Store> => {
+      await store.close()
+      return open()
+    }
+    return { store, reopen, now }
+  })
+}
 
 describe('the file', () => {
   test('a commit survives the process: the files of a store that was never closed hold it', async () => {
@@ -30,7 +33,7 @@ describe('the file', () => {
     const store = openStore(join(folder, 'store.db'))
     await log(store, 's', 1, 2)
     await store.compact('s', 1, bytes(1))
-    for (const suffix of ['', '-wal']) copyFileSync(join(folder, `store.db${suffix}`), join(folder, `copy.db${suffix}`))
+    for (const suffix of ['', '-wal', '-tail']) copyFileSync(join(folder, `store.db${suffix}`), join(folder, `copy.db${suffix}`))
     expect(await openStore(join(folder, 'copy.db')).read('s')).toEqual(await store.read('s'))
   })
 
@@ -53,7 +56,7 @@ describe('the file', () => {
   })
 
   test.each([
-    ['of a newer version', 'pragma user_version = 5', /newer version of Polylogue \(layout 5; this one knows 4\)/],
+    ['of a newer version', 'pragma user_version = 6', /newer version of Polylogue \(layout 6; this one knows 5\)/],
     ['of something else', 'pragma application_id = 7', /database of something else/],
   ])('a database %s is refused and left as it is', async (_, change, message) => {
     const file = join(freshFolder(), 'store.db')
@@ -73,7 +76,8 @@ describe('the file', () => {
     await log(store, 's', 1)
     await store.close()
     for (const column of ['parent', 'urgent', 'held']) sqlOf(file, `alter table jobs drop column ${column}`)
-    for (const table of ['clients', 'blobs', 'subscribers', 'notices', 'kept']) sqlOf(file, `drop table ${table}`)
+    for (const table of ['clients', 'blobs', 'subscribers', 'notices', 'kept', 'tail', 'strays'])
+      sqlOf(file, `drop table ${table}`)
     sqlOf(file, 'pragma user_version = 1')
     const migrated = openStore(file)
     await migrated.append({ entries: [], jobs: [], ended: [], clients: [{ session: 's', client: 1, participant: 'ada' }] })
@@ -119,7 +123,7 @@ describe('the file', () => {
     const append = (session: string): Promise<void> =>
       store.append({ entries: Array.from({ length: 200 }, () => ({ session, update })), jobs: [], ended: [] })
     const isThere = (): boolean =>
-      ['', '-wal'].some((suffix) => existsSync(file + suffix) && readFileSync(file + suffix).includes(needle))
+      ['', '-wal', '-tail'].some((suffix) => existsSync(file + suffix) && readFileSync(file + suffix).includes(needle))
     await log(store, 'stays', 1)
     await append('s')
     await store.compact('s', 150, Buffer.concat([update, new Uint8Array(50)]))

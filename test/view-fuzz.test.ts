@@ -18,13 +18,17 @@ function fail(error: unknown): never {
   throw error
 }
 
-function plain(view: SessionView): unknown {
+/** All that can be read of a view, its branches included. */
+function plain(builder: ViewBuilder): unknown {
+  const view: SessionView = builder.view
   for (const message of view.messages) {
     expect(typeof textOf(message)).toBe('string')
     const texts = message.parts.filter(({ type }) => type === 'text' || type === 'reasoning')
     expect(texts.filter((part) => typeof (part as TextPart).text !== 'string')).toEqual([])
   }
-  return { ...view, participants: [...view.participants] }
+  const ids = [...builder.allIds, ...view.runs.map(({ id }) => id)]
+  const branches = ids.map((id) => [id, builder.siblings(id), builder.isShown(id), builder.lineOf(id)])
+  return { ...view, participants: [...view.participants], branches, isChosen: builder.isChosen }
 }
 
 /** Peers that tell each other what they write, in any order and twice. */
@@ -64,16 +68,16 @@ test.for([
       if (chance.bool(0.6)) write(peer.doc, chance)
       else deliver(peer, chance.int(1, 10))
       // Reading fills what the view keeps; not reading leaves it to be filled later.
-      if (chance.bool(0.3)) plain(peer.view.view)
+      if (chance.bool(0.3)) plain(peer.view)
       if (chance.bool(0.3)) for (const id of ['a1', 'b2', 'a', 'b']) peer.view.message(id)
       const compared = chance.bool(0.3) ? [peer] : []
       for (const { doc, view } of compared) {
-        expect(plain(view.view), `seed ${seed}, step ${step}`).toEqual(plain(new ViewBuilder(doc, fail).view))
+        expect(plain(view), `seed ${seed}, step ${step}`).toEqual(plain(new ViewBuilder(doc, fail)))
       }
     }
     for (const peer of peers) deliver(peer, Number.POSITIVE_INFINITY)
-    const [first, ...others] = peers.map(({ view }) => plain(view.view))
+    const [first, ...others] = peers.map(({ view }) => plain(view))
     for (const other of others) expect(other, `seed ${seed}: all peers see the same`).toEqual(first)
-    for (const { doc } of peers) expect(first, `seed ${seed}: at rest`).toEqual(plain(new ViewBuilder(doc, fail).view))
+    for (const { doc } of peers) expect(first, `seed ${seed}: at rest`).toEqual(plain(new ViewBuilder(doc, fail)))
   }
 })

@@ -8,16 +8,8 @@
  * 4. Only GC, Skip, Deleted, String, Type (array, map, text) and Any pass; other content is refused.
  * 5. Values nest at most MAX_VALUE_DEPTH deep and have no key `__proto__`, which Yjs would take for a prototype.
  */
-import { MAX_SEGMENT_CHARS } from '../../shared/limits.ts'
-import {
-  MAX_CLIENT,
-  MAX_CLOCK,
-  MAX_DELETE_RANGES,
-  MAX_KEY_BYTES,
-  MAX_STRING_BYTES,
-  MAX_STRUCTS,
-  MAX_VALUE_DEPTH,
-} from './limits.ts'
+import { MAX_SEGMENT_CHARS, MAX_VALUE_DEPTH } from '../../shared/limits.ts'
+import { MAX_CLIENT, MAX_CLOCK, MAX_DELETE_RANGES, MAX_KEY_BYTES, MAX_STRING_BYTES, MAX_STRUCTS } from './limits.ts'
 import { refuse } from './refusal.ts'
 import { Struct } from './struct.ts'
 

@@ -16,7 +16,5 @@ export const MAX_CLIENT: number = 2 ** 32 - 1
 export const MAX_KEY_BYTES = 1_024
 /** Length of one string within a value, in bytes; a tool's output may be one string. */
 export const MAX_STRING_BYTES: number = 4 * 1024 * 1024
-/** Depth of nesting within one JSON value. */
-export const MAX_VALUE_DEPTH = 100
 /** Steps that placing the structs of one update may take: about 10 ms. */
 export const MAX_STEPS = 300_000

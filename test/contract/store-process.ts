@@ -18,7 +18,7 @@ let store: ReturnType<typeof sqliteStore> | null = null
 async function perform(task: StoreTask): Promise<unknown> {
   if (task.t === 'open') {
     await store?.close()
-    store = sqliteStore({ file: task.file, synchronous: 'normal' })
+    store = sqliteStore({ file: task.file, synchronous: 'normal', shared: true })
     return null
   }
   const opened = store
