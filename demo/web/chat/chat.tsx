@@ -1,6 +1,6 @@
 /** The conversation with all that belongs to it; the same for customers and at the desk. */
 import { useMessageIds } from 'polylogue/react'
-import { useDeferredValue, type ReactNode } from 'react'
+import type { ReactNode } from 'react'
 import { PushCard } from '../push/push-card.tsx'
 import { Announcer } from './announcer.tsx'
 import { Composer } from './composer.tsx'
@@ -24,8 +24,7 @@ export interface ChatProps {
 export function Chat({ header, empty, placeholder }: ChatProps): ReactNode {
   const follow = useFollow()
   useSeenMarker(transcriptViewport)
-  // With the transcript's rows, which come no sooner.
-  useDeepLink(useDeferredValue(useMessageIds().length), follow.show)
+  useDeepLink(useMessageIds().length, follow.show)
   return (
     <section className="chat" aria-label="Chat">
       {header}

@@ -10,7 +10,6 @@ import {
   createContext,
   memo,
   use,
-  useDeferredValue,
   useEffect,
   useLayoutEffect,
   useMemo,
@@ -55,10 +54,9 @@ export interface TranscriptProps {
 export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
   const { viewport, list, room, following, toEnd, lit, arranged, measured } = follow
   const session = useSession()
-  // Not before what a person does, and bit by bit: a row that comes has much in it.
-  const ids = useDeferredValue(useMessageIds())
-  const runs = useDeferredValue(useRuns())
-  const waiting = useDeferredValue(useWaiting())
+  const ids = useMessageIds()
+  const runs = useRuns()
+  const waiting = useWaiting()
   const rows = useMemo(
     () =>
       rowsOf(
@@ -253,8 +251,7 @@ function useRowViews(rows: readonly Row[], unread: string | null, lit: string | 
 function useFirstUnread(rows: readonly Row[], sends: number): string | null {
   const session = useSession()
   const me = useMe()
-  // Not before the rows that came before it.
-  const connection = useDeferredValue(useStatus().connection)
+  const { connection } = useStatus()
   const [mark, setMark] = useState<Mark>(() => ({ seen: lastSeen(session.id), sends, key: undefined }))
   useEffect(() => {
     const onBack = (): void => {
