@@ -39,9 +39,6 @@ const WHOLE = 100
 /** Beyond that, those within so many pixels of the view: about two screens each way. */
 const BUFFER_PX = 1_600
 
-/** Before there is time for those: what is seen comes first. */
-const FIRST_BUFFER_PX = 100
-
 /** A selection keeps at most so many rows in the page. */
 const SELECTED = 300
 
@@ -74,7 +71,7 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
   const shift = useShift(keys)
   const idle = useIdle()
   useEffect(() => (idle ? warmUp() : undefined), [idle])
-  const kept = useKept(viewport, idle && keys.length <= WHOLE ? keys.length : null)
+  const kept = useKept(viewport, keys.length <= WHOLE ? keys.length : null)
   const unseen = useUnseen(keys, following)
   const busy = runs.some((run) => !hasEnded(run.status))
   useLayoutEffect(() => arranged(keys, unread), [arranged, keys, unread])
@@ -101,7 +98,7 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
                 ref={list}
                 scrollRef={viewport}
                 startMargin={START_PX}
-                bufferSize={idle ? BUFFER_PX : FIRST_BUFFER_PX}
+                bufferSize={BUFFER_PX}
                 shift={shift}
                 keepMounted={kept}
                 as={RowList}
