@@ -86,7 +86,6 @@ export class AgentSessions {
     const session = new Session({ id, doc, presence: new Presence(awareness, report), report, now: Date.now })
     let origin: unknown = null
     const writes = new StoredWrites({
-      doc,
       isForeign: (from) => from === origin,
       onStored: (onServer) => session.setStatus({ onServer }),
       // Nobody looks at it while a text streams: the run's end waits for a mark of its own.
@@ -115,7 +114,7 @@ export class AgentSessions {
       },
     })
     origin = connection.origin
-    writes.attach(connection)
+    writes.follow(doc, connection)
     const identified = token().then((text) => {
       if (!session.closed) session.identify(participantOf(text))
     })

@@ -82,8 +82,11 @@ export class LocalStore {
   static async open(options: LocalStoreOptions): Promise<LocalStore> {
     const db = await openDatabase(options.name, createStores)
     const store = new LocalStore(options, db)
-    store.#generation = Number((await store.#read('meta', (meta) => meta.get(GENERATION))) ?? 0)
-    const updates = await store.#read<Row[]>('updates', (rows) => rows.getAll())
+    const [generation = 0, updates] = await Promise.all([
+      store.#read<number | undefined>('meta', (meta) => meta.get(GENERATION)),
+      store.#read<Row[]>('updates', (rows) => rows.getAll()),
+    ])
+    store.#generation = generation
     store.#rows = updates.length
     store.#apply(updates, options.doc, store.#generation)
     options.doc.on('update', store.#onUpdate)
@@ -314,7 +317,7 @@ export class LocalStore {
 
   async #replace({ generation, old, kept }: Move): Promise<void> {
     const { rows, meta, stored: isStored } = this.#begin()
-    const stored = Number((await result(meta.get(GENERATION))) ?? 0)
+    const stored: number = (await result<number | undefined>(meta.get(GENERATION))) ?? 0
     const isFirst = stored < generation
     const before = (await result(rows.getAll())) as Row[]
     const next = Math.max(stored, generation)

@@ -82,7 +82,6 @@ class BrowserSession extends Session implements OpenSession {
     this.#replica = replica
     this.#who = whoKey(options.url, options.id)
     this.#storedWrites = new StoredWrites({
-      doc: replica.doc,
       isForeign: (origin) => this.#isShared(origin),
       onStored: (onServer) => this.#onStored(onServer),
     })
@@ -163,10 +162,12 @@ class BrowserSession extends Session implements OpenSession {
     if (offline) await (this.#opening = this.#openReplica(me))
     if (this.closed) return
     this.setStatus({ onServer: this.#storedWrites.stored })
+    // Whoever is told of the identity may write.
+    this.#storedWrites.follow(this.#replica.doc, null)
     this.identify(me)
     this.#socket = new Socket(this.#options.url)
     this.#connection = this.#connect(this.#socket, me, this.#replica)
-    this.#storedWrites.attach(this.#connection)
+    this.#storedWrites.follow(this.#replica.doc, this.#connection)
   }
 
   /** The identity of the token; the last known one when no token can be had (or not soon) and the device knows one. */
@@ -331,7 +332,7 @@ class BrowserSession extends Session implements OpenSession {
     this.#generation += 1
     this.#healing = false
     this.#tabs?.close(true)
-    this.#storedWrites.moveTo(fresh.doc, this.#connection)
+    this.#storedWrites.follow(fresh.doc, this.#connection)
     this.#store?.moveTo(fresh.doc, this.#generation, kept)
     if (this.#blame) quarantine.blame(fresh.doc, me)
     this.#blame = false

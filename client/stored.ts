@@ -9,7 +9,6 @@ import type { Connection } from './connection.ts'
 const MARK_EVERY_MS = 100
 
 export interface StoredOptions {
-  readonly doc: Y.Doc
   /** True for origins whose updates are not this client's writes. */
   readonly isForeign: (origin: unknown) => boolean
   readonly onStored: (stored: boolean) => void
@@ -19,7 +18,7 @@ export interface StoredOptions {
 
 export class StoredWrites {
   readonly #options: StoredOptions
-  #doc: Y.Doc
+  #doc: Y.Doc | undefined
   #connection: Connection | null = null
   #written = 0
   #confirmed = 0
@@ -34,21 +33,18 @@ export class StoredWrites {
 
   constructor(options: StoredOptions) {
     this.#options = options
-    this.#doc = options.doc
-    options.doc.on('update', this.#onUpdate)
   }
 
   get stored(): boolean {
     return this.#confirmed >= this.#written
   }
 
-  attach(connection: Connection): void {
-    this.#connection = connection
-  }
-
-  /** Goes on with another document. What was written into the former one counts as stored with the next mark. */
-  moveTo(doc: Y.Doc, connection: Connection): void {
-    this.#doc.off('update', this.#onUpdate)
+  /**
+   * Counts what is written into a document from now on, and no more what is written into the former one, which counts as stored
+   * with the next mark. Not before what is on the device has been read: for a listener Yjs would encode all of it once more.
+   */
+  follow(doc: Y.Doc, connection: Connection | null): void {
+    this.#doc?.off('update', this.#onUpdate)
     this.#doc = doc
     doc.on('update', this.#onUpdate)
     this.#connection = connection
@@ -84,7 +80,7 @@ export class StoredWrites {
 
   destroy(): void {
     clearTimeout(this.#timer)
-    this.#doc.off('update', this.#onUpdate)
+    this.#doc?.off('update', this.#onUpdate)
     this.#isOver = true
     for (const { reject } of this.#waiting.splice(0)) reject(closed())
   }

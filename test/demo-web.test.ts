@@ -1,10 +1,13 @@
 /** The parts of the demo's page that decide without a browser. */
-import { describe, expect, test } from 'vitest'
+import { Marked } from 'marked'
+import { describe, expect, test, vi } from 'vitest'
 import { longAnswer } from '../demo/model/common-scripts.ts'
 import { approvalOf } from '../demo/web/cards/approval.ts'
 import { callState, titleOf } from '../demo/web/cards/call-state.ts'
 import { sectionsOf } from '../demo/web/cards/reply-parts.ts'
 import { newCutter } from '../demo/web/chat/blocks.ts'
+import { Pacer } from '../demo/web/chat/pace.ts'
+import { newPartCutter } from '../demo/web/chat/paragraph.ts'
 import { fateOf, isOpen, waitingIn } from '../demo/web/chat/queue.ts'
 import { rowsOf } from '../demo/web/chat/rows.ts'
 import { countIn, linesOf, MAX_COUNT } from '../demo/web/shop/cart-lines.ts'
@@ -44,6 +47,129 @@ describe('blocks of a text that grows', () => {
     }
     expect(before.length).toBeGreaterThan(8)
     expect(cut('another text')).toEqual(['another text'])
+  })
+})
+
+describe('parts of a long paragraph that grows', () => {
+  const markdown = new Marked({ gfm: true, breaks: true })
+  const html = (text: string): string => markdown.parseInline(text, { async: false })
+  const WORDS = 'So **many** *words* with `code`, snake_case and [a link](https://example.com/) in them.\nOne more, '
+
+  test('show what the whole shows, are settled once, and never longer than a moment takes', () => {
+    const text = WORDS.repeat(60)
+    const cut = newPartCutter()
+    let before: readonly string[] = []
+    for (let end = 2_000; end <= text.length; end += 7) {
+      const parts = cut(text.slice(0, end))
+      if (parts === null) throw new Error('It is a long paragraph.')
+      expect(parts.slice(0, Math.max(0, before.length - 1))).toEqual(before.slice(0, -1))
+      expect(parts.at(-1)?.length).toBeLessThan(2_100)
+      before = parts
+    }
+    const whole = cut(text) ?? []
+    expect(whole.length).toBeGreaterThan(4)
+    expect(whole.map(html).join('')).toBe(html(text.trim()))
+    expect(newPartCutter()(text)).toEqual(whole)
+  })
+
+  test.each([
+    ['a mark that is never closed', `${WORDS} and ** open, ${'words, '.repeat(400)}`],
+    ['marks within marks', '**a *b* c** and so on, '.repeat(150)],
+    ['blanks before a line’s end', 'one  \ntwo  \n'.repeat(300)],
+    ['a word without an end', 'x'.repeat(3_000)],
+    ['addresses', 'see www.example.com/a_b, me@example.com and https://example.com/_x_ '.repeat(50)],
+  ])('are not cut where that would change them: %s', (_, text) => {
+    const parts = newPartCutter()(text) ?? []
+    expect(parts.map(html).join('')).toBe(html(text.trim()))
+  })
+
+  test.each(['short', '- a list\n'.repeat(300), `${'words '.repeat(400)}\n===`, `${'> '.repeat(40)}${'deep '.repeat(500)}`])(
+    'are no affair of anything else: %#',
+    (text) => expect(newPartCutter()(text)).toBeNull(),
+  )
+})
+
+describe('the pace of texts that grow', () => {
+  /** A page whose frames and pauses end when the test says so. */
+  function page(): { pacer: Pacer; pass: (ms: number) => void; frame: (ms: number) => void } {
+    let now = 0
+    const frames: (() => void)[] = []
+    let pauses: { at: number; done: () => void }[] = []
+    const pass = (ms: number): void => {
+      now += ms
+      const over = pauses.filter(({ at }) => at <= now)
+      pauses = pauses.filter(({ at }) => at > now)
+      for (const { done } of over) done()
+    }
+    const frame = (ms: number): void => {
+      pass(ms)
+      for (const done of frames.splice(0)) done()
+    }
+    const after = (ms: number, done: () => void): void => void pauses.push({ at: now + ms, done })
+    const afterFrame = (done: () => void): void => void frames.push(done)
+    return { pacer: new Pacer({ now: () => now, after, afterFrame }), pass, frame }
+  }
+
+  test('the first is shown at once, what comes within its frame together after it, and nothing is left over', () => {
+    const { pacer, frame } = page()
+    const shown = vi.fn<() => void>()
+    for (let i = 0; i < 10; i++) pacer.request(shown)
+    expect(shown).toHaveBeenCalledTimes(1)
+    frame(16)
+    expect(shown).toHaveBeenCalledTimes(2)
+    frame(16)
+    pacer.request(shown)
+    expect(shown).toHaveBeenCalledTimes(3)
+  })
+
+  test('what takes long is followed by a pause as long, and then one comes after the other', () => {
+    const { pacer, frame, pass } = page()
+    const shown: string[] = []
+    const [one, two, three] = ['one', 'two', 'three'].map((name) => () => void shown.push(name)) as [
+      () => void,
+      () => void,
+      () => void,
+    ]
+    pacer.request(one)
+    for (const show of [two, three, one]) pacer.request(show)
+    frame(80)
+    expect(shown).toEqual(['one'])
+    pass(79)
+    expect(shown).toEqual(['one'])
+    pass(1)
+    expect(shown).toEqual(['one', 'two'])
+    pacer.forget(one)
+    frame(16)
+    expect(shown, 'it was quick again').toEqual(['one', 'two', 'three'])
+    pacer.key()
+    frame(16)
+    pacer.request(one)
+    frame(80)
+    pacer.request(two)
+    pass(159)
+    expect(shown, 'whoever types has more of the time').toHaveLength(4)
+    pass(1)
+    expect(shown).toEqual(['one', 'two', 'three', 'one', 'two'])
+  })
+
+  test('a key goes before it, but whoever types on and on does not stop it', () => {
+    const { pacer, frame } = page()
+    const shown = vi.fn<() => void>()
+    pacer.request(shown)
+    frame(16)
+    pacer.key()
+    pacer.request(shown)
+    expect(shown).toHaveBeenCalledTimes(1)
+    frame(16)
+    expect(shown).toHaveBeenCalledTimes(2)
+    pacer.request(shown)
+    for (let i = 0; i < 20; i++) {
+      pacer.key()
+      pacer.key()
+      frame(16)
+      pacer.key()
+    }
+    expect(shown.mock.calls.length).toBeGreaterThan(2)
   })
 })
 

@@ -1,7 +1,9 @@
 /** The page's entry: the shop with its chat, the conversations of this device, or the support desk. */
 import { StrictMode, lazy, Suspense } from 'react'
+import { flushSync } from 'react-dom'
 import { createRoot } from 'react-dom/client'
 import { watchVersion } from './app-version.ts'
+import { timeOf } from './chat/time.tsx'
 import { begin } from './chats/begin.ts'
 import { watchInstall } from './chats/install-hint.tsx'
 import { sayContained } from './contained.tsx'
@@ -16,7 +18,7 @@ import './styles/desk-columns.css'
 import './styles/chats.css'
 import './styles/pages.css'
 import { watchViewport } from './viewport.ts'
-import { whoAmI } from './who.ts'
+import { fetchTokenEarly, whoAmI } from './who.ts'
 
 // A customer's phone need not fetch the desk.
 const DeskPage = lazy(() => import('./desk/desk-page.tsx'))
@@ -25,20 +27,26 @@ const ChatsPage = lazy(() => import('./chats/chats-page.tsx'))
 watchInstall()
 watchViewport()
 const place = currentPlace()
+if (place.page === 'shop') fetchTokenEarly(place.session, whoAmI('user'))
 // Its address may be anybody's next; that it is begun here, under this name, needs no server.
 if (place.page === 'shop' && place.isNew) begin(place.session, whoAmI('user'))
 const root = document.querySelector('#app')
 if (root === null) throw new Error('index.html has no #app')
 keepFocus(root)
-createRoot(root, { onCaughtError: sayContained }).render(
-  <StrictMode>
-    <SkipLinks />
-    {place.page === 'shop' ? (
-      <ShopPage session={place.session} />
-    ) : (
-      <Suspense>{place.page === 'chats' ? <ChatsPage /> : <DeskPage sessions={place.sessions} />}</Suspense>
-    )}
-  </StrictMode>,
+// At once, and its effects with it: the session is read from the device while the frame around it is painted.
+flushSync(() =>
+  createRoot(root, { onCaughtError: sayContained }).render(
+    <StrictMode>
+      <SkipLinks />
+      {place.page === 'shop' ? (
+        <ShopPage session={place.session} />
+      ) : (
+        <Suspense>{place.page === 'chats' ? <ChatsPage /> : <DeskPage sessions={place.sessions} />}</Suspense>
+      )}
+    </StrictMode>,
+  ),
 )
 
+// The first time of day takes a slow phone a tenth of a second; now it has nothing else to do than to wait for its storage.
+timeOf(Date.now())
 watchVersion()

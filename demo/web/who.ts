@@ -53,8 +53,31 @@ function slug(name: string): string {
 /** How long a token may take; without one the session opens from this device alone. */
 const TOKEN_TIMEOUT_MS = 10_000
 
+interface Early {
+  readonly session: string
+  readonly id: string
+  readonly token: Promise<string>
+}
+
+let early: Early | null = null
+
+/** Asks for the token of the first connection before there is anything that connects: the server answers meanwhile. */
+export function fetchTokenEarly(session: string, who: Who): void {
+  const token = request(session, who)
+  // Whoever uses it hears of it.
+  token.catch(() => {})
+  early = { session, id: who.id, token }
+}
+
 /** Fetches a token. Called for each connection. */
-export async function fetchToken(session: string, who: Who): Promise<string> {
+export function fetchToken(session: string, who: Who): Promise<string> {
+  const first = early
+  if (first?.session !== session || first.id !== who.id) return request(session, who)
+  early = null
+  return first.token
+}
+
+async function request(session: string, who: Who): Promise<string> {
   const response = await fetch('/api/token', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

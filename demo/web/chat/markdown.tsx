@@ -8,9 +8,22 @@
  */
 import DOMPurify from 'dompurify'
 import { Marked, type Tokens } from 'marked'
-import { memo, useDeferredValue, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from 'react'
+import {
+  memo,
+  startTransition,
+  useDeferredValue,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+  type ReactNode,
+  type RefObject,
+} from 'react'
 import remend from 'remend'
+import { whenIdle } from '../late.ts'
 import { newCutter, piecesOf, tailOf, type Pieces } from './blocks.ts'
+import { newPartCutter } from './paragraph.ts'
 import { morph } from './morph.ts'
 import { mayCut, mayParse } from './tame.ts'
 
@@ -36,17 +49,48 @@ purify.addHook('afterSanitizeAttributes', (node) => {
   node.setAttribute('rel', 'noopener noreferrer nofollow')
 })
 
-const ALLOWED = {
+const FRAGMENT = { RETURN_DOM_FRAGMENT: true } as const
+
+// Read once, and not with every token.
+purify.setConfig({
   ALLOWED_TAGS: 'p br strong em del code pre ul ol li a h1 h2 h3 h4 h5 h6 blockquote table thead tbody tr th td hr'.split(' '),
   ALLOWED_ATTR: ['href', 'title', 'align', 'start'],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
-}
+  ...FRAGMENT,
+})
 
 /** Of what comes out of the parser, what may be shown. */
 function sanitized(html: string): DocumentFragment {
-  return purify.sanitize(html, { ...ALLOWED, RETURN_DOM_FRAGMENT: true })
+  return purify.sanitize(html, FRAGMENT)
+}
+
+/** Blocks that may come into the page together. */
+const FEW = 2
+
+const SAMPLE =
+  '# Some\n\nwords **and** *more*, `code` and [a link](https://example.com/)\n\n- one\n- two\n\n|a|b|\n|-|-|\n|1|2|\n\nand **half'
+
+/**
+ * Does for a sample, step by step in moments that the page has to spare, what each text needs: the first time takes ten times
+ * as long as any later one, and would fall into the beginning of the first answer. Gives what ends it.
+ */
+export function warmUp(): () => void {
+  let html = ''
+  const steps = [
+    () => void newCutter()(SAMPLE),
+    () => void (html = marked.parse(remend(SAMPLE), { async: false })),
+    () => morph(document.createElement('div'), sanitized(html)),
+    () => void healed('- one\n- **two', true),
+  ]
+  let cancel = (): void => {}
+  const next = (): void => {
+    steps.shift()?.()
+    if (steps.length > 0) cancel = whenIdle(next)
+  }
+  cancel = whenIdle(next)
+  return () => cancel()
 }
 
 export interface MarkdownProps {
@@ -60,14 +104,28 @@ export function Markdown({ text, growing }: MarkdownProps): ReactNode {
   // Not before what a person does: a key that is pressed meanwhile shows at once.
   const blocks = cut(useDeferredValue(text))
   const last = blocks.length - 1
+  const shown = useFew(blocks.length, growing)
   return (
     <div className="md" data-growing={growing || undefined}>
-      {blocks.map((block, i) => (
+      {blocks.slice(0, shown).map((block, i) => (
         // A block never changes its place, so its index is its identity.
         <Block key={i} markdown={block} growing={growing && i === last} />
       ))}
     </div>
   )
+}
+
+/**
+ * How many blocks to show of a text that grows. After a moment in which nothing could be shown many come at once; all in one go
+ * they would take so long that a key is kept waiting, and that still more have come after them.
+ */
+function useFew(count: number, growing: boolean): number {
+  const [room, setRoom] = useState(count + FEW)
+  useEffect(() => {
+    // In a task of its own, once these are painted.
+    if (room < count + FEW) startTransition(() => setRoom((before) => Math.min(before + FEW, count + FEW)))
+  }, [room, count])
+  return growing ? room : count
 }
 
 interface BlockProps {
@@ -76,7 +134,10 @@ interface BlockProps {
 }
 
 const Block = memo(function Block({ markdown, growing }: BlockProps): ReactNode {
-  const pieces = useMemo(() => healed(markdown, growing), [markdown, growing])
+  const [cut] = useState(newPartCutter)
+  const parts = cut(markdown)
+  const pieces = useMemo(() => (parts === null ? healed(markdown, growing) : null), [parts, markdown, growing])
+  if (parts !== null) return <LongParagraph parts={parts} growing={growing} />
   if (pieces === null) return <p className="md-block plain">{markdown}</p>
   if (pieces.kind === 'text') return <Html html={pieces.html} tail={growing} />
   return (
@@ -137,6 +198,27 @@ function parsed(markdown: string, parse: () => string): string {
 function Html({ html, tail }: { readonly html: string; readonly tail: boolean }): ReactNode {
   return <div className="md-block" data-tail={tail || undefined} ref={useMorphed<HTMLDivElement>(html, (fragment) => fragment)} />
 }
+
+function LongParagraph({ parts, growing }: { readonly parts: readonly string[]; readonly growing: boolean }): ReactNode {
+  const last = parts.length - 1
+  return (
+    <div className="md-block" data-tail={growing || undefined}>
+      <p>
+        {parts.map((part, i) => (
+          <Part key={i} markdown={part} growing={growing && i === last} />
+        ))}
+      </p>
+    </div>
+  )
+}
+
+const Part = memo(function Part({ markdown, growing }: BlockProps): ReactNode {
+  const html = useMemo(() => {
+    const whole = growing && mayParse(markdown) ? remend(markdown) : markdown
+    return parsed(whole, () => marked.parseInline(whole, { async: false }))
+  }, [markdown, growing])
+  return <span ref={useMorphed<HTMLSpanElement>(html, (fragment) => fragment)} />
+})
 
 interface ListProps {
   readonly list: Extract<Pieces, { kind: 'list' }>

@@ -1,11 +1,12 @@
 /** What other agents do for a run, within its progress: each with its own steps, Cancel and end, and with what it has others do. */
 import { hasEnded, type Run } from 'polylogue'
-import { useMessage, useMessageIds, useRuns, useSession } from 'polylogue/react'
+import { useMessageIds, useRuns, useSession } from 'polylogue/react'
 import { useCallback, useMemo, useState, useSyncExternalStore, type ReactNode } from 'react'
 import { sectionsOf } from '../cards/reply-parts.ts'
 import { Earlier } from '../cards/steps.tsx'
 import { TaskCard, type Others } from '../cards/task-card.tsx'
 import { Ending } from './ending.tsx'
+import { useGrowingMessage } from './growing-message.ts'
 import { useParticipant } from './people.tsx'
 import { SectionView, type WrittenSection } from './reply-section.tsx'
 
@@ -51,7 +52,7 @@ function Items({ ids }: { readonly ids: readonly string[] }): ReactNode {
 function NestedReply({ run }: { readonly run: Run }): ReactNode {
   const session = useSession()
   const ids = useMessageIds()
-  const message = useMessage(ids.find((id) => session.message(id)?.metadata.run === run.id) ?? '')
+  const message = useGrowingMessage(ids.find((id) => session.message(id)?.metadata.run === run.id) ?? '')
   const author = useParticipant(run.agent, 'agent')
   const others = useOthers(run.id)
   const sections = useMemo(() => sectionsOf(message?.parts ?? [], run), [message, run])

@@ -13,7 +13,8 @@ export function Outbox(): ReactNode {
   const { connection } = useStatus()
   const late = useLate(connection !== 'live', QUIET_MS)
   const subscribe = useCallback((onChange: () => void) => session.subscribe(onChange), [session])
-  const count = useSyncExternalStore(subscribe, () => unsentIn(session).length)
+  // Not looked for while an answer streams in.
+  const count = useSyncExternalStore(subscribe, () => (connection === 'live' ? 0 : unsentIn(session).length))
   if (connection === 'live' || !late || count === 0) return null
   const discard = (): void => {
     for (const id of unsentIn(session)) session.remove(id)

@@ -1,6 +1,6 @@
 /** What an agent answers: announced as soon as it was asked, then growing, then ended in one of four ways that it says. */
 import { hasEnded, type Run } from 'polylogue'
-import { useMessage, useRun } from 'polylogue/react'
+import { useRun } from 'polylogue/react'
 import { memo, useMemo, type ReactNode } from 'react'
 import { sectionsOf, tookInAll, type Section } from '../cards/reply-parts.ts'
 import { CancelButton, TaskCard } from '../cards/task-card.tsx'
@@ -8,6 +8,7 @@ import { Elapsed } from '../cards/thought.tsx'
 import { Icon } from '../icons.tsx'
 import { useLate } from '../late.ts'
 import { Ending, Refusal } from './ending.tsx'
+import { useGrowingMessage } from './growing-message.ts'
 import { MessageActions } from './message-actions.tsx'
 import { useOthers } from './nested-reply.tsx'
 import { Avatar, RoleBadge, useParticipant } from './people.tsx'
@@ -29,7 +30,7 @@ export const ReplyRow: (props: ReplyRowProps) => ReactNode = memo(function Reply
   message: messageId,
   run: runId,
 }: ReplyRowProps) {
-  const message = useMessage(messageId)
+  const message = useGrowingMessage(messageId)
   const run = useRun(runId)
   const agent = message?.metadata.by ?? run?.agent ?? ''
   const author = useParticipant(agent, 'agent')

@@ -1,17 +1,24 @@
 /** Times of day and days, in the reader's own words. */
-import { useEffect, useState, type ReactNode } from 'react'
+import { memo, useEffect, useState, type ReactNode } from 'react'
 
-const TIME = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' })
-const DAY = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' })
-const DAY_AND_YEAR = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' })
+const timeFormat = format({ hour: 'numeric', minute: '2-digit' })
+const dayFormat = format({ weekday: 'long', day: 'numeric', month: 'long' })
+const dayAndYearFormat = format({ weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' })
+
+/** A format that is made when it is first used: making one takes a slow phone as long as drawing ten rows. */
+export function format(options: Intl.DateTimeFormatOptions): () => Intl.DateTimeFormat {
+  let made: Intl.DateTimeFormat | undefined
+  return () => (made ??= new Intl.DateTimeFormat(undefined, options))
+}
 
 export function timeOf(epochMs: number): string {
-  return TIME.format(epochMs)
+  return timeFormat().format(epochMs)
 }
 
-export function Time({ at }: { readonly at: number }): ReactNode {
+/** Rendered once: a row that grows does not say anew when it began. */
+export const Time: (props: { readonly at: number }) => ReactNode = memo(function Time({ at }) {
   return <time dateTime={new Date(at).toISOString()}>{timeOf(at)}</time>
-}
+})
 
 /** First moment of a day, so many days from that of `epochMs`; by the calendar, since some days have 23 or 25 hours. */
 export function dayOf(epochMs: number, plusDays = 0): number {
@@ -24,7 +31,7 @@ export function nameOfDay(at: number, now: number): string {
   const day = dayOf(at)
   if (day === dayOf(now)) return 'Today'
   if (day === dayOf(now, -1)) return 'Yesterday'
-  return new Date(at).getFullYear() === new Date(now).getFullYear() ? DAY.format(at) : DAY_AND_YEAR.format(at)
+  return new Date(at).getFullYear() === new Date(now).getFullYear() ? dayFormat().format(at) : dayAndYearFormat().format(at)
 }
 
 /** A delay that browsers' timers can have; a longer one would be none. */

@@ -23,9 +23,11 @@ import {
 import { Virtualizer } from 'virtua'
 import { Contained } from '../contained.tsx'
 import { Icon } from '../icons.tsx'
+import { useIdle } from '../late.ts'
 import { lastSeen } from '../seen.ts'
 import { START_PX, type Follow } from './follow.ts'
 import { IdleLine } from './handover.tsx'
+import { warmUp } from './markdown.tsx'
 import { MessageRow } from './message-row.tsx'
 import { ReplyRow } from './reply-row.tsx'
 import { useWaiting } from './queue.ts'
@@ -68,7 +70,9 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
   const views = useRowViews(rows, unread, lit)
   const keys = useMemo(() => views.map((view) => String(view.key)), [views])
   const shift = useShift(keys)
-  const kept = useKept(viewport, keys.length)
+  const idle = useIdle()
+  useEffect(() => (idle ? warmUp() : undefined), [idle])
+  const kept = useKept(viewport, keys.length <= WHOLE ? keys.length : null)
   const unseen = useUnseen(keys, following)
   const busy = runs.some((run) => !hasEnded(run.status))
   useLayoutEffect(() => arranged(keys, unread), [arranged, keys, unread])
@@ -293,8 +297,8 @@ function useShift(keys: readonly string[]): boolean {
   return shift
 }
 
-/** Rows that stay in the page wherever the view is. */
-function useKept(viewport: RefObject<HTMLElement | null>, count: number): readonly number[] {
+/** Rows that stay in the page wherever the view is. @param whole how many there are, if all are to stay */
+function useKept(viewport: RefObject<HTMLElement | null>, whole: number | null): readonly number[] {
   const [held, setHeld] = useState<readonly number[]>([])
   useEffect(() => {
     const element = viewport.current
@@ -316,7 +320,7 @@ function useKept(viewport: RefObject<HTMLElement | null>, count: number): readon
       document.removeEventListener('selectionchange', look)
     }
   }, [viewport])
-  return useMemo(() => (count <= WHOLE ? range(0, count - 1) : held), [count, held])
+  return useMemo(() => (whole === null ? held : range(0, whole - 1)), [whole, held])
 }
 
 function heldIn(viewport: HTMLElement): number[] {

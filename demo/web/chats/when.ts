@@ -1,16 +1,16 @@
 /** How long ago, in few words. */
+import { format, timeOf } from '../chat/time.tsx'
 
-const TIME = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' })
-const WEEKDAY = new Intl.DateTimeFormat(undefined, { weekday: 'short' })
-const DAY = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' })
+const weekday = format({ weekday: 'short' })
+const day = format({ day: 'numeric', month: 'short' })
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
 /** Time of day for today, the weekday within a week, else the day. */
 export function whenOf(at: number, now: number = Date.now()): string {
-  if (new Date(at).toDateString() === new Date(now).toDateString()) return TIME.format(at)
-  return now - at < 6 * DAY_MS && at <= now ? WEEKDAY.format(at) : DAY.format(at)
+  if (new Date(at).toDateString() === new Date(now).toDateString()) return timeOf(at)
+  return now - at < 6 * DAY_MS && at <= now ? weekday().format(at) : day().format(at)
 }
 
 /** `5 min ago`, `2 h ago`, `3 days ago`; a moment when it is less than a minute, or lies ahead by a clock that is wrong. */

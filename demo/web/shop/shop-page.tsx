@@ -7,6 +7,7 @@ import { PresentPeople } from '../chat/people.tsx'
 import { Welcome } from '../chat/welcome.tsx'
 import { ChatsLink } from '../chats/chats-link.tsx'
 import { Icon } from '../icons.tsx'
+import { useIdle } from '../late.ts'
 import { shareLink } from '../place.ts'
 import { PushBell } from '../push/push-bell.tsx'
 import { SessionGate } from '../session-gate.tsx'
@@ -119,6 +120,7 @@ function ChatHeader({ who, views }: { readonly who: Who; readonly views: ReactNo
   const me = useMe()
   const holder = useHolder()
   const [copied, setCopied] = useState(false)
+  const idle = useIdle()
   const copy = async (): Promise<void> => {
     await navigator.clipboard.writeText(shareLink(session.id))
     setCopied(true)
@@ -126,9 +128,13 @@ function ChatHeader({ who, views }: { readonly who: Who; readonly views: ReactNo
   }
   return (
     <header className="chat-header">
-      <Suspense fallback={<ChatsLink />}>
-        <Elsewhere who={who} />
-      </Suspense>
+      {idle ? (
+        <Suspense fallback={<ChatsLink />}>
+          <Elsewhere who={who} />
+        </Suspense>
+      ) : (
+        <ChatsLink />
+      )}
       <div className="chat-title">
         <h1>{holder.state === 'human' ? 'Support' : 'Assistant'}</h1>
         <p className="muted">{`You are ${me?.name ?? ''}`}</p>

@@ -1,0 +1,37 @@
+/** What a page has to do while an answer comes in that was asked for on it. */
+import { setTimeout as pause } from 'node:timers/promises'
+import { opened, slowDown, type Stage } from './stage.ts'
+import { traced, type Task } from './trace.ts'
+
+export interface Growth {
+  /** Tasks of the page's main thread since the question, by their order. */
+  readonly tasks: readonly Task[]
+  /** By how much things moved that nobody has moved, as browsers sum it up. */
+  readonly shift: number
+}
+
+/** Asks on the page, and waits for the answer. */
+export async function growth(stage: Stage, rate: number): Promise<Growth> {
+  return stage.inBrowser(async (context) => {
+    const page = await opened(context, await stage.newLink())
+    await slowDown(page, rate)
+    // What the page does after its start is none of the answer's.
+    await pause(1_500)
+    await page.evaluate(() => {
+      Object.assign(window, { shift: 0 })
+      const seen = window as unknown as { shift: number }
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries() as (PerformanceEntry & { value: number; hadRecentInput: boolean })[])
+          if (!entry.hadRecentInput) seen.shift += entry.value
+      }).observe({ type: 'layout-shift' })
+    })
+    const field = page.getByRole('textbox', { name: 'Message' })
+    await field.fill('A long answer, please')
+    const { tasks } = await traced(stage.browser, page, async () => {
+      await field.press('Enter')
+      await page.locator('.reply[data-agent=orders][data-status=complete]').waitFor({ timeout: 60_000 })
+      await pause(500)
+    })
+    return { tasks, shift: await page.evaluate(() => (window as unknown as { shift: number }).shift) }
+  })
+}

@@ -1,0 +1,89 @@
+/**
+ * When texts that grow are shown anew: at once where nothing was shown a moment ago, else as often as this page can bear.
+ *
+ * Tokens of three runs come a hundred times a second, which is more often than a screen changes, and on a slow device more than
+ * there is time for. What comes faster is shown together: at most once per frame, and where that takes long there is
+ * a pause as long after it, and one twice as long while somebody types. A key goes first: nothing is shown between it and the
+ * frame that it is seen in. Not for what must be complete at once: the session itself always is.
+ */
+
+/** As long as a frame takes where all is well, with some leeway. */
+const FRAME_MS = 20
+
+/** For so long after a key one is still typing. */
+const TYPING_MS = 1_000
+
+/** However slow the page is, so often something is shown. */
+const LONGEST_MS = 250
+
+/** What a pacer needs of its page. */
+export interface Page {
+  readonly now: () => number
+  /** Calls back when the next frame has been made. */
+  readonly afterFrame: (done: () => void) => void
+  readonly after: (ms: number, done: () => void) => void
+}
+
+export class Pacer {
+  readonly #page: Page
+  readonly #waiting = new Set<() => void>()
+  /** Something was shown and its frame is not made yet, or the pause after it is not over. */
+  #busy = false
+  /** Keys whose frames are not made yet. */
+  #keys = 0
+  #keyAt = Number.NEGATIVE_INFINITY
+  #shownAt = Number.NEGATIVE_INFINITY
+  /** How many may be shown in one frame. */
+  #atOnce = 1
+
+  constructor(page: Page) {
+    this.#page = page
+  }
+
+  /** Calls `show`, once, as soon as may be. Until then it is the same however often it is asked for. */
+  request(show: () => void): void {
+    this.#waiting.add(show)
+    this.#next()
+  }
+
+  /** It is not wanted any more. */
+  forget(show: () => void): void {
+    this.#waiting.delete(show)
+  }
+
+  /** To be called when a person has pressed a key. */
+  key(): void {
+    this.#keys += 1
+    this.#keyAt = this.#page.now()
+    this.#page.afterFrame(() => {
+      this.#keys -= 1
+      this.#next()
+    })
+  }
+
+  #next(): void {
+    if (this.#busy || this.#waiting.size === 0) return
+    const began = this.#page.now()
+    // Whoever presses a key before the last one is seen does not keep the text from growing for ever.
+    if (this.#keys > 0 && began - this.#shownAt < LONGEST_MS) return
+    this.#busy = true
+    this.#shownAt = began
+    // The one that waits longest is the first.
+    for (const show of [...this.#waiting].slice(0, this.#atOnce)) {
+      this.#waiting.delete(show)
+      show()
+    }
+    this.#page.afterFrame(() => {
+      const took = this.#page.now() - began
+      // Where that takes long, one after the other: three at once would keep a key waiting three times as long.
+      this.#atOnce = took > FRAME_MS ? 1 : this.#atOnce + 1
+      const goOn = (): void => {
+        this.#busy = false
+        this.#next()
+      }
+      if (took <= FRAME_MS) return goOn()
+      const isTyping = began - this.#keyAt < TYPING_MS
+      this.#page.after(Math.min(isTyping ? 2 * took : took, LONGEST_MS), goOn)
+    })
+  }
+}
