@@ -57,8 +57,8 @@ export function readInputVerdict(value: unknown): InputVerdict | undefined {
   return isState && typeof verdict?.['at'] === 'number' ? (verdict as unknown as InputVerdict) : undefined
 }
 
-/** The server alone writes it. */
 export function readRunVerdict(value: unknown): RunVerdict | undefined {
-  const verdict = asRecord(value)
-  return typeof verdict?.['about'] === 'string' ? (verdict as unknown as RunVerdict) : undefined
+  const { about, by, at, reason } = asRecord(value) ?? {}
+  if ((about !== 'cancel' && about !== 'regenerate') || typeof by !== 'string' || typeof at !== 'number') return undefined
+  return { about, by, at, ...(typeof reason === 'string' && { reason }) }
 }

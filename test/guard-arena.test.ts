@@ -11,6 +11,8 @@ const AT_ONCE = 8
 /** Attacks on one server, one after the other, where they begin with the same session. */
 const ON_ONE = 12
 
+const LARGE_BYTES = 1_000_000
+
 /** Codes that are told as reasons of their own. */
 const REASONS: Readonly<Record<string, string>> = { malformed: 'malformed', 'too-big': 'too-big', 'read-only': 'read-only' }
 
@@ -19,7 +21,10 @@ interface Planned {
   readonly update: Uint8Array
 }
 
-/** Attacks that share a server: one that changes the session first, or takes seconds, has its own. */
+/**
+ * Attacks that share a server: one that changes the session first, or takes seconds, has its own; and a large one, for after
+ * garbage the server takes nothing large of the same sender for a while (LIM-2).
+ */
 function plan(attacks: readonly Attack[]): { here: Stage; planned: Planned[] }[] {
   const plain = stateOf(stage())
   const rounds: { here: Stage; planned: Planned[] }[] = []
@@ -27,7 +32,8 @@ function plan(attacks: readonly Attack[]): { here: Stage; planned: Planned[] }[]
   for (const attack of attacks) {
     const here = stage()
     const planned = { attack, update: attack[2](here) }
-    if (mayWait(attack[3]) || attack[1].leases !== undefined || stateOf(here) !== plain) rounds.push({ here, planned: [planned] })
+    const isAlone = mayWait(attack[3]) || attack[1].leases !== undefined || planned.update.byteLength > LARGE_BYTES
+    if (isAlone || stateOf(here) !== plain) rounds.push({ here, planned: [planned] })
     else if (shared.push(planned) === 1) rounds.push({ here: stage(), planned: shared })
     else if (shared.length === ON_ONE) shared = []
   }
