@@ -1,6 +1,6 @@
 /** Who answers: the agents, nobody yet, or a person of the support desk; and how that changes. */
 import type { Holder, Message, OpenSession, Participant } from 'polylogue'
-import { useHolder, useMe, useMessage, useMessageIds, useSession } from 'polylogue/react'
+import { useHolder, useMe, useMessage, useMessageIds, useSession, useStatus } from 'polylogue/react'
 import type { ReactNode } from 'react'
 import { Icon } from '../icons.tsx'
 import { useParticipant } from './people.tsx'
@@ -91,6 +91,10 @@ function DeskBar({ holder, me }: { readonly holder: Holder; readonly me: Partici
   const session = useSession()
   const helper = useParticipant(holder.state === 'agents' ? '' : holder.by, 'support')
   const mine = holder.state === 'human' && holder.by === me.id
+  // Until the session has come, nobody here knows who holds it, and what is taken might be somebody else's already.
+  const { connection } = useStatus()
+  const isEmpty = useMessageIds().length === 0
+  const isUnknown = connection === 'connecting' || (isEmpty && connection !== 'live')
   return (
     <div className="holder-bar" data-state={mine ? 'mine' : holder.state}>
       <Icon name={mine ? 'person' : holder.state === 'waiting' ? 'clock' : 'chat'} size={18} />
@@ -107,7 +111,7 @@ function DeskBar({ holder, me }: { readonly holder: Holder; readonly me: Partici
           Hand back
         </button>
       ) : (
-        <button type="button" className="button small primary" onClick={() => handOver(session, 'take')}>
+        <button type="button" className="button small primary" disabled={isUnknown} onClick={() => handOver(session, 'take')}>
           Take over
         </button>
       )}
