@@ -185,7 +185,7 @@ export class Session {
    */
   regenerate(id: string): void {
     const run = this.run(this.message(id)?.metadata.run ?? id)
-    if (run === undefined) throw new SessionError('not-found', `There is no reply ${id} in the session ${this.id}.`)
+    if (run === undefined) throw new SessionError('not-found', `No reply ${id} in the session ${this.id}.`)
     this.ask('regenerate', run.id, { seen: this.#view.lastSeq })
     const { ids } = this.siblings(run.id) ?? { ids: [''] }
     const chosen = this.#choices.get(ids[0] as string)
@@ -201,7 +201,7 @@ export class Session {
    */
   choose(id: string): void {
     if (this.message(id) === undefined && this.run(id) === undefined)
-      throw new SessionError('not-found', `There is no message ${id} in the session ${this.id}.`)
+      throw new SessionError('not-found', `No message ${id} in the session ${this.id}.`)
     for (const [key, [chosen = '']] of this.#view.pathTo(id)) {
       // Whoever looks at the newest sees the next one too.
       if (this.siblings(chosen)?.ids.at(-1) === chosen) this.#choices.delete(key)
@@ -441,7 +441,7 @@ export class Session {
   #own(id: string): Message {
     const me = this.#writer()
     const message = this.message(id)
-    if (message === undefined) throw new SessionError('not-found', `There is no message ${id} in the session ${this.id}.`)
+    if (message === undefined) throw new SessionError('not-found', `No message ${id} in the session ${this.id}.`)
     if (message.metadata.by !== me.id) throw new SessionError('forbidden', `The message ${id} is another participant's.`)
     return message
   }

@@ -9,10 +9,13 @@ const RETRY_FIRST_MS = 500
 const RETRY_LONGEST_MS = 10_000
 /** After waking up, a connection that says nothing for this long is taken for dead. */
 const PROBE_MS = 3_000
+/** What a frozen page's socket had taken in comes within this time, and is no sign of life. */
+const SETTLE_MS = 50
 
 export class Socket {
   readonly provider: HocuspocusProviderWebsocket
   readonly #undo: (() => void)[] = []
+  #settling: ReturnType<typeof setTimeout> | undefined
   #probe: ReturnType<typeof setTimeout> | undefined
   readonly #onProbe = new Set<() => void>()
 
@@ -54,13 +57,15 @@ export class Socket {
       void this.provider.connect()
       return
     }
-    if (this.#probe !== undefined) return
-    this.#probe = setTimeout(() => {
-      this.#probe = undefined
-      this.drop()
-      this.wake()
-    }, PROBE_MS)
-    for (const send of this.#onProbe) send()
+    clearTimeout(this.#settling)
+    this.#settling = setTimeout(() => {
+      this.#probe ??= setTimeout(() => {
+        this.#probe = undefined
+        this.drop()
+        this.wake()
+      }, PROBE_MS)
+      for (const send of this.#onProbe) send()
+    }, SETTLE_MS)
   }
 
   /** Gives the connection up without waiting for the other side to agree; the next attempt follows by itself. */
@@ -72,7 +77,8 @@ export class Socket {
   }
 
   destroy(): void {
-    clearTimeout(this.#probe)
+    clearTimeout(this.#settling)
+    this.#alive()
     for (const undo of this.#undo) undo()
     this.provider.destroy()
   }

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import type { OpenSession } from '../client/index.ts'
 import { Device } from './support/device.ts'
+import { openLive } from './support/clients.ts'
 import { canonical } from './support/document.ts'
 import { live, Network } from './support/network.ts'
 import { storedDocument, storedTexts } from './support/stored.ts'
@@ -27,7 +28,12 @@ test('[O8] a half-open connection is found within three seconds of the networkâ€
   for (const { net, device } of half) open.push(await net.open(device))
   await live(...open)
   for (const { net } of half) net.proxy.hold()
-  for (const session of open) session.send('into the void')
+  // What was on its way when the network went is no sign of life.
+  for (const { net } of half) {
+    const bob = await openLive({ url: net.direct, id: 's', as: 'bob' })
+    bob.object('seen').set('by', 'bob')
+    await bob.stored()
+  }
   expect(open.map(({ status }) => status.connection)).toEqual(['live', 'live', 'live'])
   // Heard, not polled: each is found dead at a moment of its own, and connects again at once.
   const found = open.map((session) => {
@@ -36,7 +42,12 @@ test('[O8] a half-open connection is found within three seconds of the networkâ€
     return promise
   })
   const startedAt = performance.now()
-  for (const { device, event, details } of half) device.fire(event, details)
+  for (const { net, device, event, details } of half) {
+    device.fire(event, details)
+    net.proxy.release()
+    net.proxy.hold()
+  }
+  for (const session of open) session.send('into the void')
   await Promise.all(found)
   expect(performance.now() - startedAt).toBeLessThan(5_000)
   await until(() => open.every(({ status }) => status.onServer))
