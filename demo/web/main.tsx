@@ -1,5 +1,5 @@
 /** The page's entry: the shop with its chat, the conversations of this device, or the support desk. */
-import { StrictMode, lazy, Suspense } from 'react'
+import { StrictMode } from 'react'
 import { flushSync } from 'react-dom'
 import { createRoot } from 'react-dom/client'
 import { watchVersion } from './app-version.ts'
@@ -9,6 +9,7 @@ import { watchInstall } from './chats/install-hint.tsx'
 import { sayContained } from './contained.tsx'
 import { currentPlace } from './place.ts'
 import { keepFocus } from './focus.ts'
+import { LaterPage } from './later-page.tsx'
 import { ShopPage } from './shop/shop-page.tsx'
 import { SkipLinks } from './skip-links.tsx'
 import './styles/conversation.css'
@@ -21,8 +22,8 @@ import { watchViewport } from './viewport.ts'
 import { fetchTokenEarly, whoAmI } from './who.ts'
 
 // A customer's phone need not fetch the desk.
-const DeskPage = lazy(() => import('./desk/desk-page.tsx'))
-const ChatsPage = lazy(() => import('./chats/chats-page.tsx'))
+const loadDesk = () => import('./desk/desk-page.tsx')
+const loadChats = () => import('./chats/chats-page.tsx')
 
 watchInstall()
 watchViewport()
@@ -38,11 +39,9 @@ flushSync(() =>
   createRoot(root, { onCaughtError: sayContained }).render(
     <StrictMode>
       <SkipLinks />
-      {place.page === 'shop' ? (
-        <ShopPage session={place.session} />
-      ) : (
-        <Suspense>{place.page === 'chats' ? <ChatsPage /> : <DeskPage sessions={place.sessions} />}</Suspense>
-      )}
+      {place.page === 'shop' && <ShopPage session={place.session} />}
+      {place.page === 'chats' && <LaterPage load={loadChats}>{({ ChatsPage }) => <ChatsPage />}</LaterPage>}
+      {place.page === 'desk' && <LaterPage load={loadDesk}>{({ DeskPage }) => <DeskPage sessions={place.sessions} />}</LaterPage>}
     </StrictMode>,
   ),
 )

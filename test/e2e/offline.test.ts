@@ -206,3 +206,32 @@ test('[O8] coming back to the page or to the network connects at once, whatever 
   await until(() => a.deliveries(), 'the network is back').toEqual([...sent, 'sent'])
   expect(performance.now() - backAt).toBeLessThan(2_000)
 })
+
+test('[O4] a network that goes while the page is still coming takes nothing that is there, and the rest comes with it', async () => {
+  const link = await stage.newLink()
+  const a = await stage.join(link, 'Mia')
+  const { page } = await stage.join(link, 'Jonas')
+  // Each new page of this window is without its later pieces, and without the worker that may have them.
+  let refused = 0
+  await page.context().route(/\/(?:elsewhere|chats-page)-[^/]*\.js$/, async (route) => {
+    refused++
+    await route.abort('internetdisconnected')
+  })
+  await page.addInitScript('delete Navigator.prototype.serviceWorker')
+  await page.evaluate(async () => {
+    for (const registration of await navigator.serviceWorker.getRegistrations()) await registration.unregister()
+  })
+  await page.reload()
+  await until(() => Promise.resolve(refused), 'a piece did not come').toBeGreaterThan(0)
+  const b = await stage.join(link, 'Jonas', a)
+  await b.say('Still here?')
+  await until(() => page.locator('article.message').count(), 'the page lives').toBe(2)
+  await page.getByRole('link', { name: 'Conversations' }).click()
+  const heading = page.getByRole('heading', { level: 1 })
+  await heading.waitFor()
+  expect(await heading.innerText()).toBe('This page is not on this device yet')
+  await page.context().unrouteAll()
+  await page.context().setOffline(true)
+  await page.context().setOffline(false)
+  await until(() => heading.allInnerTexts(), 'the page comes by itself').toEqual(['Conversations'])
+})

@@ -15,7 +15,7 @@ import { whenOf } from './when.ts'
 /** So many of the latest are followed live while the list is looked at. */
 const LIVE = 8
 
-export default function ChatsPage(): ReactNode {
+export function ChatsPage(): ReactNode {
   const [who] = useState(() => whoAmI('user'))
   setReader(who.id)
   const { list, known, remove } = useConversations(who, LIVE)

@@ -10,7 +10,7 @@ import { tellChanged } from './conversations.ts'
 import { unreadIn } from './summary.ts'
 import { useConversations } from './use-conversations.ts'
 
-export default function Elsewhere({ who }: { readonly who: Who }): ReactNode {
+export function Elsewhere({ who }: { readonly who: Who }): ReactNode {
   const session = useSession()
   const { list } = useConversations(who, 0, session.id)
   const others = list.filter(({ unread }) => unread > 0).length

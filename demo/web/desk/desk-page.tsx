@@ -19,7 +19,7 @@ interface Opened {
   readonly front: string | null
 }
 
-export default function DeskPage({ sessions }: { readonly sessions: readonly string[] }): ReactNode {
+export function DeskPage({ sessions }: { readonly sessions: readonly string[] }): ReactNode {
   const [who] = useState(() => whoAmI('support'))
   const [{ ids, front }, setOpened] = useState<Opened>(() => ({
     ids: sessions.slice(-MAX_OPEN),

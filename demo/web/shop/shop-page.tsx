@@ -1,6 +1,6 @@
 /** The customer's page: the shop and the chat side by side, or one of them on a phone. */
 import { useHolder, useMe, useSession } from 'polylogue/react'
-import { lazy, Suspense, useState, type ReactNode } from 'react'
+import { useState, type ReactNode } from 'react'
 import { Chat, ChatPlaceholder } from '../chat/chat.tsx'
 import { AskHuman } from '../chat/handover.tsx'
 import { PresentPeople } from '../chat/people.tsx'
@@ -8,6 +8,7 @@ import { Welcome } from '../chat/welcome.tsx'
 import { ChatsLink } from '../chats/chats-link.tsx'
 import { Icon } from '../icons.tsx'
 import { useIdle } from '../late.ts'
+import { useLater } from '../later.ts'
 import { shareLink } from '../place.ts'
 import { PushBell } from '../push/push-bell.tsx'
 import { SessionGate } from '../session-gate.tsx'
@@ -19,7 +20,7 @@ import { useLocationTool } from './location.ts'
 import { Products } from './products.tsx'
 
 // What other conversations have new is read once this one is on the screen.
-const Elsewhere = lazy(() => import('../chats/elsewhere.tsx'))
+const loadElsewhere = () => import('../chats/elsewhere.tsx')
 
 export function ShopPage({ session }: { readonly session: string }): ReactNode {
   const [who] = useState(() => whoAmI('user'))
@@ -120,7 +121,7 @@ function ChatHeader({ who, views }: { readonly who: Who; readonly views: ReactNo
   const me = useMe()
   const holder = useHolder()
   const [copied, setCopied] = useState(false)
-  const idle = useIdle()
+  const elsewhere = useLater(loadElsewhere, useIdle()).piece
   const copy = async (): Promise<void> => {
     await navigator.clipboard.writeText(shareLink(session.id))
     setCopied(true)
@@ -128,13 +129,7 @@ function ChatHeader({ who, views }: { readonly who: Who; readonly views: ReactNo
   }
   return (
     <header className="chat-header">
-      {idle ? (
-        <Suspense fallback={<ChatsLink />}>
-          <Elsewhere who={who} />
-        </Suspense>
-      ) : (
-        <ChatsLink />
-      )}
+      {elsewhere === undefined ? <ChatsLink /> : <elsewhere.Elsewhere who={who} />}
       <div className="chat-title">
         <h1>{holder.state === 'human' ? 'Support' : 'Assistant'}</h1>
         <p className="muted">{`You are ${me?.name ?? ''}`}</p>
