@@ -82,7 +82,7 @@ const config: ViteUserConfig = defineConfig({
           pool: 'forks',
           isolate: false,
           maxWorkers: 4,
-          testTimeout: 60_000,
+          testTimeout: 150_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 2 },
         },

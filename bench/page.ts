@@ -7,7 +7,7 @@
 import { loadavg } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { growth } from './page/answers.ts'
+import { growth, type Growth } from './page/answers.ts'
 import { quantile, spread } from './page/figures.ts'
 import { firstScreens } from './page/first-screen.ts'
 import { keyTimes, type KeyTime, type Streams } from './page/keys.ts'
@@ -31,22 +31,34 @@ const FIRST_SCREEN_MS = 1_000
 const KEY_MS = 50
 const LONG_MS = 50
 const ANSWER_CHARS = 20_000
-/** 4,000 characters a second, more than models write: what is growing is long for most of the time. */
-const PACE = { chars: 80, everyMs: 20 }
-/** Beside somebody who types: 1,000 characters a second and run, and enough of them for the last key. */
-const BESIDE_TYPING = { chars: 20, everyMs: 20 }
-/** After this, in ms from the question, a task is one of the answer's growth: its row has come, a fifth of it is there. */
-const BEGUN_MS = 1_000
+/** 1,000 characters a second and run, some 250 tokens: as fast as the fastest models write. */
+const PACE = { chars: 20, everyMs: 20 }
+/** An answer that is asked for in a conversation that has one already. */
+const BEFORE = 1
 /** What the control's loop is calibrated to, in ms: half of the budget. */
 const LOOP_MS = 25
 
 const WORDS = 'So many **words** as a sentence of an answer may have, with `code` in it and [a link](https://example.com/). '
 const repeated = (piece: string): string => piece.repeat(Math.ceil(ANSWER_CHARS / piece.length)).slice(0, ANSWER_CHARS)
+const ROW = '| some row | **bold** | `code` more |\n'
+const TABLE = '| a | b | c |\n|---|---|--:|\n'
+const ENTRY = '- an entry with **bold** and `code` and some more text\n'
+const LINE = 'const total = lines.reduce((sum, line) => sum + line.price, 0)\n'
+const MIXED = [
+  '## A heading\n',
+  `${WORDS.repeat(3)}\n`,
+  ENTRY.repeat(5),
+  `${WORDS.repeat(2)}\n`,
+  `${TABLE}${ROW.repeat(4)}`,
+  `\`\`\`ts\n${LINE.repeat(8)}\`\`\`\n\n`,
+].join('\n')
+/** What models write is `mixed`; the others are of one kind from beginning to end. */
 const ANSWERS: Readonly<Record<string, string>> = {
+  mixed: repeated(MIXED),
   paragraphs: repeated(`${WORDS.repeat(4)}\n\n`),
-  list: repeated('- an entry with **bold** and `code` and some more text\n'),
-  table: `| a | b | c |\n|---|---|--:|\n${repeated('| some row | **bold** | `code` more |\n')}`,
-  code: `\`\`\`ts\n${repeated('const total = lines.reduce((sum, line) => sum + line.price, 0)\n')}\n\`\`\`\n`,
+  list: repeated(ENTRY),
+  table: `${TABLE}${repeated(ROW)}`,
+  code: `\`\`\`ts\n${repeated(LINE)}\n\`\`\`\n`,
   'one paragraph': repeated(WORDS),
 }
 
@@ -86,7 +98,7 @@ export async function benchPage({ rounds, parts }: PageOptions): Promise<Row[]> 
 type Add = (what: string, values: readonly number[], budget: number, beside?: string) => void
 
 async function keys(stage: Stage, rounds: number, add: Add): Promise<void> {
-  stage.answerWith({ text: ANSWERS['paragraphs']?.repeat(3) ?? '', ...BESIDE_TYPING })
+  stage.answerWith({ text: ANSWERS['paragraphs']?.repeat(3) ?? '', ...PACE })
   for (const rate of [1, SLOWED]) {
     const measured: Record<Streams, KeyTime[][]> = { nowhere: [], elsewhere: [], here: [] }
     for (let round = 0; round < rounds; round++) {
@@ -115,20 +127,25 @@ async function keys(stage: Stage, rounds: number, add: Add): Promise<void> {
 async function answers(stage: Stage, rounds: number, add: Add): Promise<void> {
   const cpu = (tasks: readonly Task[]): number => Math.max(0, ...tasks.map((task) => task.cpu))
   const clock = (tasks: readonly Task[]): number => Math.max(0, ...tasks.map((task) => task.ms))
-  // A run that writes a sentence: what its beginning and its end cost, whatever its length.
+  // A run that writes a sentence: what its beginning and its end cost, whatever its length; first of all, and later.
   stage.answerWith({ text: 'A short answer.', ...PACE })
-  const short = await times(rounds, () => growth(stage, SLOWED))
-  const of = (all: typeof short, longest: typeof cpu): number[] => all.map(({ tasks }) => longest(tasks))
-  add('longest task, a short answer', of(short, cpu), LONG_MS, `; by the clock ${spread(of(short, clock))}`)
-  const shifts: number[] = short.map(({ shift }) => shift)
+  const shifts: number[] = []
+  const of = (all: readonly Growth[], longest: typeof cpu): number[] => all.map(({ tasks }) => longest(tasks))
+  for (const [which, before] of [
+    ['the first answer on a page, short', 0],
+    ['a later one, short', BEFORE],
+  ] as const) {
+    const all = await times(rounds, () => growth(stage, SLOWED, before))
+    shifts.push(...all.map(({ shift }) => shift))
+    add(`longest task, ${which}`, of(all, cpu), LONG_MS, `; by the clock ${spread(of(all, clock))}`)
+  }
   for (const [shape, text] of Object.entries(ANSWERS)) {
     stage.answerWith({ text, ...PACE })
-    const all = await times(rounds, () => growth(stage, SLOWED))
+    const all = await times(rounds, () => growth(stage, SLOWED, BEFORE))
     shifts.push(...all.map(({ shift }) => shift))
-    const grown = all.map(({ tasks }) => tasks.filter(({ at }) => at > BEGUN_MS))
-    const over = grown.map((tasks) => tasks.filter(({ ms }) => ms > LONG_MS).length).join(', ')
-    const beside = `; by the clock ${spread(grown.map(clock))}, over ${LONG_MS} ms: ${over}; with its beginning ${spread(of(all, cpu))}`
-    add(`longest task, ${ANSWER_CHARS} characters, ${shape}`, grown.map(cpu), LONG_MS, beside)
+    const over = all.map(({ tasks }) => tasks.filter(({ cpu: ms }) => ms > LONG_MS).length).join(', ')
+    const beside = `; by the clock ${spread(of(all, clock))}; over ${LONG_MS} ms: ${over}`
+    add(`longest task, ${ANSWER_CHARS} characters, ${shape}`, of(all, cpu), LONG_MS, beside)
   }
   console.log(`layout shift of one answer: at most ${Math.max(...shifts).toFixed(4)}`)
 }

@@ -6,7 +6,7 @@ import { approvalOf } from '../demo/web/cards/approval.ts'
 import { callState, titleOf } from '../demo/web/cards/call-state.ts'
 import { sectionsOf } from '../demo/web/cards/reply-parts.ts'
 import { newCutter } from '../demo/web/chat/blocks.ts'
-import { Pacer } from '../demo/web/chat/pace.ts'
+import { Pacer, stepEnd } from '../demo/web/chat/pace.ts'
 import { newPartCutter } from '../demo/web/chat/paragraph.ts'
 import { fateOf, isOpen, waitingIn } from '../demo/web/chat/queue.ts'
 import { rowsOf } from '../demo/web/chat/rows.ts'
@@ -90,6 +90,23 @@ describe('parts of a long paragraph that grows', () => {
 })
 
 describe('the pace of texts that grow', () => {
+  test('a lot of text comes in few steps, little of it at once, and no character is ever cut', () => {
+    for (const text of ['😀'.repeat(10_000), `a${'😀'.repeat(10_000)}`, 'x'.repeat(20_000), 'short', '']) {
+      const ends: number[] = []
+      for (let at = 0; at < text.length; ends.push(at)) {
+        const end = stepEnd(text, at)
+        expect(end).toBeGreaterThan(at)
+        expect(text.slice(at, end).isWellFormed()).toBe(true)
+        at = end
+      }
+      expect(ends.at(-1) ?? 0).toBe(text.length)
+      expect(ends.length).toBeLessThan(40)
+    }
+    expect(stepEnd('x'.repeat(20_000), 19_000)).toBeLessThan(19_300)
+    expect(stepEnd('short', 0)).toBe(5)
+    expect(stepEnd('short', 5), 'all of it is there').toBe(5)
+  })
+
   /** A page whose frames and pauses end when the test says so. */
   function page(): { pacer: Pacer; pass: (ms: number) => void; frame: (ms: number) => void } {
     let now = 0

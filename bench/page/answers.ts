@@ -10,8 +10,12 @@ export interface Growth {
   readonly shift: number
 }
 
-/** Asks on the page, and waits for the answer. */
-export async function growth(stage: Stage, rate: number): Promise<Growth> {
+/**
+ * Asks on a page, and waits for the answer.
+ *
+ * @param before answers that the page has shown already: with the first one of all it runs most of its program for the first time
+ */
+export async function growth(stage: Stage, rate: number, before: number): Promise<Growth> {
   return stage.inBrowser(async (context) => {
     const page = await opened(context, await stage.newLink())
     await slowDown(page, rate)
@@ -26,10 +30,22 @@ export async function growth(stage: Stage, rate: number): Promise<Growth> {
       }).observe({ type: 'layout-shift' })
     })
     const field = page.getByRole('textbox', { name: 'Message' })
+    const answered = page.locator('.reply[data-agent=orders][data-status=complete]')
+    const { answer } = stage
+    stage.answerWith({ ...answer, text: 'A short answer.' })
+    for (let n = 0; n < before; n++) {
+      await field.fill('A short answer, please')
+      await field.press('Enter')
+      await answered.nth(n).waitFor()
+      await pause(1_000)
+    }
+    stage.answerWith(answer)
+    await page.evaluate(() => Object.assign(window, { shift: 0 }))
     await field.fill('A long answer, please')
+    await pause(300)
     const { tasks } = await traced(stage.browser, page, async () => {
       await field.press('Enter')
-      await page.locator('.reply[data-agent=orders][data-status=complete]').waitFor({ timeout: 60_000 })
+      await answered.nth(before).waitFor({ timeout: 60_000 })
       await pause(500)
     })
     return { tasks, shift: await page.evaluate(() => (window as unknown as { shift: number }).shift) }

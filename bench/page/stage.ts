@@ -54,6 +54,11 @@ export class Stage {
     }
   }
 
+  /** What agents write at present. */
+  get answer(): Answer {
+    return this.#answer
+  }
+
   answerWith(answer: Answer): void {
     this.#answer = answer
   }

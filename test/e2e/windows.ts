@@ -4,7 +4,7 @@ import { expect } from 'vitest'
 import { findChromium } from '../../scripts/chromium.mjs'
 
 /** Long enough for a slow machine; a condition that is met is seen within 50 ms. */
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 40_000
 
 export function launch(): Promise<Browser> {
   return chromium.launch({

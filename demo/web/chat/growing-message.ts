@@ -2,27 +2,7 @@
 import type { Message } from 'polylogue'
 import { useSession } from 'polylogue/react'
 import { useCallback, useSyncExternalStore } from 'react'
-import { Pacer } from './pace.ts'
-
-/** Tabs that nobody sees have no frames. */
-const NO_FRAME_MS = 250
-
-const pacer = new Pacer({
-  now: () => performance.now(),
-  after: (ms, done) => void setTimeout(done, ms),
-  afterFrame(done) {
-    let isDone = false
-    const once = (): void => {
-      if (isDone) return
-      isDone = true
-      done()
-    }
-    // The task after the frame's callbacks: by then it is laid out and painted.
-    requestAnimationFrame(() => setTimeout(once))
-    setTimeout(once, NO_FRAME_MS)
-  },
-})
-for (const type of ['keydown', 'input']) window.addEventListener(type, () => pacer.key(), { capture: true, passive: true })
+import { pacer } from './page-pacer.ts'
 
 /** As `useMessage`, but of what comes faster than it can be shown not each token is rendered. What is shown last is all of it. */
 export function useGrowingMessage(id: string): Message | undefined {

@@ -8,23 +8,13 @@
  */
 import DOMPurify from 'dompurify'
 import { Marked, type Tokens } from 'marked'
-import {
-  memo,
-  startTransition,
-  useDeferredValue,
-  useEffect,
-  useLayoutEffect,
-  useMemo,
-  useRef,
-  useState,
-  type ReactNode,
-  type RefObject,
-} from 'react'
+import { memo, useDeferredValue, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from 'react'
 import remend from 'remend'
 import { whenIdle } from '../late.ts'
 import { newCutter, piecesOf, tailOf, type Pieces } from './blocks.ts'
 import { newPartCutter } from './paragraph.ts'
 import { morph } from './morph.ts'
+import { useRevealed } from './revealed.ts'
 import { mayCut, mayParse } from './tame.ts'
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
@@ -66,9 +56,6 @@ function sanitized(html: string): DocumentFragment {
   return purify.sanitize(html, FRAGMENT)
 }
 
-/** Blocks that may come into the page together. */
-const FEW = 2
-
 const SAMPLE =
   '# Some\n\nwords **and** *more*, `code` and [a link](https://example.com/)\n\n- one\n- two\n\n|a|b|\n|-|-|\n|1|2|\n\nand **half'
 
@@ -97,35 +84,25 @@ export interface MarkdownProps {
   readonly text: string
   /** More is coming: the end is healed and marked. */
   readonly growing: boolean
+  /** It began to grow on this page. Default: no, and what is there at first is shown at once. */
+  readonly watched?: boolean
 }
 
-export function Markdown({ text, growing }: MarkdownProps): ReactNode {
+export function Markdown({ text, growing, watched = false }: MarkdownProps): ReactNode {
   const [cut] = useState(newCutter)
   // Not before what a person does: a key that is pressed meanwhile shows at once.
-  const blocks = cut(useDeferredValue(text))
+  const shown = useRevealed(useDeferredValue(text), growing, watched)
+  const goesOn = growing || shown.length < text.length
+  const blocks = cut(shown)
   const last = blocks.length - 1
-  const shown = useFew(blocks.length, growing)
   return (
-    <div className="md" data-growing={growing || undefined}>
-      {blocks.slice(0, shown).map((block, i) => (
+    <div className="md" data-growing={goesOn || undefined} data-watched={watched || undefined}>
+      {blocks.map((block, i) => (
         // A block never changes its place, so its index is its identity.
-        <Block key={i} markdown={block} growing={growing && i === last} />
+        <Block key={i} markdown={block} growing={goesOn && i === last} />
       ))}
     </div>
   )
-}
-
-/**
- * How many blocks to show of a text that grows. After a moment in which nothing could be shown many come at once; all in one go
- * they would take so long that a key is kept waiting, and that still more have come after them.
- */
-function useFew(count: number, growing: boolean): number {
-  const [room, setRoom] = useState(count + FEW)
-  useEffect(() => {
-    // In a task of its own, once these are painted.
-    if (room < count + FEW) startTransition(() => setRoom((before) => Math.min(before + FEW, count + FEW)))
-  }, [room, count])
-  return growing ? room : count
 }
 
 interface BlockProps {

@@ -87,3 +87,16 @@ export class Pacer {
     })
   }
 }
+
+/** Characters of a step: a few lines. */
+const STEP_CHARS = 200
+/** Of a lot that waits, a step is this share: it never waits for long. */
+const STEPS = 8
+
+/** Where the next step ends in a text of which so many characters are shown: never within a character. */
+export function stepEnd(text: string, shown: number): number {
+  const end = shown + Math.max(STEP_CHARS, Math.ceil((text.length - shown) / STEPS))
+  if (end >= text.length) return text.length
+  const isHigh = (text.charCodeAt(end - 1) & 0xfc00) === 0xd800
+  return isHigh ? end + 1 : end
+}

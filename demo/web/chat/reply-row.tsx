@@ -1,7 +1,7 @@
 /** What an agent answers: announced as soon as it was asked, then growing, then ended in one of four ways that it says. */
 import { hasEnded, type Run } from 'polylogue'
 import { useRun } from 'polylogue/react'
-import { memo, useMemo, type ReactNode } from 'react'
+import { memo, useMemo, useState, type ReactNode } from 'react'
 import { sectionsOf, tookInAll, type Section } from '../cards/reply-parts.ts'
 import { CancelButton, TaskCard } from '../cards/task-card.tsx'
 import { Elapsed } from '../cards/thought.tsx'
@@ -31,6 +31,7 @@ export const ReplyRow: (props: ReplyRowProps) => ReactNode = memo(function Reply
   run: runId,
 }: ReplyRowProps) {
   const message = useGrowingMessage(messageId)
+  const [watched] = useState(message === undefined || message.parts.length === 0)
   const run = useRun(runId)
   const agent = message?.metadata.by ?? run?.agent ?? ''
   const author = useParticipant(agent, 'agent')
@@ -59,7 +60,13 @@ export const ReplyRow: (props: ReplyRowProps) => ReactNode = memo(function Reply
       <div className="body">
         {sections.map((section, i) =>
           section.kind !== 'task' ? (
-            <SectionView key={section.key} section={section} run={run} growing={growing && i === sections.length - 1} />
+            <SectionView
+              key={section.key}
+              section={section}
+              run={run}
+              growing={growing && i === sections.length - 1}
+              watched={watched}
+            />
           ) : (
             run !== undefined && <TaskCard key="task" run={run} calls={section.calls} took={section.took} others={others} />
           ),

@@ -14,12 +14,14 @@ export interface SectionViewProps {
   readonly run: Run | undefined
   /** It is the last one of a reply that goes on. */
   readonly growing: boolean
+  /** Its reply began on this page. */
+  readonly watched: boolean
 }
 
-export function SectionView({ section, run, growing }: SectionViewProps): ReactNode {
+export function SectionView({ section, run, growing, watched }: SectionViewProps): ReactNode {
   switch (section.kind) {
     case 'text':
-      return <TextSection text={section.part.text} growing={growing && section.part.state === 'streaming'} />
+      return <TextSection text={section.part.text} growing={growing && section.part.state === 'streaming'} watched={watched} />
     case 'reasoning':
       return (
         <details className="reasoning">

@@ -1,0 +1,42 @@
+/**
+ * A text that grows, so much of it at a time as a page takes without a pause. What has come meanwhile, because the page had
+ * something else to do, is shown in steps: all in one go it would take so long that a key is kept waiting, and that still more
+ * has come after it.
+ */
+import { startTransition, useEffect, useReducer, useState } from 'react'
+import { stepEnd } from './pace.ts'
+import { pacer } from './page-pacer.ts'
+
+/** Knows how much of a text was shown last. @param shown of so many characters all were there at first */
+function newReveal(shown: number): {
+  /** Where what is shown now ends. */
+  readonly endOf: (text: string, growing: boolean) => number
+  readonly painted: (end: number, length: number) => void
+} {
+  let length = shown
+  return {
+    endOf: (text, growing) => (growing || shown < length ? stepEnd(text, shown) : text.length),
+    painted(end, of) {
+      shown = end
+      length = of
+    },
+  }
+}
+
+/**
+ * What to show of a text. @param growing more may come @param watched it began on this page: else what is there at first is shown
+ * at once
+ */
+export function useRevealed(text: string, growing: boolean, watched: boolean): string {
+  const [, again] = useReducer((times: number) => times + 1, 0)
+  const [reveal] = useState(() => newReveal(growing && watched ? 0 : text.length))
+  const end = reveal.endOf(text, growing)
+  useEffect(() => {
+    reveal.painted(end, text.length)
+    if (end >= text.length) return
+    const show = (): void => startTransition(again)
+    pacer.request(show)
+    return () => pacer.forget(show)
+  })
+  return end < text.length ? text.slice(0, end) : text
+}
