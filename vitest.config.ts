@@ -81,7 +81,7 @@ const config: ViteUserConfig = defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           pool: 'forks',
           isolate: false,
-          maxWorkers: 4,
+          maxWorkers: 3,
           testTimeout: 150_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 2 },

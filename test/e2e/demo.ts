@@ -10,7 +10,7 @@ const START = fileURLToPath(new URL('../../demo/start.ts', import.meta.url))
 const AGENT = fileURLToPath(new URL('../../demo/agents/main.ts', import.meta.url))
 const START_TIMEOUT_MS = 30_000
 /** Pace at which a test sees things happen without waiting for them: a token every 6 ms, a tool in 60 ms. */
-const PACE = { DEMO_TOKEN_DELAY_MS: '6', DEMO_TOOL_DELAY_MS: '60', DEMO_LEASE_MS: '3000', DEMO_RESTART: '0' }
+const PACE = { DEMO_TOKEN_DELAY_MS: '6', DEMO_TOOL_DELAY_MS: '60', DEMO_LEASE_MS: '8000', DEMO_RESTART: '0' }
 
 export interface Demo {
   readonly url: string

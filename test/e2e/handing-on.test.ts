@@ -4,7 +4,7 @@ import { setStage } from './stage.ts'
 import { each, until, type Window } from './windows.ts'
 
 // Long enough to be seen in the middle of a step; a lease that outlasts an agent that is held up on purpose.
-const stage = setStage({ DEMO_TOOL_DELAY_MS: '900', DEMO_LEASE_MS: '60000' })
+const stage = setStage({ DEMO_TOOL_DELAY_MS: '2500', DEMO_LEASE_MS: '60000' })
 
 async function two(): Promise<[Window, Window]> {
   const link = await stage.newLink()

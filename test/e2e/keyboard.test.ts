@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { setStage } from './stage.ts'
 import { until, type Window } from './windows.ts'
 
-const stage = setStage({ DEMO_TOOL_DELAY_MS: '900', DEMO_LEASE_MS: '60000' })
+const stage = setStage({ DEMO_TOOL_DELAY_MS: '2500', DEMO_LEASE_MS: '60000' })
 
 /** More stops than a page has. */
 const MAX_STOPS = 120

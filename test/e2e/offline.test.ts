@@ -3,6 +3,9 @@ import { expect, test } from 'vitest'
 import { setStage } from './stage.ts'
 import { each, until, type Window } from './windows.ts'
 
+/** Where the pause under way has no end: as long as a busy machine may take to connect. */
+const AT_ONCE_MS = 10_000
+
 const stage = setStage({ DEMO_TOKEN_DELAY_MS: '2' })
 
 /** What people said, without the replies. */
@@ -195,7 +198,7 @@ test('[O8] coming back to the page or to the network connects at once, whatever 
     await a.page.evaluate(wake)
     sent.push('sent')
     await until(() => a.deliveries(), 'connected').toEqual(sent)
-    expect(performance.now() - wokenAt).toBeLessThan(2_000)
+    expect(performance.now() - wokenAt).toBeLessThan(AT_ONCE_MS)
   }
 
   await a.context.setOffline(true)
@@ -204,7 +207,7 @@ test('[O8] coming back to the page or to the network connects at once, whatever 
   const backAt = performance.now()
   await a.context.setOffline(false)
   await until(() => a.deliveries(), 'the network is back').toEqual([...sent, 'sent'])
-  expect(performance.now() - backAt).toBeLessThan(2_000)
+  expect(performance.now() - backAt).toBeLessThan(AT_ONCE_MS)
 })
 
 test('[O4] a network that goes while the page is still coming takes nothing that is there, and the rest comes with it', async () => {

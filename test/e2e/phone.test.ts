@@ -232,7 +232,7 @@ test('[O8] frozen in the background and thawed: connected at once, and nothing o
     before = now
     return same
   }
-  await until(reads, 'nothing is written any more').toBeGreaterThan(5)
+  await until(reads, 'nothing is written any more').toBeGreaterThan(30)
   for (const state of ['frozen', 'active'] as const) await cdp.send('Page.setWebLifecycleState', { state })
   for (const offline of [true, false]) await a.context.setOffline(offline)
   await a.page.evaluate(() => {
@@ -249,7 +249,7 @@ test('[O8] frozen in the background and thawed: connected at once, and nothing o
   await cdp.send('Page.setWebLifecycleState', { state: 'active' })
   await a.say('From the background')
   await until(() => a.deliveries(), 'connected').toEqual(['sent', 'sent'])
-  expect(performance.now() - thawedAt).toBeLessThan(4_000)
+  expect(performance.now() - thawedAt).toBeLessThan(10_000)
 })
 
 /** Interactive elements on the screen that a finger cannot hit within 44 px: what lies 21 px from the middle is another. */

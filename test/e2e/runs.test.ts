@@ -22,10 +22,25 @@ test('[D5] the steps of research advance in both windows, and the one that did n
     each([a, b], (window) => running(window, 'research')),
     searching,
   ).toEqual([searching, searching])
-  // In the middle of the next step, however long the click takes.
-  const goOn = await stage.hold('research', [a, b], 'Comparing specifications')
-  await b.reply('research').getByRole('button', { name: 'Cancel' }).click()
-  goOn()
+  // At once, from within the page: the next step is not over however slow the machine is.
+  await b.page.evaluate(
+    () =>
+      new Promise<void>((resolve) => {
+        const look = (): void => {
+          const reply = document.querySelector('.reply[data-agent=research]')
+          const step = [...(reply?.querySelectorAll<HTMLElement>('.step[data-status=running]') ?? [])]
+          if (!step.some(({ textContent }) => textContent?.includes('Comparing specifications'))) return
+          const cancel = [...(reply?.querySelectorAll('button') ?? [])].find((it) => it.textContent?.includes('Cancel'))
+          if (cancel === undefined) return
+          watching.disconnect()
+          cancel.click()
+          resolve()
+        }
+        const watching = new MutationObserver(look)
+        watching.observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true })
+        look()
+      }),
+  )
   await until(
     each([a, b], (window) => window.status('research')),
     'cancelled',

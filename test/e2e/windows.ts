@@ -75,13 +75,16 @@ export class Window {
     await this.composer.press('Enter')
   }
 
-  /** All messages from top to bottom. */
+  /** All messages from top to bottom; a complete reply of which the end is still coming into the page is `active`. */
   messages(): Promise<Seen[]> {
     return this.page.evaluate(() =>
       [...document.querySelectorAll<HTMLElement>('article.message')].map((message) => ({
         author: message.dataset['mine'] === undefined ? (message.querySelector('.author')?.textContent ?? '') : 'me',
         text: (message.querySelector('.bubble, .body') as HTMLElement | null)?.innerText ?? '',
-        status: message.dataset['status'] ?? '',
+        status:
+          message.dataset['status'] === 'complete' && message.querySelector('.md[data-growing]') !== null
+            ? 'active'
+            : (message.dataset['status'] ?? ''),
       })),
     )
   }
@@ -95,8 +98,12 @@ export class Window {
     return this.page.locator(`.reply[data-agent="${agent}"]`).last()
   }
 
-  async status(agent: string): Promise<string | null> {
-    return await this.reply(agent).getAttribute('data-status')
+  /** How its last run stands; one that is complete is `active` as long as the end of its text is still coming into the page. */
+  status(agent: string): Promise<string | null> {
+    return this.reply(agent).evaluate((reply) => {
+      const status = reply.getAttribute('data-status')
+      return status === 'complete' && reply.querySelector('.md[data-growing]') !== null ? 'active' : status
+    })
   }
 
   /** Titles of the steps of an agent's last reply with their status: `checking: done`. */
