@@ -68,7 +68,7 @@ const config: ViteUserConfig = defineConfig({
           include: ['test/process/**/*.test.ts'],
           pool: 'forks',
           isolate: false,
-          maxWorkers: 4,
+          maxWorkers: 3,
           testTimeout: 90_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
