@@ -203,12 +203,18 @@ export class Sessions {
     return {
       handleBytes: (bytes) => {
         const { strangersPayer } = this.#traffic
-        if (meter.payer === strangersPayer) this.#turns.charge(strangersPayer, bytes * STRANGE_BYTE_MS)
         meter.arriving(bytes)
+        if (meter.payer !== strangersPayer) return
+        this.#turns.charge(strangersPayer, bytes * STRANGE_BYTE_MS)
+        // Where that was too much for now it is not read on: of hundreds that send at once each has one chunk in memory, not all.
+        inbox.add(() => {})
       },
       handleMessage: (data) => {
-        meter.arrived()
-        inbox.add(() => handle(data))
+        meter.arrived(data.byteLength)
+        inbox.add(() => {
+          meter.taken(data.byteLength)
+          handle(data)
+        })
       },
       // What came before the end is handled first. There may be a thousand sessions to leave.
       handleClose: (event) => {

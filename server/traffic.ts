@@ -152,6 +152,8 @@ export class SocketMeter {
   #bytesLeft: number
   /** What has come since the last whole frame; the beginning of the next one, in the chunk that ends it, is not counted. */
   #unfinishedBytes = 0
+  /** Of whole frames that wait for their turn. */
+  #waitingBytes = 0
   #payer: Payer
   #ended = false
   #isClosed = false
@@ -173,7 +175,12 @@ export class SocketMeter {
   /** What it has sent before its first valid token. */
   get strangeBytes(): number {
     const { unauthenticatedBytes } = this.#traffic.limits
-    return this.#bytesLeft === Number.POSITIVE_INFINITY ? 0 : unauthenticatedBytes - this.#bytesLeft + this.#unfinishedBytes
+    return this.#bytesLeft === Number.POSITIVE_INFINITY ? 0 : unauthenticatedBytes - this.#bytesLeft + this.#heldBytes
+  }
+
+  /** What has come and has not been handled. */
+  get #heldBytes(): number {
+    return this.#unfinishedBytes + this.#waitingBytes
   }
 
   /** On whose account its frames are handled: the first participant's who has shown a token on it. */
@@ -232,7 +239,7 @@ export class SocketMeter {
   arriving(bytes: number): void {
     this.#countUnfinished(bytes)
     if (this.#bytesLeft !== Number.POSITIVE_INFINITY) {
-      if (this.#unfinishedBytes > this.#bytesLeft) this.end(4429, 'too-big')
+      if (this.#heldBytes > this.#bytesLeft) this.end(4429, 'too-big')
       else this.#traffic.boundStrangers(bytes)
       return
     }
@@ -248,9 +255,15 @@ export class SocketMeter {
     }
   }
 
-  /** A frame is whole. */
-  arrived(): void {
+  /** A frame of so many bytes is whole, and waits for its turn. */
+  arrived(bytes: number): void {
     this.#countUnfinished(-this.#unfinishedBytes)
+    this.#waitingBytes += bytes
+  }
+
+  /** The turn of such a frame has come. */
+  taken(bytes: number): void {
+    this.#waitingBytes -= bytes
   }
 
   /** Counts a frame that belongs to no connection; ends the socket when there are too many. */
@@ -286,7 +299,7 @@ export class SocketMeter {
   /** The socket is closed. */
   closed(): void {
     this.#ended = true
-    this.arrived()
+    this.#countUnfinished(-this.#unfinishedBytes)
     this.#isClosed = true
     this.#traffic.acquainted(this)
     for (const participant of this.#participants.values()) {

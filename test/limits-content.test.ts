@@ -104,7 +104,7 @@ test('[X6] from who has sent garbage nothing large is taken for a while, and fro
   }
   const large = (meter: SocketMeter): void => {
     for (let chunk = 0; chunk < 32; chunk++) meter.arriving(65_536)
-    meter.arrived()
+    meter.arrived(32 * 65_536)
   }
   const eve = open('eve')
   large(eve.meter)
@@ -113,7 +113,7 @@ test('[X6] from who has sent garbage nothing large is taken for a while, and fro
   eve.meter.closed()
   const [again, ada] = [open('eve'), open('ada')]
   again.meter.arriving(65_536)
-  again.meter.arrived()
+  again.meter.arrived(65_536)
   large(ada.meter)
   expect([again.ended, ada.ended]).toEqual([[], []])
   large(again.meter)

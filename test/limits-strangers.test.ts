@@ -1,5 +1,6 @@
 /** The limits on sockets that have not shown a token yet. */
 import { describe, expect, test } from 'vitest'
+import { Traffic } from '../server/traffic.ts'
 import { LIMITS, MAX_FRAME_BYTES } from '../shared/limits.ts'
 import { openClient, openLive, texts } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
@@ -52,6 +53,28 @@ describe('strangers', () => {
     // Who has sent most has to go.
     expect(most.closed).toEqual({ code: 4429, reason: 'too-many' })
     expect([modest.closed, more.closed]).toEqual([null, null])
+  })
+
+  test('[X6] what has come before the token counts also while its whole frame waits for its turn, and once (LIM-6)', () => {
+    const limits = { ...LIMITS, unauthenticatedBytes: 100_000, allUnauthenticatedBytes: 150_000 }
+    const traffic = new Traffic(limits, () => 0)
+    const open = () => {
+      const ended: string[] = []
+      return { meter: traffic.open({ bufferedAmount: 0, close: (_code, reason) => void ended.push(reason) }), ended }
+    }
+    const [first, second, third] = [open(), open(), open()]
+    first.meter.arriving(70_000)
+    first.meter.arrived(70_000)
+    expect(first.meter.strangeBytes).toBe(70_000)
+    first.meter.taken(70_000)
+    first.meter.stray(70_000)
+    expect(first.meter.strangeBytes, 'handled').toBe(70_000)
+    second.meter.arriving(60_000)
+    second.meter.arrived(60_000)
+    third.meter.arriving(30_000)
+    expect([first.ended, second.ended, third.ended]).toEqual([['too-many'], [], []])
+    second.meter.arriving(50_000)
+    expect(second.ended, 'more than one may send').toEqual(['too-big'])
   })
 
   test('[X6] what waits for a token is limited in number and in size (LIM-6)', async () => {

@@ -322,7 +322,7 @@ describe('too much', () => {
     for (let chunk = 0; chunk < 100; chunk++) {
       for (const meter of meters) {
         meter.arriving(30_000)
-        meter.arrived()
+        meter.arrived(30_000)
       }
     }
     expect(ended).toEqual([])

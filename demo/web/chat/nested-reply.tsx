@@ -73,13 +73,7 @@ function NestedReply({ run }: { readonly run: Run }): ReactNode {
         {written.length > 0 && (
           <div className="body">
             {written.map((section, i) => (
-              <SectionView
-                key={section.key}
-                section={section}
-                run={run}
-                growing={growing && i === written.length - 1}
-                watched={false}
-              />
+              <SectionView key={section.key} section={section} run={run} growing={growing && i === written.length - 1} />
             ))}
           </div>
         )}

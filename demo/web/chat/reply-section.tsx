@@ -14,11 +14,11 @@ export interface SectionViewProps {
   readonly run: Run | undefined
   /** It is the last one of a reply that goes on. */
   readonly growing: boolean
-  /** Its reply began on this page. */
-  readonly watched: boolean
+  /** Its reply began on this page. Default: no. */
+  readonly watched?: boolean
 }
 
-export function SectionView({ section, run, growing, watched }: SectionViewProps): ReactNode {
+export function SectionView({ section, run, growing, watched = false }: SectionViewProps): ReactNode {
   switch (section.kind) {
     case 'text':
       return <TextSection text={section.part.text} growing={growing && section.part.state === 'streaming'} watched={watched} />
