@@ -177,7 +177,7 @@ describe('others', () => {
     let fetched = 0
     const token = async (): Promise<string> => {
       fetched += 1
-      return await mintToken(SECRET, { id: 'bob', kind: 'user', sessions: ['s'], expiresInS: 1 })
+      return await mintToken(SECRET, { id: 'bob', kind: 'user', sessions: ['s'], expiresInS: 2 })
     }
     const provider = new HocuspocusProvider({ url: server.url, name: 's', document: doc, token })
     onTestFinished(() => provider.destroy())
