@@ -184,6 +184,10 @@ test('what was sent goes to the top, with room under it; a long answer costs wha
       what === 'table' ? 'row 0' : 'item 0 bold and code more text',
     )
     await until(() => a.reply('orders').locator('td, li').count(), 'all of it').toBe(what === 'table' ? 1_200 : 400)
+    const aligned = (cells: Element[]): string[] => cells.slice(0, 3).map((cell) => getComputedStyle(cell).textAlign)
+    expect(await a.reply('orders').locator('td').evaluateAll(aligned)).toEqual(
+      what === 'table' ? ['start', 'start', 'right'] : [],
+    )
     await until(async () => (await place(a)).gap, 'it was followed').toBeLessThanOrEqual(3)
   }
   const { shift, rows, cells } = await counted()
