@@ -4,7 +4,8 @@ import { expect, test } from 'vitest'
 import { setStage } from './stage.ts'
 import { each, until, type Window } from './windows.ts'
 
-const stage = setStage()
+// Steps that are long enough to be stopped in; a lease that outlasts an agent that is held up on purpose.
+const stage = setStage({ DEMO_TOOL_DELAY_MS: '800', DEMO_LEASE_MS: '60000' })
 
 const PHONE = { width: 390, height: 844 }
 
@@ -135,8 +136,10 @@ test('a reply that was stopped can be asked for again; where that is refused it 
   const link = await stage.newLink()
   const [a, desk] = await Promise.all([stage.join(link, 'Mia'), stage.desk(link)])
   await a.say('Research noise-cancelling headphones under $300')
-  await until(() => a.status('research'), 'it works').toBe('active')
+  // Held, so that what is to be cancelled is not over before the click, however slow the machine is.
+  const goOn = await stage.hold('research', [a], 'Searching the catalogue')
   await a.page.getByRole('button', { name: 'Cancel' }).first().click()
+  goOn()
   await until(() => a.status('research'), 'stopped').toBe('cancelled')
   await press(desk, 'Take over')
   await until(() => a.page.locator('.holder-bar[data-state=human]').count(), 'Ada answers').toBe(1)
