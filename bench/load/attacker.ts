@@ -1,9 +1,13 @@
 /** The process of an attacker: `prepare` an attack, `begin` it, `stop` it. It stops by itself after a minute. */
+import { constants, setPriority } from 'node:os'
 import { prepare, type Attack, type AttackName, type Target } from './attacks.ts'
 import { answer } from './children.ts'
 import type { RawSocket } from './raw-socket.ts'
 
 const LONGEST_MS = 60_000
+
+// A real one has a machine of his own. Here he takes what the others leave of theirs: what he costs is then the server's work.
+setPriority(constants.priority.PRIORITY_LOW)
 
 let attack: Attack | null = null
 let attacking: Promise<void> | null = null
