@@ -4,7 +4,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import react from '@vitejs/plugin-react'
-import { defineConfig, type Plugin, type UserConfig } from 'vite'
+import { build, defineConfig, type Plugin, type UserConfig } from 'vite'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
@@ -33,6 +33,48 @@ function serviceWorker(): Plugin {
   }
 }
 
+/**
+ * Builds web/picture/show.ts as a classic script of its own, and names it first in the customer's page: it runs before anything
+ * of the program can, or can fail. The program is kept waiting for nothing by that: its files are fetched meanwhile, and it would
+ * not begin before the end of the page.
+ */
+function pictureScript(): Plugin {
+  const NAME = 'last-screen.js'
+  return {
+    name: 'picture-script',
+    apply: 'build',
+    async buildStart() {
+      const built = await build({
+        configFile: false,
+        root: here('.'),
+        logLevel: 'warn',
+        build: {
+          write: false,
+          target: 'es2022',
+          copyPublicDir: false,
+          rolldownOptions: { input: here('web/picture/show.ts'), output: { format: 'iife', codeSplitting: false } },
+        },
+      })
+      const [chunk] = 'output' in built ? built.output : []
+      if (chunk === undefined) throw new Error(`${NAME} was not built`)
+      this.emitFile({ type: 'asset', name: NAME, source: chunk.code })
+    },
+    transformIndexHtml: {
+      order: 'post',
+      handler(html, { path, bundle }) {
+        if (path !== '/index.html') return
+        const file = Object.values(bundle ?? {}).find((it) => it.type === 'asset' && it.names.includes(NAME))
+        if (file === undefined) throw new Error(`${NAME} is not in the bundle`)
+        const script = `<script src="/${file.fileName}"></script>`
+        // What is painted first is asked for first, before the two dozen files of the program: the worker gives one after the other.
+        const styles = html.match(/<link rel="stylesheet"[^>]*>/g) ?? []
+        const without = styles.reduce((rest, style) => rest.replace(style, ''), html)
+        return without.replace('<script type="module"', `${[script, ...styles].join('\n    ')}\n    <script type="module"`)
+      },
+    },
+  }
+}
+
 /** Writes `assets/NAME.gz` beside each file there: the server need not compress it for every visitor anew. */
 function compressed(): Plugin {
   return {
@@ -50,7 +92,7 @@ function compressed(): Plugin {
 
 const config: UserConfig = defineConfig({
   root: here('.'),
-  plugins: [react(), serviceWorker(), compressed()],
+  plugins: [react(), pictureScript(), serviceWorker(), compressed()],
   build: {
     outDir: 'dist',
     emptyOutDir: true,

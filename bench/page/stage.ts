@@ -101,7 +101,7 @@ export async function opened(context: BrowserContext, link: string): Promise<Pag
 export async function until<T>(page: Page, expression: string): Promise<T> {
   const devTools = await page.context().newCDPSession(page)
   for (;;) {
-    const { result } = await devTools.send('Runtime.evaluate', { expression })
+    const { result } = await devTools.send('Runtime.evaluate', { expression, returnByValue: true })
     if (result.value) return result.value as T
     await pause(200)
   }

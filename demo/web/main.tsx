@@ -18,6 +18,7 @@ import './styles/desk.css'
 import './styles/desk-columns.css'
 import './styles/chats.css'
 import './styles/pages.css'
+import './styles/last-screen.css'
 import { watchViewport } from './viewport.ts'
 import { fetchTokenEarly, whoAmI } from './who.ts'
 

@@ -28,9 +28,8 @@ export function currentPlace(): Place {
     window.history.replaceState(null, '', `/chats${search}`)
     return { page: 'chats' }
   }
-  const named = pathname.startsWith('/s/') ? pathname.slice('/s/'.length) : ''
-  const session = last ?? named
-  if (SESSION.test(session)) {
+  const session = sessionHere()
+  if (session !== null) {
     if (session === last) window.history.replaceState(null, '', `/s/${session}${search}`)
     return { page: 'shop', session, isNew: false }
   }
@@ -39,6 +38,14 @@ export function currentPlace(): Place {
   if (shared !== '') keep(draftKey(fresh), shared)
   window.history.replaceState(null, '', `/s/${fresh}${pathname === '/share' ? '' : search}`)
   return { page: 'shop', session: fresh, isNew: true }
+}
+
+/** The conversation that the address, or `/start` in its place, leads to; null: none that has been begun. */
+export function sessionHere(): string | null {
+  const { pathname } = window.location
+  const named = pathname.startsWith('/s/') ? pathname.slice('/s/'.length) : ''
+  const session = pathname === '/start' ? (read(LAST) ?? '') : named
+  return SESSION.test(session) ? session : null
 }
 
 /** The conversation that the app begins with the next time; null: none. */

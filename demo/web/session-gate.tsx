@@ -2,6 +2,7 @@
 import { useEffect, useState, type ReactNode } from 'react'
 import type { OpenSession } from 'polylogue'
 import { SessionProvider, useMe, useOpenSession } from 'polylogue/react'
+import { leavePicture } from './picture/leave.ts'
 import { syncUrl } from './place.ts'
 import { setReader } from './seen.ts'
 import { fetchToken, type Who } from './who.ts'
@@ -55,6 +56,7 @@ function WhenReady({
 
 /** A device that has never had this session needs the server once. */
 function NotHereYet(): ReactNode {
+  useEffect(leavePicture, [])
   return (
     <main className="not-here">
       <h1>This conversation is not on this device yet</h1>

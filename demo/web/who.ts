@@ -16,10 +16,20 @@ const MAX_NAME_CHARS = 40
  * browser is one person, whose made-up name it keeps; at the support desk that is Ada.
  */
 export function whoAmI(role: Who['role']): Who {
-  const asked = new URLSearchParams(window.location.search).get('as')?.trim().slice(0, MAX_NAME_CHARS)
-  if (asked) return { role, id: `${role}-${slug(asked)}`, name: asked }
+  const asked = named(role)
+  if (asked !== null) return asked
   if (role === 'support') return { role, id: 'support-ada', name: 'Ada' }
   return kept() ?? keep({ role, id: `user-${random(8)}`, name: NAMES[Math.floor(Math.random() * NAMES.length)] ?? 'Guest' })
+}
+
+/** The customer of this window as far as one is known: nobody is made up. */
+export function knownCustomer(): Who | null {
+  return named('user') ?? kept()
+}
+
+function named(role: Who['role']): Who | null {
+  const asked = new URLSearchParams(window.location.search).get('as')?.trim().slice(0, MAX_NAME_CHARS)
+  return asked ? { role, id: `${role}-${slug(asked)}`, name: asked } : null
 }
 
 function kept(): Who | null {

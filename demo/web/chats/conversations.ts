@@ -6,6 +6,7 @@
  */
 import { openSession, type OpenSession } from 'polylogue'
 import { readStoredSession, removeStoredSession, storedSessions } from 'polylogue/device'
+import { forgetPictures } from '../picture/kept.ts'
 import { draftKey, lastSession, rememberLast, syncUrl } from '../place.ts'
 import { forgetSeen, lastSeen, subscribe as subscribeSeen } from '../seen.ts'
 import { fetchToken, type Who } from '../who.ts'
@@ -110,6 +111,7 @@ export class Conversations {
     await live?.session.close()
     await removeStoredSession(this.#device, id)
     localStorage.removeItem(draftKey(id))
+    forgetPictures(id)
     if (lastSession() === id) rememberLast(null)
     forgetSeen(id)
     this.#summaries.delete(id)

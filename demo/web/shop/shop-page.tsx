@@ -10,6 +10,7 @@ import { Icon } from '../icons.tsx'
 import { useIdle } from '../late.ts'
 import { useLater } from '../later.ts'
 import { shareLink } from '../place.ts'
+import { LastScreen } from '../picture/last-screen.tsx'
 import { PushBell } from '../push/push-bell.tsx'
 import { SessionGate } from '../session-gate.tsx'
 import { UpdatePill } from '../update-pill.tsx'
@@ -84,6 +85,7 @@ function Shop({ who }: { readonly who: Who }): ReactNode {
         empty={<Welcome about={ABOUT} suggestions={SUGGESTIONS} />}
         placeholder="Ask anything…"
       />
+      <LastScreen reader={who.id} />
     </main>
   )
 }
