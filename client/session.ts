@@ -12,7 +12,7 @@ import type { Run } from '../shared/entries.ts'
 import { SessionError, type CloseReason, type Report } from '../shared/errors.ts'
 import { anotherIdOf, newId } from '../shared/ids.ts'
 import { jsonOf } from '../shared/json.ts'
-import { askKey, cancelKey, KEY, rootsOf, type Ask } from '../shared/layout.ts'
+import { askKey, cancelKey, handoverKey, rootsOf, type Ask } from '../shared/layout.ts'
 import { MAX_MESSAGE_CHARS } from '../shared/limits.ts'
 import type { Lane, Message, MessageHead, OtherPart, TextPart } from '../shared/message.ts'
 import type { Participant } from '../shared/participant.ts'
@@ -236,15 +236,10 @@ export class Session {
    * whose run does not exist yet. What has ended already is left as it is.
    */
   cancel(target: CancelTarget, reason?: string): string[] {
-    const me = this.#writer()
-    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent cannot cancel; it returns or throws.')
+    const me = this.#person()
     const { control } = rootsOf(this.#doc)
     const targets = this.#cancelTargets(target).filter((id) => cancelOf(control, id, id) === undefined)
-    if (targets.length === 0) return targets
-    const flag = { by: me.id, at: this.#now(), ...(reason === undefined ? {} : { reason }) }
-    this.#doc.transact(() => {
-      for (const id of targets) control.set(cancelKey(id), flag)
-    }, this)
+    this.#flag(targets.map(cancelKey), me, reason === undefined ? {} : { reason })
     return targets
   }
 
@@ -329,10 +324,7 @@ export class Session {
 
   /** @internal Asks something of the server, in one's own name. */
   ask(ask: Ask, target: string, fields: Readonly<Record<string, unknown>>): void {
-    const me = this.#writer()
-    if (me.kind === 'agent') throw new SessionError('forbidden', `An agent cannot ask for that (${ask}).`)
-    const value = { ...fields, by: me.id, at: this.#now() }
-    this.#doc.transact(() => rootsOf(this.#doc).control.set(askKey(ask, target), value), this)
+    this.#flag([askKey(ask, target)], this.#person(), fields)
   }
 
   /** @internal Ids of the messages of all branches, in their order. */
@@ -416,6 +408,13 @@ export class Session {
     return this.#me
   }
 
+  /** Whoever may ask for more than a human. */
+  #person(): Participant {
+    const me = this.#writer()
+    if (me.kind === 'agent') throw new SessionError('forbidden', 'An agent cannot ask for that.')
+    return me
+  }
+
   #chose(): void {
     this.#view.chose()
     this.keepChoices()
@@ -429,8 +428,14 @@ export class Session {
 
   #handover(action: HandoverAction, reason?: string): void {
     const me = this.#writer()
-    const request = { action, by: me.id, at: this.#now(), ...(reason === undefined ? {} : { reason }) }
-    this.#doc.transact(() => rootsOf(this.#doc).control.set(KEY.handover, request), this)
+    this.#flag([handoverKey(me.id)], me, { action, ...(reason === undefined ? {} : { reason }) })
+  }
+
+  #flag(keys: readonly string[], { id: by }: Participant, fields: Readonly<Record<string, unknown>>): void {
+    const value = { ...fields, by, at: this.#now() }
+    this.#doc.transact(() => {
+      for (const key of keys) rootsOf(this.#doc).control.set(key, value)
+    }, this)
   }
 
   #askAbout(ask: Ask, id: string, more: { readonly text?: string } = {}): void {

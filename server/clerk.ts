@@ -18,6 +18,7 @@ import { anotherIdOf, runIdOf } from '../shared/ids.ts'
 import {
   arrayAt,
   cancelKey,
+  handoverKey,
   KEY,
   LAYOUT_VERSION,
   mapAt,
@@ -286,8 +287,9 @@ export class Clerk implements Watcher {
     }
     const from = this.#options.participantOf(transaction.origin)
     if (from === null) return
-    const isHandover = event.keysChanged.has(KEY.handover)
-    this.#requests.push({ from, handovers: isHandover ? writtenAt(transaction, this.#roots.control, KEY.handover) : [] })
+    const handover = handoverKey(from.id)
+    const isHandover = event.keysChanged.has(handover)
+    this.#requests.push({ from, handovers: isHandover ? writtenAt(transaction, this.#roots.control, handover) : [] })
     for (const key of event.keysChanged) if (readAskKey(key)?.ask === 'answer') this.#calls.note(key, from)
   }
 

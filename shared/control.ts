@@ -78,7 +78,7 @@ export function readPause(value: unknown): Pause | undefined {
 /** `request`: somebody wants a human; `take`: a supporter takes the session; `return`: it goes back to the agents. */
 export type HandoverAction = 'request' | 'take' | 'return'
 
-/** The last thing anybody asked about who answers, at `control.handover`. */
+/** The last thing that a participant asked about who answers, at `control["handover:BY"]`. */
 export interface HandoverRequest {
   readonly action: HandoverAction
   readonly by: string

@@ -37,7 +37,6 @@ export const KEY = {
   due: 'due',
   claim: 'claim',
   answer: 'answer',
-  handover: 'handover',
   version: 'version',
   holder: 'holder',
   participants: 'participants',
@@ -86,6 +85,14 @@ export function cancelKey(target: string): string {
 /** Target of a cancel flag's key; null for other keys. */
 export function cancelTarget(key: string): string | null {
   return key.startsWith(CANCEL) ? key.slice(CANCEL.length) : null
+}
+
+/**
+ * Key in `control` of what a participant asks about who answers. Each has one of their own: of two entries of one key a device that
+ * was offline would drop one before it has sent it, and the server could not judge it.
+ */
+export function handoverKey(by: string): string {
+  return `handover:${by}`
 }
 
 /** Name of the root type that holds a shared object. */

@@ -15,7 +15,7 @@
  */
 import { readWaits } from './calls.ts'
 import { readCancel, readHandover } from './control.ts'
-import { askKey, asRecord, ASKS, KEY, pausedKey, ROOT } from './layout.ts'
+import { askKey, asRecord, ASKS, handoverKey, KEY, pausedKey, ROOT } from './layout.ts'
 import { MAX_NAME_CHARS } from './limits.ts'
 import type { Participant } from './participant.ts'
 import { isRunStatus } from './run.ts'
@@ -170,7 +170,12 @@ export const POLICY: Readonly<Record<string, PolicyRow>> = {
       { is: 'value', add: 'user support', change: 'user support', value: isOwnAsk } satisfies PolicyRow,
     ]),
   ),
-  [`${control}/${KEY.handover}`]: { is: 'value', add: 'user support agent', change: 'user support agent', value: isOwnHandover },
+  [`${control}/${handoverKey('{by}')}`]: {
+    is: 'value',
+    add: 'user support agent',
+    change: 'user support agent',
+    value: isOwnHandover,
+  },
 
   // ---- what the server alone decides
   [ledger]: { is: 'map' },

@@ -132,6 +132,6 @@ describe('flags are read only in their form (DOC-3)', () => {
     control.set(cancelKey('input.agent'), { by: 'b', at: 2 })
     expect(cancelOf(control, 'input.agent', 'input')).toEqual({ by: 'b', at: 2 })
     expect(cancelTarget(cancelKey('x:y'))).toBe('x:y')
-    expect(cancelTarget('handover')).toBeNull()
+    expect(cancelTarget('handover:ada')).toBeNull()
   })
 })

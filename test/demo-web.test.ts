@@ -10,8 +10,9 @@ import { Pacer, stepEnd } from '../demo/web/chat/pace.ts'
 import { newPartCutter } from '../demo/web/chat/paragraph.ts'
 import { fateOf, isOpen, waitingIn } from '../demo/web/chat/queue.ts'
 import { rowsOf } from '../demo/web/chat/rows.ts'
+import { summaryOf } from '../demo/web/chats/summary.ts'
 import { countIn, linesOf, MAX_COUNT } from '../demo/web/shop/cart-lines.ts'
-import type { Message, MessagePart, Pause, Run, ToolPart } from '../client/index.ts'
+import type { Message, MessagePart, Pause, Run, SessionView, ToolPart } from '../client/index.ts'
 
 /** No queue is on hold. */
 const NOBODY: ReadonlyMap<string, Pause> = new Map()
@@ -226,7 +227,7 @@ describe('what has become of an input', () => {
 
   test('it waits behind what its agent is at, and nothing is said of one that is answered', () => {
     expect(fate(at('q1'), [busy, waits])).toBeNull()
-    expect(fate(at('q2'), [busy, waits])).toEqual({ kind: 'queued', why: '' })
+    expect(fate(at('q2'), [busy, waits])).toEqual({ kind: 'queued', why: '', waits: true })
     expect(fate(at('q2'), [waits]), 'the agent is not there yet').toBeNull()
     expect(fate(message('q2'), [busy, waits]), 'the server has not seen it').toBeNull()
     expect(isOpen(fate(at('q2'), [busy, waits]), at('q2'), [busy, waits])).toBe(true)
@@ -235,7 +236,11 @@ describe('what has become of an input', () => {
   test('it waits for somebody’s word where what was before it was stopped', () => {
     const stopped: Run = { ...busy, status: 'cancelled' }
     const paused = new Map([['orders', { at: 1, reason: 'cancelled' as const, run: busy.id, held: [waits.id] }]])
-    expect(fateOf(at('q2'), [stopped, waits], waitingIn([stopped, waits], paused))).toEqual({ kind: 'queued', why: '' })
+    expect(fateOf(at('q2'), [stopped, waits], waitingIn([stopped, waits], paused))).toEqual({
+      kind: 'queued',
+      why: '',
+      waits: true,
+    })
     expect(fate(at('q2'), [stopped, waits])).toBeNull()
   })
 
@@ -245,9 +250,17 @@ describe('what has become of an input', () => {
     expect(fate(at('q2', { state: 'taken', at: 1, reason: 'late' }), [busy])).toBeNull()
     expect(fate(at('q2', { state: 'asks', at: 1, reason: 'stale' }), [])).toEqual({ kind: 'asks', written: 0 })
     const late = fate(at('q2', { state: 'queued', at: 1, reason: 'run-ended' }), [{ ...waits, status: 'active' }])
-    expect(late).toEqual({ kind: 'queued', why: 'not taken: what was under way had ended' })
+    expect(late).toEqual({ kind: 'queued', why: 'what was under way had ended', waits: false })
     expect(isOpen(late, at('q2'), [{ ...waits, status: 'active' }])).toBe(false)
   })
+})
+
+test('of a reply in one line, what was said before and after a call does not run together', () => {
+  const parts = ['Let me look that up.', 'Order **1042** is on its way.'].map((text) => ({ type: 'text', text }))
+  const reply = { id: 'r', role: 'assistant', parts, metadata: { by: 'orders', kind: 'agent', at: 1, seq: 1 } }
+  const view = { messages: [reply], runs: [], participants: new Map(), holder: { state: 'agents' } }
+  const reading = { id: 's', me: 'mia', seen: null, draft: '', confirmed: true }
+  expect(summaryOf(view as unknown as SessionView, reading).snippet).toBe('Let me look that up. Order 1042 is on its way.')
 })
 
 describe('approvals', () => {

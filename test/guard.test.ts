@@ -1,7 +1,7 @@
 /** What the guard lets through, and leaves as it is. */
 import * as Y from 'yjs'
 import { describe, expect, test } from 'vitest'
-import { KEY, ROOT } from '../shared/layout.ts'
+import { handoverKey, KEY, ROOT } from '../shared/layout.ts'
 import { POLICY } from '../shared/policy.ts'
 import { compile } from '../server/guard/place.ts'
 import { ViewBuilder } from '../shared/view.ts'
@@ -223,10 +223,12 @@ describe('who is who (GRD-2)', () => {
     const world = new World([])
     const [eves, sams] = [new Peer(world, eve, 9), new Peer(world, sender('sam', 'support'), 1)]
     sams.online = false
-    eves.set(eves.roots.control, KEY.handover, { action: 'take', by: 'eve', at: 1 })
-    sams.set(sams.roots.control, KEY.handover, { action: 'return', by: 'sam', at: 1 })
+    // Where his belong.
+    const key = handoverKey('sam')
+    eves.set(eves.roots.control, key, { action: 'take', by: 'eve', at: 1 })
+    sams.set(sams.roots.control, key, { action: 'return', by: 'sam', at: 1 })
     expect(sams.reconnect()).toMatchObject({ ok: true })
-    expect(world.roots.control.get(KEY.handover)).toMatchObject({ by: 'eve' })
+    expect(world.roots.control.get(key)).toMatchObject({ by: 'eve' })
     expect(world.roots.ledger.get(KEY.holder)).toBeUndefined()
   })
 })

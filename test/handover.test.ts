@@ -179,6 +179,23 @@ test('[H1] who takes the session without having heard that a human was just aske
   expect(sues.map((sue) => sue.view.holder.state)).toEqual(ids.map(() => 'human'))
 })
 
+test('[H1] who takes the session without a network, while a human is asked for, has it when the network is back (HLD-3)', async () => {
+  const { url } = await serveHere()
+  const proxy = await ChaosProxy.start(url)
+  // Were there one place for all, the device would drop one of two writes before it has sent it: by chance, its own.
+  const ids = Array.from({ length: 10 }, (_, n) => `s${n}`)
+  const customers = await Promise.all(ids.map((id) => openLive({ url, id })))
+  const sues = await Promise.all(ids.map((id) => openLive({ url: proxy.url, id, as: 'sue', kind: 'support' })))
+  proxy.down()
+  await until(() => sues.every((sue) => sue.status.connection === 'offline'), { what: 'Sue to be offline' })
+  for (const customer of customers) customer.requestHuman('Now')
+  await Promise.all(customers.map((customer) => held(customer, 'waiting')))
+  for (const sue of sues) sue.take()
+  proxy.up()
+  await Promise.all(sues.map((sue) => sue.stored()))
+  expect(sues.map((sue) => sue.view.holder.state)).toEqual(ids.map(() => 'human'))
+})
+
 /** A session at a desk, with a clock of its own. */
 class Desk {
   readonly roots: SessionRoots = rootsOf(new Y.Doc())

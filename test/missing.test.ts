@@ -60,7 +60,7 @@ describe('what one replica has and another lacks', () => {
     mine.getMap('control').set('cancel:n', { by: 'bob', at: 1 })
     mine.getMap('control').set('answer:a', { by: 'ada', at: 1, message: 'm', call: 'c', output: 'typed' })
     mine.getMap('control').set('answer:b', { by: 'bob', at: 1 })
-    mine.getMap('control').set('handover', { by: 'ada', at: 1 })
+    mine.getMap('control').set('handover:ada', { by: 'ada', at: 1 })
     const { messages, cancels } = missing({ from: mine, to: server, by: 'ada', counts: all })
     expect(messages.map(({ head, parts }) => [head.id, parts])).toEqual([
       ['first', [{ type: 'text', text: 'first' }]],

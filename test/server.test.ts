@@ -257,7 +257,7 @@ describe('bad input', () => {
         doc.getArray(root).push([map])
       }
       const control = doc.getMap<unknown>('control')
-      for (const key of ['cancel:', 'cancel:x', 'handover', '__proto__']) control.set(key, [key])
+      for (const key of ['cancel:', 'cancel:x', 'handover:ada', '__proto__']) control.set(key, [key])
       for (const key of ['holder', 'participants', 'version']) doc.getMap<unknown>('ledger').set(key, 'junk')
     })
     // No connection could bring it; it lies in the store, as something else may have written it there.

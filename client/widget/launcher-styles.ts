@@ -5,14 +5,14 @@ export const LAUNCHER_CSS: string = `
 @media(prefers-color-scheme:dark){:host([theme=auto]){--ink:#ecebe6;--paper:#1a1d1b;--line:#444b47;color-scheme:dark}}
 *{box-sizing:border-box;font:15px/1.4 system-ui,sans-serif}
 [hidden]{display:none!important}
-button{cursor:pointer;border:0;padding:0}
+button{cursor:pointer;border:2px solid #0000;padding:0}
 :focus-visible{outline:3px solid var(--paper);box-shadow:0 0 0 6px var(--ink)}
 .launcher{position:fixed;bottom:calc(20px + env(safe-area-inset-bottom));right:calc(20px + env(safe-area-inset-right));
 display:grid;place-items:center;width:56px;height:56px;border-radius:50%;background:var(--accent);color:#fff;
 box-shadow:0 2px 6px #0003,0 8px 24px #0003}
 :host([position=left]) .launcher{right:auto;left:calc(20px + env(safe-area-inset-left))}
 svg{width:26px;height:26px;fill:none;stroke:currentColor;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}
-.count{position:absolute;top:-4px;right:-4px;min-width:22px;padding:0 6px;border-radius:11px;border:2px solid var(--paper);
+.count{position:absolute;top:-6px;right:-6px;min-width:22px;padding:0 6px;border-radius:11px;border:2px solid var(--paper);
 background:#b0271d;color:#fff;font-size:12px;font-weight:700;line-height:18px;text-align:center}
 .panel{position:fixed;bottom:calc(92px + env(safe-area-inset-bottom));right:calc(20px + env(safe-area-inset-right));
 width:400px;height:min(680px,calc(100vh - 116px));border-radius:16px;overflow:hidden;

@@ -74,6 +74,58 @@ interface Place {
   readonly part?: string
 }
 
+/** What is told by where it begins and ends. */
+const SHAPES =
+  'button, .card, .bubble, .badge, .role, .count, .avatar, .pill, .holder-bar, .queue-tray, .ending, .tile, .cart, .step-icon, .approval'
+
+/**
+ * In a system's own colours there are no backgrounds: what has one of its own in the page's has an edge in these, and so has what
+ * has the focus. Gives what has none.
+ */
+async function edgeless({ page, frame }: Place): Promise<string[]> {
+  const where = frame ?? page
+  const look = (shapes: string): Promise<string[]> =>
+    where.evaluate((selector) => {
+      const seen = window as unknown as { filled?: Element[] }
+      const behind = (it: Element | null): string => {
+        const color = it === null ? 'none' : getComputedStyle(it).backgroundColor
+        return it !== null && color.endsWith(', 0)') ? behind(it.parentElement) : color
+      }
+      const isFilled = (it: Element): boolean => behind(it) !== behind(it.parentElement)
+      const hasEdge = (it: Element): boolean => {
+        const style = getComputedStyle(it)
+        const ground = behind(it.parentElement)
+        return ['border-top', 'border-bottom', 'outline'].some((edge) => {
+          const [width, line, color] = ['width', 'style', 'color'].map((name) => style.getPropertyValue(`${edge}-${name}`))
+          return Number.parseFloat(width ?? '') >= 1 && line !== 'none' && color !== ground
+        })
+      }
+      if (seen.filled === undefined) {
+        const shapes = [...document.querySelectorAll(selector)]
+        seen.filled = shapes.filter((it) => it.checkVisibility({ opacityProperty: true }) && it.clientWidth > 1 && isFilled(it))
+        return seen.filled.map((it) => it.className)
+      }
+      const { filled } = seen
+      delete seen.filled
+      const bare = filled.filter((it) => it.isConnected && !hasEdge(it)).map((it) => `${it.outerHTML.slice(0, 120)}: no edge`)
+      for (const it of document.querySelectorAll<HTMLElement>('button, a[href], textarea, summary')) {
+        if (!it.checkVisibility() || (it as HTMLButtonElement).disabled) continue
+        it.focus()
+        const ring = (it.matches('textarea') ? it.closest('.field, .editor') : null) ?? it
+        if (document.activeElement === it && getComputedStyle(ring).outlineStyle === 'none')
+          bare.push(`${it.outerHTML.slice(0, 120)}: no focus`)
+      }
+      return bare
+    }, shapes)
+  expect((await look(SHAPES)).length, 'there is something to look at').toBeGreaterThan(5)
+  await page.emulateMedia({ forcedColors: 'active' })
+  // What follows is focused as by a key.
+  await page.keyboard.press('Tab')
+  const bare = await look(SHAPES)
+  await page.emulateMedia({ forcedColors: 'none' })
+  return bare
+}
+
 let turn = 0
 
 /**
@@ -135,6 +187,7 @@ test('[E1] axe finds nothing in any state of the shop and its chat, on a phone a
   await b.say('And a third one')
   await until(() => a.page.locator('.queued').count(), 'they wait').toBe(2)
   await expectClean(a, 'streaming, with a queue', [PHONE, DESK])
+  expect(await edgeless(a), 'streaming, in a system’s colours').toEqual([])
   await a.page.locator('.queued').getByRole('button', { name: 'Edit' }).click()
   await expectClean(chat, 'a queued message that is edited')
   await a.page.keyboard.press('Escape')
@@ -192,6 +245,7 @@ test('[E1] axe finds nothing at the desk, in the lists, in dialogs and in the wi
   await field.press('Enter')
   await until(async () => (await a.texts()).at(-1), 'she answers').toBe('Here I am, Ada.')
   await expectClean(desk, 'two sessions at the desk', [PHONE, DESK])
+  expect(await edgeless(desk), 'the desk in a system’s colours').toEqual([])
   await expectClean(chatOf(a), 'handed over')
 
   await until(() => b.reply('returns').innerText(), 'in the middle').toContain('Half of an answer')
@@ -225,6 +279,7 @@ test('[E1] axe finds nothing at the desk, in the lists, in dialogs and in the wi
   await message.press('Enter')
   await frame.locator('.approval[data-state=requested]').first().waitFor()
   await expectClean({ page, frame }, 'the widget', [PHONE, DESK])
+  expect(await edgeless({ page, frame }), 'the widget in a system’s colours').toEqual([])
 
   // A token for another session: refused.
   await a.page.route('**/api/token', async (route) => {

@@ -145,7 +145,7 @@ test('a reply that was stopped can be asked for again; where that is refused it 
   await until(() => a.page.locator('.holder-bar[data-state=human]').count(), 'Ada answers').toBe(1)
   await press(a, 'Ask again')
   const refused = a.page.locator('.ending[data-ending=refused]')
-  await until(() => refused.allInnerTexts(), 'refused').toEqual(['No other answer: a person answers at the moment.'])
+  await until(() => refused.allInnerTexts(), 'refused').toEqual(['No other answer: the assistant is paused.'])
   await until(() => a.page.locator('[role=alert].hidden').innerText(), 'is heard').toContain('No other answer')
   await press(desk, 'Hand back')
   await until(() => a.page.locator('.holder-bar').count(), 'handed back').toBe(0)

@@ -11,6 +11,23 @@ const column = (desk: Window, link: string): ReturnType<Window['page']['locator'
 const entry = (desk: Window, link: string): ReturnType<Window['page']['locator']> =>
   desk.page.locator(`.desk-entry[data-session="${idOf(link)}"]`)
 
+test('[H2] a button that is pressed while its customer asks for a human is pressed: it stays under the finger', async () => {
+  const link = await stage.newLink()
+  const [mia, ada] = await Promise.all([stage.join(link, 'Mia'), stage.desk(link)])
+  await mia.say('Where is my order 1042?')
+  await until(() => ada.status('orders'), 'nothing is under way').toBe('complete')
+  await ada.page.setViewportSize({ width: 390, height: 844 })
+  const box = await ada.page.getByRole('button', { name: 'Take over' }).boundingBox()
+  await ada.page.mouse.move((box?.x ?? 0) + (box?.width ?? 0) / 2, (box?.y ?? 0) + (box?.height ?? 0) / 2)
+  await ada.page.mouse.down()
+  const lines = 'The refund is too low, and nobody has told me why that is so, or what I am to do about it now. '
+  await mia.say(`${lines.repeat(2)}I want a human`)
+  await until(() => ada.page.locator('.holder-bar q').count(), 'there is more to read').toBe(1)
+  await ada.page.mouse.up()
+  await until(() => mia.page.locator('.holder-bar').getAttribute('data-state'), 'taken').toBe('human')
+  expect(await ada.page.locator('.holder-bar').innerText()).toContain('You are answering.')
+})
+
 test('[H2] two customers at once: one supporter holds both side by side, a second sees who does', async () => {
   const [one, two] = await Promise.all([stage.newLink(), stage.newLink()])
   const [mia, jonas] = await Promise.all([stage.join(one, 'Mia'), stage.join(two, 'Jonas')])

@@ -51,6 +51,9 @@ test('[D7] a change that comes when nothing is under way any more is said to be 
     each([a, b], (window) => window.page.locator('.reply[data-status=complete]').count()),
     'answered in its turn',
   ).toEqual([2, 2])
+  expect(await each([a, b], (window) => window.page.locator('.fate').innerText())(), 'it waits no more').toEqual(
+    Array(2).fill('Change not taken: nothing was under way'),
+  )
 })
 
 test('[G8] what waits for its turn is seen by all and changed by its author; a change that comes too late is offered again', async () => {

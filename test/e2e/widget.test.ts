@@ -124,6 +124,15 @@ polylogue('open'); polylogue('send', 'Where is my order 1042?')`
   expect(await page.locator('#own').evaluate((it) => getComputedStyle(it).backgroundColor), 'nor the other way').toBe(
     'rgb(255, 0, 0)',
   )
+  // In a system's own colours there is no background to be seen.
+  await page.emulateMedia({ forcedColors: 'active' })
+  const edge = (): Promise<string> =>
+    launcher.evaluate((it) => {
+      const { borderTopStyle, borderTopWidth, borderTopColor, backgroundColor } = getComputedStyle(it)
+      return `${borderTopWidth} ${borderTopStyle}, ${borderTopColor === backgroundColor ? 'not to be seen' : 'seen'}`
+    })
+  expect(await edge(), 'an edge that a system colours').toBe('2px solid, seen')
+  await page.emulateMedia({ forcedColors: 'none' })
   const globals = await page.evaluate('Object.keys(window).filter((name) => !before.includes(name))')
   expect((globals as string[]).filter((name) => !['before', 'seen'].includes(name))).toEqual(['polylogue'])
 

@@ -5,7 +5,7 @@
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 import type { RefusalCode, Sender } from '../../server/guard/guard.ts'
-import { arrayAt, KEY, pausedKey, ROOT, rootsOf, type SessionRoots } from '../../shared/layout.ts'
+import { arrayAt, handoverKey, KEY, pausedKey, ROOT, rootsOf, type SessionRoots } from '../../shared/layout.ts'
 import { MessageWriter } from '../../shared/part-writer.ts'
 import { gc, json, rawUpdate, skip, text, tombstone, type, type Content, type Id, type RawStruct } from './raw-update.ts'
 import { entryOf, Peer, sender, World, type GuardMaker } from './world.ts'
@@ -649,7 +649,7 @@ const EDITS: readonly Attack[] = [
   [
     "a hand-over in somebody else's name",
     eve,
-    (s) => edit(s, (_d, { control }) => control.set(KEY.handover, { action: 'take', by: 'sam', at: 1 })),
+    (s) => edit(s, (_d, { control }) => control.set(handoverKey('eve'), { action: 'take', by: 'sam', at: 1 })),
     'bad-value',
   ],
   ['an unknown flag', eve, (s) => edit(s, (_d, { control }) => control.set('admin', flag('eve'))), 'unknown-place'],
@@ -774,7 +774,7 @@ const CRAFTED: readonly Attack[] = [
     [
       `a hand-over of the time ${at}`,
       eve,
-      (s) => edit(s, (_d, { control }) => control.set(KEY.handover, { action: 'request', by: 'eve', at })),
+      (s) => edit(s, (_d, { control }) => control.set(handoverKey('eve'), { action: 'request', by: 'eve', at })),
       'bad-value',
     ],
   ]),
@@ -1599,7 +1599,7 @@ const MORE: readonly Attack[] = [
     flagged('control', 'cancel:x', (map) => map.set('cancel:x', flag('other'))),
     'forbidden',
   ],
-  ['a hand-over taken back', eve, flagged('control', KEY.handover, (map) => map.delete(KEY.handover)), 'forbidden'],
+  ['a hand-over taken back', eve, flagged('control', 'handover:ada', (map) => map.delete('handover:ada')), 'forbidden'],
   ['the holder changed', sam, flagged('ledger', KEY.holder, (map) => map.set(KEY.holder, {})), 'forbidden'],
   ['the holder deleted', sam, flagged('ledger', KEY.holder, (map) => map.delete(KEY.holder)), 'forbidden'],
   ['the version changed', eve, (s) => edit(s, (_d, { ledger }) => ledger.set(KEY.version, 2)), 'forbidden'],

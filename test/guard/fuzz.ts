@@ -6,7 +6,7 @@
  */
 import * as Y from 'yjs'
 import type { Sender, Verdict } from '../../server/guard/guard.ts'
-import { asRecord, askKey, KEY, recordAt, rootsOf, type Ask } from '../../shared/layout.ts'
+import { asRecord, askKey, handoverKey, KEY, recordAt, rootsOf, type Ask } from '../../shared/layout.ts'
 import { contentOf, judge } from './oracle.ts'
 import { gc, json, rawUpdate, text, tombstone, type, type Id, type RawStruct } from './raw-update.ts'
 import { INTENT_MS, Peer, sender, World, type GuardMaker, type Reply } from './world.ts'
@@ -197,7 +197,7 @@ export class FuzzSession {
     const { control } = peer.roots
     if (this.#random.is(0.5)) this.#ask(peer)
     else if (this.#random.is(0.3))
-      peer.set(control, KEY.handover, { action: this.#random.pick(['request', 'return']), by, at: 1 })
+      peer.set(control, handoverKey(by), { action: this.#random.pick(['request', 'return']), by, at: 1 })
     else peer.set(control, `cancel:m${this.#random.below(8)}`, { by, at: 1 })
   }
 
@@ -389,7 +389,7 @@ export class FuzzSession {
     const dice = random.next()
     if (dice < 0.5) messages.push([this.#message(from)])
     else if (dice < 0.75)
-      control.set(random.pick(['cancel:m1', 'cancel:m2', 'edit:m1', 'remove:m2', 'confirm:m1', 'resume:bot', KEY.handover]), {
+      control.set(random.pick(['cancel:m1', 'cancel:m2', 'edit:m1', 'remove:m2', 'confirm:m1', 'resume:bot', 'handover:ada']), {
         action: 'take',
         at: 1,
         by: this.#name(from),

@@ -92,7 +92,7 @@ export function Composer({ placeholder, onSent }: ComposerProps): ReactNode {
               Steer
             </button>
           )}
-          {maySteer && <span className="muted">Sent now it waits its turn; Steer changes what is under way.</span>}
+          {maySteer && <span className="muted">Send waits for its turn. Steer changes what is under way.</span>}
           {isMixed(running) && (
             <button type="button" className="button small stop-all" onClick={() => stop(session, running.all)}>
               Stop all

@@ -19,7 +19,8 @@ const ICONS: Readonly<Record<Fate['kind'], IconName>> = {
 function wordsOf(fate: Fate): string {
   switch (fate.kind) {
     case 'queued':
-      return fate.why === '' ? 'In the queue' : `In the queue · ${fate.why}`
+      if (fate.why === '') return 'In the queue'
+      return fate.waits ? `In the queue · not taken: ${fate.why}` : `Change not taken: ${fate.why}`
     case 'steering':
       return 'Change accepted · is passed on at the next step'
     case 'taken':

@@ -54,7 +54,7 @@ function PausedLine({ agent }: { readonly agent: string }): ReactNode {
 }
 
 const LABELS: Readonly<Record<Fate['kind'], string>> = {
-  queued: 'Next',
+  queued: 'Queued',
   steering: 'Being passed on',
   asks: 'Send anyway?',
   taken: '',

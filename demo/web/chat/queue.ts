@@ -4,8 +4,8 @@ import { usePaused, useRuns } from 'polylogue/react'
 import { useMemo } from 'react'
 
 export type Fate =
-  /** It waits for its turn. */
-  | { readonly kind: 'queued'; readonly why: string }
+  /** It waits for its turn, or was to be a change, was not taken as one, and has had its turn. */
+  | { readonly kind: 'queued'; readonly why: string; readonly waits: boolean }
   /** It is on its way into a run. */
   | { readonly kind: 'steering' }
   /** A run has taken it, after so many steps. */
@@ -18,7 +18,7 @@ const WHY: Readonly<Record<string, string>> = {
   'no-run': 'nothing was under way',
   'run-ending': 'what was under way is being cancelled',
   'run-ended': 'what was under way had ended',
-  human: 'a person answers now',
+  human: 'the assistant is paused',
 }
 
 /** Ids of the runs that wait: for what their agent is at, or, where that was stopped, for somebody to say "go on". */
@@ -43,9 +43,9 @@ export function fateOf({ id, role, metadata }: Message, runs: readonly Run[], wa
   if (verdict?.state === 'asks') return { kind: 'asks', written: verdict.written ?? metadata.at }
   if (verdict?.state === 'removed' || verdict?.state === 'steering') return { kind: verdict.state }
   if (verdict?.state === 'taken' && verdict.step !== undefined) return { kind: 'taken', step: verdict.step }
-  const why = verdict?.state === 'queued' ? `not taken: ${WHY[verdict.reason ?? ''] ?? verdict.reason ?? 'it came too late'}` : ''
+  const why = verdict?.state === 'queued' ? (WHY[verdict.reason ?? ''] ?? verdict.reason ?? 'it came too late') : ''
   const waits = runs.some((run) => run.input === id && waiting.has(run.id))
-  return waits || why !== '' ? { kind: 'queued', why } : null
+  return waits || why !== '' ? { kind: 'queued', why, waits } : null
 }
 
 /** Nobody has begun a run, since its agent is at something else. */

@@ -102,11 +102,16 @@ function Thinking({ run, name }: { readonly run: Run; readonly name: string }): 
   }
   return (
     <p className="thinking">
-      <span className="dots" aria-hidden="true">
-        <i />
-        <i />
-        <i />
-      </span>
+      {/* Nobody thinks where nobody is. */}
+      {absent ? (
+        <Icon name="clock" size={18} />
+      ) : (
+        <span className="dots" aria-hidden="true">
+          <i />
+          <i />
+          <i />
+        </span>
+      )}
       <span className={absent ? undefined : 'hidden'}>
         {absent ? `${name} is not there at the moment. It answers when it is back.` : `${name} is thinking`}
       </span>

@@ -19,7 +19,7 @@ export const LATE = 'Your change came too late'
 
 const NO_OTHER: Readonly<Record<string, string>> = {
   forbidden: 'only whoever has asked the question may ask for it',
-  human: 'a person answers at the moment',
+  human: 'the assistant is paused',
   stale: 'it was asked for too long ago',
   removed: 'the question was taken back',
   limit: 'there are as many as there can be',

@@ -75,7 +75,10 @@ export function byTime(a: Summary, b: Summary): number {
 
 /** A message in one line; empty while there is nothing to read. */
 function lineOf(message: Message): string {
-  const text = textOf(message)
+  // What was said before and after a call are two pieces, with nothing between them.
+  const text = message.parts
+    .map((part) => textOf({ parts: [part] }))
+    .join(' ')
     .slice(0, 4 * MAX_CHARS)
     .replaceAll(/[*_`#>|]+|\[([^\]]*)\]\([^)]*\)/g, '$1')
     .replaceAll(/\s+/g, ' ')

@@ -1,6 +1,6 @@
 /** One open conversation of the desk: live for as long as it is open. Closing it, or leaving it, cancels nothing. */
 import { useMessageIds, useObject } from 'polylogue/react'
-import { useEffect, type ReactNode } from 'react'
+import { useEffect, useRef, type ReactNode } from 'react'
 import { formatPrice } from '../../shop/format.ts'
 import { Chat, ChatPlaceholder } from '../chat/chat.tsx'
 import { PresentPeople } from '../chat/people.tsx'
@@ -51,8 +51,13 @@ export function Column({ id, who, entry, front, shown, onSeen, onList, onClose }
       </button>
     </header>
   )
+  const column = useRef<HTMLDivElement>(null)
+  // Where three are wider than the window, the one that was just opened is in it.
+  useEffect(() => {
+    if (front) column.current?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  }, [front])
   return (
-    <div className="desk-column" data-session={id} data-front={front || undefined}>
+    <div className="desk-column" ref={column} data-session={id} data-front={front || undefined}>
       <SessionGate id={id} who={who} placeholder={<ChatPlaceholder label={label} header={header(entry?.title ?? '', null)} />}>
         {shown && <Seen onSeen={(messages) => onSeen(id, messages)} />}
         <CartEditsProvider>

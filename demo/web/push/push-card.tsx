@@ -14,10 +14,10 @@ const SAYS: Readonly<Record<Exclude<PushNote, null>, readonly [title: string, te
     'This device can tell you when an answer is ready or somebody writes, while you are elsewhere.',
   ],
   denied: [
-    'Notifications are blocked',
+    'Notifications are blocked.',
     'Your browser does not let this page tell you anything. You can allow it in the page’s settings, beside the address.',
   ],
-  failed: ['That did not work', 'The browser or the server could not be reached. Nothing has changed.'],
+  failed: ['That did not work.', 'The browser or the server could not be reached. Nothing has changed.'],
 }
 
 export function PushCard(): ReactNode {

@@ -19,7 +19,7 @@ function locate(signal: AbortSignal): Promise<{ lat: number; lon: number }> {
       ({ coords }) => resolve({ lat: coords.latitude, lon: coords.longitude }),
       // Its own messages are in English at best, and empty at worst.
       ({ code, PERMISSION_DENIED }) =>
-        reject(new Error(code === PERMISSION_DENIED ? 'The customer does not want to say.' : 'The browser could not find out.')),
+        reject(new Error(code === PERMISSION_DENIED ? 'The location was not shared.' : 'The browser could not find out.')),
       { timeout: LOOK_MS, maximumAge: 600_000 },
     )
   })
