@@ -135,3 +135,22 @@ describe('[X8] Markdown that is hostile', () => {
     expect(seen).toEqual([])
   })
 })
+
+/** Lists and tables that end, nest, turn loose, go on, or only seem to. */
+const GROWING = [
+  '- one\n- two\n- three\n- four\n\n- turns loose\n- six\n\nand an end\n\n- another\n- list',
+  '3. three\n4. **four**\n   goes on\nlazily\n5. five\n   - nested\n   - *too*\n\n     more of it\n6. six\n7) another list\n8) of it',
+  '- [ ] open\n- [x] done\n- `code`\n- ~~gone~~\n- > quote\n- # heading\n- ```\n  code\n  ```\n- [a link](https://example.com/)\n* star',
+  '| a | b | c |\n|:--|:-:|--:|\n| 1 | **2** | `3` |\n| x |\n| p \\| q | r | s | t |\nwithout\n| last | row | *half* |\n\nafter',
+  `${'- an entry with **bold** and `code`\n'.repeat(40)}\n${'| some | row |\n'.replace('some', 'a')}|---|---|\n${'| **b** | c |\n'.repeat(40)}`,
+]
+
+describe('Markdown that grows', () => {
+  test('looks at each moment as it does when it is shown anew', async () => {
+    const { page, seen } = await setTrap()
+    for (const text of GROWING)
+      for (const step of text.length > 1_000 ? [23] : [1, 7, 40])
+        expect(await page.evaluate(([it, by]) => window.growText(it, by), [text, step] as const)).toEqual([])
+    expect(seen).toEqual([])
+  })
+})

@@ -26,7 +26,14 @@ export const MessageRow: (props: MessageRowProps) => ReactNode = memo(function M
   return message === undefined ? null : <PersonsMessage message={message} before={before} />
 })
 
-function PersonsMessage({ message, before }: { readonly message: Message; readonly before: string | null }): ReactNode {
+export interface PersonsMessageProps {
+  readonly message: Message
+  /** The message above it. */
+  readonly before: string | null
+}
+
+/** A message that is there already. */
+export function PersonsMessage({ message, before }: PersonsMessageProps): ReactNode {
   const session = useSession()
   const me = useMe()
   const { by, kind, at } = message.metadata

@@ -61,6 +61,11 @@ export class Pacer {
     })
   }
 
+  /** Somebody is at it, or was a moment ago. */
+  get isTyping(): boolean {
+    return this.#page.now() - this.#keyAt < TYPING_MS
+  }
+
   #next(): void {
     if (this.#busy || this.#waiting.size === 0) return
     const began = this.#page.now()

@@ -27,12 +27,12 @@ import { useIdle } from '../late.ts'
 import { lastSeen } from '../seen.ts'
 import { START_PX, type Follow } from './follow.ts'
 import { IdleLine } from './handover.tsx'
-import { warmUp } from './markdown.tsx'
 import { MessageRow } from './message-row.tsx'
 import { ReplyRow } from './reply-row.tsx'
 import { useWaiting } from './queue.ts'
 import { rowsOf, type Row } from './rows.ts'
 import { DayLine, dayOf, useToday } from './time.tsx'
+import { WarmUp } from './warm-up.tsx'
 
 /** Up to so many rows all are in the page. */
 const WHOLE = 100
@@ -71,7 +71,6 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
   const keys = useMemo(() => views.map((view) => String(view.key)), [views])
   const shift = useShift(keys)
   const idle = useIdle()
-  useEffect(() => (idle ? warmUp() : undefined), [idle])
   const kept = useKept(viewport, keys.length <= WHOLE ? keys.length : null)
   const unseen = useUnseen(keys, following)
   const busy = runs.some((run) => !hasEnded(run.status))
@@ -112,6 +111,7 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
           <div className="room" ref={room} aria-hidden="true" />
         </div>
       </div>
+      {idle && <WarmUp />}
       {!following && (
         <button type="button" className="jump" onClick={toEnd}>
           <Icon name="down" size={18} />

@@ -12,6 +12,8 @@ declare global {
     tryText: (text: string, ends?: readonly number[]) => string[]
     /** Milliseconds that it takes to show a text, the better of two. */
     timeText: (text: string) => number
+    /** Lets a text grow, so many characters at a time; gives the beginnings that look other than when they are shown anew. */
+    growText: (text: string, step: number) => Promise<string[]>
   }
 }
 
@@ -41,4 +43,27 @@ window.timeText = (text) => {
     return performance.now() - begun
   })
   return Math.min(...times)
+}
+
+/** A text that grows is shown when there is time for it. */
+const TURNS = 50
+
+window.growText = async (text, step) => {
+  const places = [0, 1].map(() => (place as Element).appendChild(document.createElement('div')))
+  const [grown, anew] = places.map((element) => createRoot(element))
+  const isSame = (): boolean => places[0]?.innerHTML === places[1]?.innerHTML
+  const wrong: string[] = []
+  const compare = async (beginning: string, growing: boolean): Promise<void> => {
+    flushSync(() => grown?.render(<Markdown text={beginning} growing={growing} />))
+    // Another key: another component, which has seen nothing of it before.
+    flushSync(() => anew?.render(<Markdown key={beginning.length} text={beginning} growing={growing} />))
+    for (let turn = 0; turn < TURNS && !isSame(); turn++) await new Promise((resolve) => setTimeout(resolve))
+    if (!isSame()) wrong.push(beginning)
+  }
+  for (let end = step; end < text.length; end += step) await compare(text.slice(0, end), true)
+  await compare(text, false)
+  flushSync(() => grown?.unmount())
+  flushSync(() => anew?.unmount())
+  for (const element of places) element.remove()
+  return wrong
 }
