@@ -1,6 +1,11 @@
 /** The end of the picture of the last screen: the real thing is there, or there is none. */
 import { PICTURE_CLASS } from './draw.ts'
 
+/** Says on the page that a picture was looked for: there is one by now, or there will be none. */
+export function sayLookedFor(): void {
+  document.documentElement.dataset['screen'] ??= 'looked'
+}
+
 /** Takes the picture away, and keeps one from coming after this. */
 export function leavePicture(): void {
   document.documentElement.dataset['screen'] = 'real'

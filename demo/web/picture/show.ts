@@ -7,7 +7,7 @@ import { sessionHere } from '../place.ts'
 import { knownCustomer } from '../who.ts'
 import { drawPicture } from './draw.ts'
 import { keptPicture } from './kept.ts'
-import { isRealShown } from './leave.ts'
+import { isRealShown, sayLookedFor } from './leave.ts'
 import { readPicture } from './picture.ts'
 
 /** A program that has not come by then will not come soon. */
@@ -38,6 +38,7 @@ function tryToShow(): void {
   } catch {
     // A start without a picture is a start.
   }
+  sayLookedFor()
 }
 
 // It comes from the head, and may be faster than the rest of the page.
