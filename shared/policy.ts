@@ -31,8 +31,8 @@ export interface PolicyRow {
   readonly remove?: string
   /** Keys without which a map must not be made. */
   readonly needs?: readonly string[]
-  /** What a value must be; every value must be JSON as well. */
-  readonly value?: (value: unknown, sender: Participant) => boolean
+  /** What a value must be, at which key of its map; every value must be JSON as well. */
+  readonly value?: (value: unknown, sender: Participant, key: string | null) => boolean
 }
 
 const isText = (value: unknown): boolean => typeof value === 'string'
@@ -78,9 +78,9 @@ const isOwnAsk = (value: unknown, sender: Participant): boolean => {
   if (ask === undefined || ask['by'] !== sender.id || !isTime(ask['at'])) return false
   return ask['seen'] === undefined || isCount(ask['seen'])
 }
-const isOwnHandover = (value: unknown, sender: Participant): boolean => {
+const isOwnHandover = (value: unknown, sender: Participant, key: string | null): boolean => {
   const handover = readHandover(value)
-  return handover?.by === sender.id && isTime(handover.at)
+  return key === handoverKey(sender.id) && handover?.by === sender.id && isTime(handover.at)
 }
 
 /** Kinds that a descriptor may name. */

@@ -333,7 +333,7 @@ export class Check {
       if (struct.key !== null && struct.length > 1 && !this.#deletes.has(struct.client, struct.clock, struct.length))
         refuse('bad-shape', path)
       for (const value of struct.values) {
-        if (child.value?.(value, this.#sender.participant) === false) refuse('bad-value', path)
+        if (child.value?.(value, this.#sender.participant, struct.key) === false) refuse('bad-value', path)
         if (container.root === ROOT.objects) this.#rights.describe(value, path)
       }
       return

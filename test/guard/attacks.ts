@@ -652,6 +652,12 @@ const EDITS: readonly Attack[] = [
     (s) => edit(s, (_d, { control }) => control.set(handoverKey('eve'), { action: 'take', by: 'sam', at: 1 })),
     'bad-value',
   ],
+  [
+    "a hand-over in one's own name at somebody else's key",
+    eve,
+    (s) => edit(s, (_d, { control }) => control.set(handoverKey('sam'), { action: 'request', by: 'eve', at: 1 })),
+    'bad-value',
+  ],
   ['an unknown flag', eve, (s) => edit(s, (_d, { control }) => control.set('admin', flag('eve'))), 'unknown-place'],
   [
     "another's cancel cleared",

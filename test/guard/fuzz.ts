@@ -389,11 +389,23 @@ export class FuzzSession {
     const dice = random.next()
     if (dice < 0.5) messages.push([this.#message(from)])
     else if (dice < 0.75)
-      control.set(random.pick(['cancel:m1', 'cancel:m2', 'edit:m1', 'remove:m2', 'confirm:m1', 'resume:bot', 'handover:ada']), {
-        action: 'take',
-        at: 1,
-        by: this.#name(from),
-      })
+      control.set(
+        random.pick([
+          'cancel:m1',
+          'cancel:m2',
+          'edit:m1',
+          'remove:m2',
+          'confirm:m1',
+          'resume:bot',
+          'handover:ada',
+          'handover:eve',
+        ]),
+        {
+          action: 'take',
+          at: 1,
+          by: this.#name(from),
+        },
+      )
     else if (random.is(0.5)) objects.push([{ name: random.pick(OBJECTS), kind: 'map', writers: ['user', 'agent', 'support'] }])
     // Of a name that no honest peer uses: whoever says first what an object is decides who may write it.
     else objects.push([{ name: 'other', kind: 'map', writers: [random.pick(['user', 'agent'])] }])

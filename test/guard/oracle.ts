@@ -108,7 +108,9 @@ export function judge(doc: Y.Doc, update: Uint8Array, from: Sender, ownerOf: (cl
     const now = after.control[key] as Json | undefined
     if (same(before.control[key], now)) continue
     const isAsk = /^(cancel|edit|remove|confirm|resume|answer):/.test(key)
-    const may = key.startsWith('handover:') ? kind !== 'viewer' : isAsk && (kind === 'user' || kind === 'support')
+    const may = key.startsWith('handover:')
+      ? key === `handover:${id}` && kind !== 'viewer'
+      : isAsk && (kind === 'user' || kind === 'support')
     if (!may || now?.['by'] !== id || typeof now['at'] !== 'number') wrong.push(`control ${key}`)
   }
   return wrong
