@@ -48,6 +48,11 @@ interface Ratios {
   readonly net: number
 }
 
+/** How often the attacker has struck: he is slower where he has to wait for what he attacks. */
+interface Attacked extends Sample {
+  readonly strikes: number
+}
+
 /** In each round, for each attack: without, with the attack on the sink, and under it. Gives two rows for each. */
 export async function benchFloods({ rounds, seconds, attacks = ATTACKS, profileFolder }: FloodsOptions): Promise<Row[]> {
   console.log(`\nUnder attack, ${SESSIONS} sessions × ${TOKENS_PER_SECOND} tokens/s: p50, p99 in ms; server CPU per token in µs`)
@@ -59,11 +64,13 @@ export async function benchFloods({ rounds, seconds, attacks = ATTACKS, profileF
   const ratios = new Map<AttackName, Ratios[]>(attacks.map((name) => [name, []]))
   for (let round = 0; round < rounds; round++) {
     for (const name of attacks) {
-      const against = async (target: Target): Promise<Sample> => {
+      const against = async (target: Target): Promise<Attacked> => {
         await attacker.call('prepare', name, target)
-        const sample = await measure(system, load, { begin: () => attacker.call('begin'), end: () => attacker.call('stop') })
+        let strikes = 0
+        const end = async (): Promise<number> => (strikes = await attacker.call<number>('stop'))
+        const sample = await measure(system, load, { begin: () => attacker.call('begin'), end })
         await rest(system)
-        return sample
+        return { ...sample, strikes }
       }
       const without = await measure(system, load)
       const sink = start(new URL('./load/sink.ts', import.meta.url), ['sink'])
@@ -104,9 +111,15 @@ function row(what: string, values: readonly number[]): Row {
   return { what: `floods: ${what}`, value: median(values), shown: spread(values), budget: MAX_RATIO, better: 'less' }
 }
 
-function report(name: AttackName, samples: Readonly<Record<'without' | 'control' | 'under', Sample>>): void {
-  const column = ({ p50, p99, serverCpu, lost }: Sample): string =>
-    `p50 ${p50.toFixed(2).padEnd(6)} p99 ${p99.toFixed(1).padEnd(6)} CPU ${serverCpu.toFixed(0).padEnd(5)}${lost > 0 ? ` LOST ${lost}` : ''}`
+interface Samples {
+  readonly without: Sample
+  readonly control: Attacked
+  readonly under: Attacked
+}
+
+function report(name: AttackName, samples: Samples): void {
+  const column = ({ p50, p99, serverCpu, lost, strikes }: Sample & Partial<Attacked>): string =>
+    `p50 ${p50.toFixed(2).padEnd(6)} p99 ${p99.toFixed(1).padEnd(6)} CPU ${serverCpu.toFixed(0).padEnd(5)}${strikes === undefined ? '' : `${strikes} strikes`}${lost > 0 ? ` LOST ${lost}` : ''}`
   const columns = Object.entries(samples).map(([what, sample]) => `${what}: ${column(sample)}`)
   console.log(`  ${name.padEnd(10)} ${columns.join('  ')}`)
 }

@@ -24,7 +24,7 @@ const LINES = [
   ...['1. one', '2. two', '12. twelve', '3) three', '1.', '- ```', '  - nested', '    - deep', '   1. numbered', '  goes on'],
   ...['| a | b |', '|---|--:|', '|:-|-|', '|-|', '| 1 | 2 |', '| x', 'y |', 'a | b | c', 'a|b', '-|-', '|', '||'],
   ...['lazy', '    code', '', '', ' ', '\t', '  ', '  \tblank', '---', '- - -', '===', '# heading', '> quote', '```', '  ```'],
-  ...['<div>', '</div>', '<!-- never closed', '[it]: https://example.com'],
+  ...['<div>', '</div>', '<b>', '<!-- never closed', '[it]: https://example.com'],
 ]
 const OFTEN = ['- entry', '- entry\n\n', '1. one', '2. two\n', '| r | s |', '- entry\n  - nested', '- entry\n\n  more of it']
 const BEGINNINGS = ['', '| a | b |\n|---|--:|\n', '- f\n- g\n- h\n', '1. f\n2. g\n3. h\n', 'text\n\n']

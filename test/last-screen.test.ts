@@ -3,6 +3,8 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { drawPicture } from '../demo/web/picture/draw.ts'
+import type { OpenSession } from '../client/index.ts'
+import { keepPictures } from '../demo/web/picture/keep-pictures.ts'
 import { forgetPictures, keepPicture, keptPicture, MAX_PICTURES, pictureKey } from '../demo/web/picture/kept.ts'
 import { ATTRIBUTES, MAX_CHARS, MAX_PIECES, readPicture, TAGS, type Picture, type Piece } from '../demo/web/picture/picture.ts'
 import { knownCustomer, whoAmI } from '../demo/web/who.ts'
@@ -132,7 +134,8 @@ describe('pictures on the device', () => {
   test('that are too large, or find no room, leave none behind, and break nothing', () => {
     keepPicture('user-mia', 's1', 'small')
     keepPicture('user-mia', 's1', 'x'.repeat(MAX_CHARS + 1))
-    expect(keys()).toEqual([])
+    expect(keptPicture('user-mia', 's1')).toBe('')
+    expect(readPicture('')).toBe(null)
     keepPicture('user-mia', 's1', 'small')
     const full = (): void => {
       throw new DOMException('full', 'QuotaExceededError')
@@ -143,6 +146,28 @@ describe('pictures on the device', () => {
     )
     keepPicture('user-mia', 's1', 'larger')
     expect(keptPicture('user-mia', 's1')).toBe(null)
+  })
+
+  test('of an open conversation have a key, if with an empty picture: only then do other tabs hear that it is gone', () => {
+    const session = { id: 's1', messageIds: ['m1'], subscribe: () => () => {} } as unknown as OpenSession
+    const stop = keepPictures(session, 'user-mia', document.createElement('div'))
+    expect(keptPicture('user-mia', 's1')).toBe('')
+    keepPicture('user-mia', 's1', 'of Mia')
+    // Scrolled up, and more was said: the picture is out of date.
+    Object.assign(session, { messageIds: ['m1', 'm2'] })
+    window.dispatchEvent(new Event('pagehide'))
+    expect(keptPicture('user-mia', 's1')).toBe('')
+    stop()
+    const again = keepPictures(session, 'user-mia', document.createElement('div'))
+    keepPicture('user-mia', 's1', 'of Mia')
+    window.dispatchEvent(new Event('pagehide'))
+    expect(keptPicture('user-mia', 's1'), 'nothing new was said').toBe('of Mia')
+    forgetPictures('s1')
+    window.dispatchEvent(new StorageEvent('storage', { key: pictureKey('user-mia', 's1'), newValue: null }))
+    Object.assign(session, { messageIds: ['m1', 'm2', 'm3'] })
+    window.dispatchEvent(new Event('pagehide'))
+    expect(keys(), 'none comes back').toEqual([])
+    again()
   })
 
   test('of a conversation go with it, whoever has read it; its id ends their keys, as signing out expects', () => {

@@ -10,18 +10,22 @@ const LONGEST_MS = 60_000
 setPriority(constants.priority.PRIORITY_LOW)
 
 let attack: Attack | null = null
-let attacking: Promise<void> | null = null
+let attacking: Promise<number> | null = null
 let stopped = false
 
-async function run({ strike, everyMs, sockets: most }: Attack): Promise<void> {
+/** Gives how often it has struck. */
+async function run({ strike, everyMs, sockets: most }: Attack): Promise<number> {
   const deadlineMs = performance.now() + LONGEST_MS
   const open: RawSocket[] = []
+  let strikes = 0
   while (!stopped && performance.now() < deadlineMs) {
     open.push(...(await strike()))
+    strikes += 1
     for (const socket of open.splice(0, Math.max(0, open.length - most))) socket.end()
     await new Promise((resolve) => setTimeout(resolve, everyMs))
   }
   for (const socket of open) socket.end()
+  return strikes
 }
 
 answer({
@@ -34,6 +38,6 @@ answer({
   },
   async stop() {
     stopped = true
-    await attacking
+    return (await attacking) ?? 0
   },
 })

@@ -27,8 +27,8 @@ const picture = (page: Page): ReturnType<Page['locator']> => page.locator('.last
 async function taken(window: Window): Promise<void> {
   const fits = (): Promise<boolean> =>
     window.page.evaluate(() => {
-      const kept = Object.entries(localStorage).find(([key]) => key.startsWith('polyshop:screen:'))?.[1] ?? ' null'
-      const it = JSON.parse(kept.slice(kept.indexOf(' ') + 1)) as { window: [number, number] } | null
+      const kept = Object.entries(localStorage).find(([key]) => key.startsWith('polyshop:screen:'))?.[1] ?? ''
+      const it = JSON.parse(kept.slice(kept.indexOf(' ') + 1) || 'null') as { window: [number, number] } | null
       return it?.window[0] === innerWidth && it.window[1] === innerHeight
     })
   await until(fits, 'a picture is taken').toBe(true)

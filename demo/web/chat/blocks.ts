@@ -14,6 +14,8 @@ const OPEN_BLOCKS = 3
 /** Those, and the blank lines behind each. */
 const OPEN_TOKENS = 2 * OPEN_BLOCKS
 
+const MAY_BE_TAG = /^ {0,3}</
+
 interface Cut {
   readonly text: string
   readonly blocks: readonly string[]
@@ -54,14 +56,16 @@ function cutBlocks(text: string, last: Cut): Cut {
     }
     at += length
   })
-  const again = restart(blocks.length, settledIn)
+  const again = restart(blocks, settledIn)
   return { text, blocks, again, settled: settledIn.get(again) ?? null }
 }
 
 /** Where to cut again. What has an entry or a row that is settled has its first line, and is cut off from what stands before it. */
-function restart(count: number, settledIn: ReadonlyMap<number, Settled>): number {
-  const first = Math.max(0, count - OPEN_BLOCKS)
-  for (let i = count - 1; i > first; i--) if (settledIn.has(i)) return i
+function restart(blocks: readonly string[], settledIn: ReadonlyMap<number, Settled>): number {
+  let first = Math.max(0, blocks.length - OPEN_BLOCKS)
+  for (let i = blocks.length - 1; i > first; i--) if (settledIn.has(i)) return i
+  // Where it stands first, a tag takes all that follows it, up to a blank line; behind a line of text it is text.
+  while (first > 0 && MAY_BE_TAG.test(blocks[first] ?? '')) first -= 1
   return first
 }
 

@@ -53,12 +53,16 @@ const SAMPLES: readonly (() => ReactNode)[] = [
   () => <TaskCard run={{ ...RUN, status: 'complete' }} calls={[]} took={new Map()} />,
 ]
 
-/** To be rendered when the first screen is there. Nothing of it is in the page. */
+/** The page is warm. */
+let isDone = false
+
+/** To be rendered when the first screen is there, by one or more; done once. Nothing of it is in the page. */
 export function WarmUp(): ReactNode {
   const [place] = useState(() => document.createElement('div'))
   const [shown, setShown] = useState<{ readonly count: number; readonly sample: ReactNode }>({ count: 0, sample: null })
   useEffect(() => {
-    if (shown.count > SAMPLES.length) return
+    if (shown.count > SAMPLES.length) isDone = true
+    if (isDone) return
     return whenCalm(() => {
       const sample = SAMPLES[shown.count]?.() ?? null
       startTransition(() => setShown({ count: shown.count + 1, sample }))

@@ -1,7 +1,7 @@
 /** Keeps the picture of a conversation up to date while it is looked at: when it has come to rest, and when the page is left. */
 import type { OpenSession } from 'polylogue'
 import { whenIdle } from '../late.ts'
-import { forgetPicture, keepPicture, pictureKey } from './kept.ts'
+import { beginPictures, emptyPicture, keepPicture, pictureKey } from './kept.ts'
 import { takePicture } from './take.ts'
 
 /** Nothing has changed for so long: a text that grows costs nothing. */
@@ -22,7 +22,9 @@ export function keepPictures(session: OpenSession, reader: string, viewport: HTM
     const picture = takePicture(viewport)
     if (picture === null) {
       // Scrolled up, or the shop is in its place: what there is stays, unless more was said since.
-      if (session.messageIds.at(-1) !== last) forgetPicture(reader, session.id)
+      const newest = session.messageIds.at(-1)
+      if (newest !== last) emptyPicture(reader, session.id)
+      last = newest
       return
     }
     isStale = false
@@ -45,10 +47,11 @@ export function keepPictures(session: OpenSession, reader: string, viewport: HTM
     if (document.visibilityState === 'hidden') take()
   }
   // Another tab has removed the conversation from this device, and its picture with it: none comes after that. That it may have
-  // been the oldest of too many cannot be told apart, and costs a picture at most.
+  // been the oldest of too many cannot be told apart, and costs the pictures of this tab.
   const onStorage = ({ key, newValue }: StorageEvent): void => {
     if (key === null || (key === pictureKey(reader, session.id) && newValue === null)) isRemoved = true
   }
+  beginPictures(reader, session.id)
   const off = session.subscribe(changed)
   viewport.addEventListener('scroll', changed, { passive: true })
   window.addEventListener('resize', changed)
