@@ -19,6 +19,8 @@ const LONG = [
   'test/e2e/stream.test.ts',
   'test/e2e/handing-on.test.ts',
   'test/e2e/phone.test.ts',
+  'test/e2e/last-screen.test.ts',
+  'test/e2e/branches.test.ts',
   'test/e2e/lanes.test.ts',
   'test/e2e/runs.test.ts',
   'test/e2e/start.test.ts',

@@ -13,9 +13,10 @@ import { isOnLapse, type OnLapse } from './run.ts'
 /**
  * Version of these messages and of the document's layout together. 1: the first. 2: `refused` may say the rule and the place;
  * the reasons `refused-update`, `too-fast` and `too-many`, which an older client takes for ones that pass. 3: queues, steering,
- * retries, sub-agents, client tools and approvals.
+ * retries, sub-agents, client tools and approvals. 4: each participant asks for a hand-over at a key of their own; the one that
+ * all shared is refused.
  */
-export const PROTOCOL_VERSION = 3
+export const PROTOCOL_VERSION = 4
 
 /** What becomes of a run whose worker is lost. */
 export interface LapseTerms {

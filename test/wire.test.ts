@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import * as Y from 'yjs'
 import { CLOSE_REASONS, readCloseReason } from '../shared/errors.ts'
 import { runIdOf } from '../shared/ids.ts'
-import { cancelKey, KEY, LAYOUT_VERSION, objectRoot, ROOT, rootsOf } from '../shared/layout.ts'
+import { cancelKey, handoverKey, KEY, LAYOUT_VERSION, objectRoot, ROOT, rootsOf } from '../shared/layout.ts'
 import { MAX_SEGMENT_CHARS } from '../shared/limits.ts'
 import { PARTICIPANT_KINDS } from '../shared/participant.ts'
 import { RUN_TABLE } from '../shared/run.ts'
@@ -108,13 +108,13 @@ describe('the protocol is pinned: a change of it needs a new version number, and
     const names = {
       version: [LAYOUT_VERSION, PROTOCOL_VERSION],
       roots: [ROOT, objectRoot('NAME'), controlDocument('AGENT')],
-      keys: [KEY, cancelKey('TARGET'), runIdOf('INPUT', 'AGENT')],
+      keys: [KEY, cancelKey('TARGET'), handoverKey('BY'), runIdOf('INPUT', 'AGENT')],
       values: [RUN_TABLE, PARTICIPANT_KINDS, MAX_SEGMENT_CHARS],
       messages: [...CLIENT, ...SERVER].map(encodeMessage),
       reasons: Object.keys(CLOSE_REASONS),
     }
     const hash = createHash('sha256').update(JSON.stringify(names)).digest('base64url').slice(0, 16)
-    expect(hash, 'it has changed: raise the version, and say in a comment there what is new').toBe('zBU2KfocqCD0GTuQ')
+    expect(hash, 'it has changed: raise the version, and say in a comment there what is new').toBe('Jq003kaQF9Fnzacj')
   })
 
   /** A session of layout version 1 as it was stored: a message, a reply with every kind of part, a run with steps, a hand-over. */

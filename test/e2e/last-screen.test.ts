@@ -180,6 +180,10 @@ async function expectSameWhenReal(window: Window): Promise<string> {
   const release = await holdProgram(window)
   await page.reload({ waitUntil: 'commit' })
   await picture(page).waitFor({ state: 'attached' })
+  // Nothing is painted before the styles are there.
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll('link')].every((it) => it.rel !== 'stylesheet' || it.sheet !== null),
+  )
   const drawn = await look(page, '.last-screen')
   expect(Object.keys(drawn).length, 'much of it').toBeGreaterThan(12)
   expect(await page.locator('#app > *').count(), 'nothing else is there').toBe(0)
