@@ -25,7 +25,7 @@ test('[H2] a button that is pressed while its customer asks for a human is press
   await until(() => ada.page.locator('.holder-bar q').count(), 'there is more to read').toBe(1)
   await ada.page.mouse.up()
   await until(() => mia.page.locator('.holder-bar').getAttribute('data-state'), 'taken').toBe('human')
-  expect(await ada.page.locator('.holder-bar').innerText()).toContain('You are answering.')
+  await until(() => ada.page.locator('.holder-bar').innerText(), 'she hears so').toContain('You are answering.')
 })
 
 test('[H2] two customers at once: one supporter holds both side by side, a second sees who does', async () => {
