@@ -26,6 +26,7 @@ test('[H2] a button that is pressed while its customer asks for a human is press
   await ada.page.mouse.up()
   await until(() => mia.page.locator('.holder-bar').getAttribute('data-state'), 'taken').toBe('human')
   await until(() => ada.page.locator('.holder-bar').innerText(), 'she hears so').toContain('You are answering.')
+  expect(await ada.page.getByRole('button', { name: 'Hand back' }).count(), 'and may end it').toBe(1)
 })
 
 test('[H2] two customers at once: one supporter holds both side by side, a second sees who does', async () => {
