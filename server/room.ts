@@ -112,6 +112,11 @@ export class Room {
     return this.#unstored
   }
 
+  /** Bytes of all updates, as they were read and as they came. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /**
    * Takes one update from a member: checks it, applies it and appends it, or refuses the member. One that builds on something
    * that has not come yet waits. This is the one door into the document.

@@ -26,6 +26,7 @@ import { Dispatcher } from './dispatch.ts'
 import { isAuthentication, isPong, isReadable } from './frames.ts'
 import { Grants, type RevokeTarget } from './grants.ts'
 import { must, refusal, type HostDocument, type HostSocket } from './host.ts'
+import { Lingering } from './lingering.ts'
 import { Link, type WorkerMessage } from './link.ts'
 import { load, type LogSize, type Stored } from './load.ts'
 import { UpdateLog } from './log.ts'
@@ -64,8 +65,11 @@ const MALFORMED_CODE = 4400
 const OPEN_MS = 1
 /** The same for its token. */
 const VERIFY_MS = 0.2
-/** What it takes to read a byte that comes before a token, in milliseconds: a fifth of a megabyte takes as long as letting it in. */
-const STRANGE_BYTE_MS = 4e-6
+/**
+ * What it takes to read a byte that comes before a token, in milliseconds. Five times what is measured at once: each is garbage in
+ * no time, and 50 MB of that make the collector hold the thread for 10 ms, twice. A token is some hundred bytes.
+ */
+const STRANGE_BYTE_MS = 2e-5
 /** What all loads of sessions together may take of one turn of the event loop, in milliseconds. */
 const LOAD_SLICE_MS = 1
 
@@ -112,6 +116,7 @@ export class Sessions {
   readonly #loaded = new Map<string, Stored>()
   /** How many are about to use a document, by name. */
   readonly #holds = new Map<string, number>()
+  readonly #lingering: Lingering
   /** Loaded sessions that can no longer be written to: nobody may join what is not stored. */
   readonly #damaged = new Set<string>()
   #closing = false
@@ -121,6 +126,10 @@ export class Sessions {
     const { store, report, access, limits, now } = options
     this.#grants = new Grants({ access, report, graceMs: limits.tokenGraceMs, now })
     this.#traffic = new Traffic(limits, () => performance.now())
+    this.#lingering = new Lingering(limits, (session) => {
+      const room = this.#rooms.get(session)?.room
+      if (room !== undefined) this.#unload(room.document)
+    })
     this.#door = new Inbox(this.#turns, () => this.#traffic.strangersPayer, UNSTOPPABLE)
     this.#log = new UpdateLog({ store, report, onStall: this.#onStall, onDamaged: this.#onDamaged })
     this.#compactor = new Compactor({ store, report, onCompacted: (session, bytes) => this.#onCompacted(session, bytes) })
@@ -280,6 +289,7 @@ export class Sessions {
       room.document.destroy()
     }
     this.#rooms.clear()
+    this.#lingering.clear()
     return stored
   }
 
@@ -328,6 +338,7 @@ export class Sessions {
       afterUnloadDocument: async ({ documentName }) => {
         const entry = this.#rooms.get(documentName)
         if (entry === undefined || !entry.room.document.isDestroyed) return
+        this.#lingering.forget(documentName)
         entry.room.destroy()
         this.#rooms.delete(documentName)
         this.#damaged.delete(documentName)
@@ -532,13 +543,15 @@ export class Sessions {
       // A failed load was never in the map; the host itself must be able to drop it.
       if (host.documents.get(document.name) !== document) return false
       if ((this.#holds.get(document.name) ?? 0) > 0) return false
-      if ((this.#rooms.get(document.name)?.room.unstored ?? 0) > 0) return false
-      return shouldUnload(document)
+      const room = this.#rooms.get(document.name)?.room
+      if ((room?.unstored ?? 0) > 0 || !shouldUnload(document)) return false
+      return room === undefined || !this.#mayLinger(room)
     }
     const create = must(host, 'createDocument').bind(host)
     host.createDocument = async (...args) => {
       const [name] = args
       this.#hold(name, 1)
+      this.#lingering.forget(name)
       try {
         return await create(...args)
       } finally {
@@ -550,6 +563,12 @@ export class Sessions {
         })
       }
     }
+  }
+
+  #mayLinger({ name, bytes }: Room): boolean {
+    return (
+      !this.#closing && !this.#damaged.has(name) && this.#options.store.isShared !== true && this.#lingering.stays(name, bytes)
+    )
   }
 
   #hold(name: string, by: 1 | -1): void {

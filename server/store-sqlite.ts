@@ -59,7 +59,7 @@ export interface SqliteStoreOptions {
  */
 export function sqliteStore(options: SqliteStoreOptions): Store {
   const { file, synchronous = 'full', shared = false, now = Date.now } = options
-  return new SqliteStore(openFiles(file, synchronous, shared), now)
+  return new SqliteStore(openFiles(file, synchronous, shared), shared, now)
 }
 
 interface CachedSession {
@@ -71,6 +71,7 @@ type Row = Record<string, SQLOutputValue>
 type UpdateRow = [seq: number, sum: number, data: Uint8Array]
 
 class SqliteStore implements Store {
+  readonly isShared: boolean
   readonly #db: DatabaseSync
   readonly #files: OpenFiles
   readonly #tail: Tail | null
@@ -82,7 +83,8 @@ class SqliteStore implements Store {
   #dataVersion: SQLOutputValue | undefined
   #pouring: NodeJS.Timeout | undefined
 
-  constructor(files: OpenFiles, now: () => number) {
+  constructor(files: OpenFiles, isShared: boolean, now: () => number) {
+    this.isShared = isShared
     this.#files = files
     this.#db = files.db
     this.#tail = files.tail

@@ -148,6 +148,9 @@ export interface StoredBlob {
 }
 
 export interface Store {
+  /** Other processes may write to it: a session that nobody has open is read anew for whoever opens it next. Default false. */
+  readonly isShared?: boolean
+
   /**
    * Writes a batch. When the promise resolves, all of the batch survives a crash of the process and (with the default
    * settings) of the machine. When it rejects, none of the batch is there, and the same batch may be tried again: after a
@@ -172,7 +175,7 @@ export interface Store {
   /**
    * Removes everything of a session: updates, snapshot, jobs, bindings, blobs, subscribers and notices; a session written again begins at sequence 1. MUST NOT be
    * called while somebody is between `read` and `compact` of that session (`Compactor.forget` sees to that): what was erased
-   * would return.
+   * would return; nor while a server has the session in memory, which is until `idleSessionMs` after its last reader has gone.
    */
   erase(session: string): Promise<void>
 

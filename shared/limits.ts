@@ -143,6 +143,12 @@ export interface Limits {
   readonly pingMs: number
   /** How long a connection stands on an expired token while its client is asked for a fresh one, in milliseconds. */
   readonly tokenGraceMs: number
+  /** How long a session stays in memory after the last one who used it has gone, in milliseconds; 0: not at all. */
+  readonly idleSessionMs: number
+  /** Such sessions at once; of more, the one goes that has been idle for longest. */
+  readonly idleSessions: number
+  /** Bytes of their updates, all together; in memory they take a multiple of that. A larger session does not stay. */
+  readonly idleSessionBytes: number
   /** Values beside documents that one person may put or fetch, over all sessions: a page shows some dozens at once. */
   readonly personBlobs: Rate
   /** Bytes of these. The first one above is still taken, since one may be larger than what is left. */
@@ -186,6 +192,9 @@ export const LIMITS: Limits = {
   authenticateMs: 15_000,
   pingMs: 10_000,
   tokenGraceMs: 10_000,
+  idleSessionMs: 10_000,
+  idleSessions: 100,
+  idleSessionBytes: 16 * 1024 * 1024,
   personBlobs: { perSecond: 10, burst: 500 },
   personBlobBytes: { perSecond: 4 * 1024 * 1024, burst: 128 * 1024 * 1024 },
   agentBlobs: { perSecond: 200, burst: 4_000 },

@@ -40,6 +40,9 @@ const OF_SERVER: Readonly<Record<keyof Limits, string>> = {
   blobBytes: 'a value is at most 16 MB by default',
   sessionBlobBytes: 'a value is at most 16 MB by default',
   pingMs: 'who has vanished without a word is here for two pings at most',
+  idleSessionMs: 'a session that nobody has open stays in memory for a while',
+  idleSessions: 'of too many idle sessions the one goes that has been idle for longest',
+  idleSessionBytes: 'idle sessions have a size that all together cannot pass',
   tokenGraceMs: 'a connection whose client has no fresh token ends with a reason, after a grace',
 }
 

@@ -8,7 +8,10 @@ export interface Reported {
   readonly stage: string
 }
 
-/** Starts one on a free port, with a store in memory unless `options` say otherwise. What it reports goes into `reported`. */
+/**
+ * Starts one on a free port, with a store in memory unless `options` say otherwise. What it reports goes into `reported`. A session
+ * that nobody has open is not kept in memory unless its limits say so: whoever opens it next gets what is stored.
+ */
 export async function serveHere(
   options: Partial<ServeOptions> = {},
 ): Promise<RunningServer & { readonly reported: readonly Reported[] }> {
@@ -19,6 +22,7 @@ export async function serveHere(
     port: 0,
     onError: (error, { stage }) => reported.push({ error, stage }),
     ...options,
+    limits: { idleSessionMs: 0, ...options.limits },
   })
   onTestFinished(async () => void (await server.close(0)))
   return { ...server, reported }

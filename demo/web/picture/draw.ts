@@ -30,7 +30,8 @@ function draw(piece: Piece): Node {
 
 function drawElement({ tag, has = {}, hue, size, of = [] }: Drawn): Element {
   const element = SVG_TAGS.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag)
-  for (const [name, value] of Object.entries(has)) element.setAttribute(name, value)
+  // Without a namespace, or HTML would write a name of SVG in small letters, and it would be one that is not on the list.
+  for (const [name, value] of Object.entries(has)) element.setAttributeNS(null, name, value)
   const { style } = element as HTMLElement
   if (hue !== undefined) style.setProperty('--hue', String(hue))
   if (size !== undefined && size[0] > 0) style.width = px(size[0])
