@@ -21,7 +21,7 @@ export type Pieces =
   | { readonly kind: 'text' }
 
 /** Lines of code that are laid out together. */
-const PART_LINES = 16
+const PART_LINES = 40
 
 const TEXT: Pieces = { kind: 'text' }
 
