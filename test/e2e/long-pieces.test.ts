@@ -15,10 +15,14 @@ const rows = (count: number, cell: string): string =>
 const LONG_CELL = 'a cell that has far more words in it than any before'
 const LONG_LINE = `const line = '${'long '.repeat(60)}'\n`
 
+/** The numbers get a digit more when the columns are known already. */
+const COUNTED = Array.from({ length: 110 }, (_, i) => `| row ${i} | b |\n`).join('')
+
 /** What the agent answers, by a word of the question; each part waits until it is let go. */
 const ANSWERS: Readonly<Record<string, readonly string[]>> = {
   list: [Array.from({ length: 120 }, (_, i) => `${i + 3}. entry ${i + 3}\n`).join('')],
   table: [`| n | what | c |\n|---|---|--:|\n${rows(40, 'short')}`, rows(40, LONG_CELL)],
+  count: [`| n | c |\n|---|---|\n${COUNTED}`],
   code: [`\`\`\`ts\n${'const line = 1\n'.repeat(60)}${LONG_LINE.repeat(8)}\`\`\`\n`],
 }
 
@@ -111,6 +115,17 @@ test('columns of a table stay as wide as they are while it grows, in all of its 
   await until(() => table.getAttribute('data-steady'), 'as if shown anew').toBe(null)
   expect(await table.locator('[width]').count()).toBe(0)
   expect(await widths()).toHaveLength(1)
+})
+
+test('no cell of a table breaks where there is room for it', async () => {
+  const a = await stage.join(await stage.newLink(), 'Mia')
+  const reply = await asked(a, 'count')
+  await until(() => a.status('orders'), 'all of it').toBe('complete')
+  await until(() => reply.locator('tbody tr').count(), 'is shown').toBe(110)
+  const heights = (): Promise<number[]> =>
+    reply.locator('tbody tr').evaluateAll((rows) => [...new Set(rows.slice(1).map((row) => Math.round(row.clientHeight)))])
+  await until(async () => (await heights()).length, 'all of them are one line').toBe(1)
+  expect(await heights()).toHaveLength(1)
 })
 
 test('code can be scrolled to the end of its longest line, in whichever part that is', async () => {

@@ -7,10 +7,16 @@
 import { useEffect, useState, type RefObject } from 'react'
 import type { Groups } from './settled.ts'
 
-/** A cell may have so many times as many characters as the longest one measured in its column: it takes as many lines. */
+/**
+ * Where there is no room to spare a cell may have so many times as many characters as the longest one measured in its column: it
+ * takes as many lines. Where there is some, none need break.
+ */
 const OUTGROWN = 2
 /** Shorter ones fit anywhere. */
 const SHORT_CHARS = 8
+
+/** Its edges, and a fraction. */
+const SPARE_PX = 4
 
 interface Steady {
   /** In pixels. */
@@ -19,6 +25,8 @@ interface Steady {
   readonly longest: readonly number[]
   /** So much room there was. */
   readonly room: number
+  /** All of it is taken. */
+  readonly isFull: boolean
 }
 
 /**
@@ -34,8 +42,8 @@ export function useSteadyColumns(
 ): readonly number[] | null {
   const [steady, setSteady] = useState<Steady | null>(null)
   const isSteady = steady !== null
-  // What is new is in the last groups.
-  if (isSteady && isOutgrown(steady.longest, longestOf(rows.slice(-2).flat()))) setSteady(null)
+  // What is new is in the last groups. The last row is still being written: it is looked at once, and not with each letter.
+  if (isSteady && isOutgrown(steady, longestOf(rows.slice(-2).flat().slice(0, -1)))) setSteady(null)
   const isLong = growing && rows.length > 1
   const longest = !isSteady && isLong ? longestOf([head, ...rows.flat()]).join() : ''
   useEffect(() => {
@@ -48,7 +56,8 @@ export function useSteadyColumns(
       const columns = cells.map((cell) => cell.getBoundingClientRect().width)
       setSteady((before) => {
         if (before !== null) return before.room === room ? before : null
-        return columns.includes(0) ? null : { columns, longest: longest.split(',').map(Number), room }
+        const isFull = columns.reduce((sum, it) => sum + it, 0) > room - SPARE_PX
+        return columns.includes(0) ? null : { columns, longest: longest.split(',').map(Number), room, isFull }
       })
     })
     observer.observe(place)
@@ -57,8 +66,8 @@ export function useSteadyColumns(
   return steady?.columns ?? null
 }
 
-function isOutgrown(longest: readonly number[], now: readonly number[]): boolean {
-  return now.some((chars, i) => chars > OUTGROWN * Math.max(SHORT_CHARS, longest[i] ?? 0))
+function isOutgrown({ longest, isFull }: Steady, now: readonly number[]): boolean {
+  return now.some((chars, i) => chars > (isFull ? OUTGROWN * Math.max(SHORT_CHARS, longest[i] ?? 0) : (longest[i] ?? 0)))
 }
 
 /** The longest cell of each column, in characters. */
