@@ -150,7 +150,7 @@ test('what was sent goes to the top, with room under it; a long answer costs wha
     new MutationObserver((records) => {
       for (const { addedNodes } of records)
         for (const node of addedNodes) {
-          if (node instanceof HTMLElement && node.matches('[role=listitem]')) seen.rows++
+          if (node instanceof HTMLElement && node.matches('[data-index]')) seen.rows++
           if (node instanceof HTMLElement && node.matches('td, li')) seen.cells++
         }
     }).observe(document.querySelector('.rows') ?? document.body, { childList: true, subtree: true })

@@ -1,9 +1,9 @@
 /** The conversation with all that belongs to it; the same for customers and at the desk. */
 import { useMessageIds } from 'polylogue/react'
-import type { ReactNode } from 'react'
+import { memo, type ReactNode } from 'react'
 import { PushCard } from '../push/push-card.tsx'
 import { Announcer } from './announcer.tsx'
-import { Composer } from './composer.tsx'
+import { Composer, type ComposerProps } from './composer.tsx'
 import { ConnectionPill } from './connection.tsx'
 import { useDeepLink } from './deep-link.ts'
 import { useFollow } from './follow.ts'
@@ -30,21 +30,39 @@ export function Chat({ header, empty, placeholder, label = 'Chat' }: ChatProps):
   return (
     <section className="chat" aria-label={label}>
       {header}
+      <Above />
+      <Transcript follow={follow} empty={empty} />
+      <Dock placeholder={placeholder} onSent={follow.sent} />
+    </section>
+  )
+}
+
+// What stands around the conversation knows by itself when it changes: it is not rendered with each row that comes.
+
+const Above = memo(function Above(): ReactNode {
+  return (
+    <>
       <ConnectionPill />
       <Outbox />
-      <Transcript follow={follow} empty={empty} />
+    </>
+  )
+})
+
+const Dock = memo(function Dock(composer: ComposerProps): ReactNode {
+  return (
+    <>
       <div className="dock">
         <TypingLine />
         <HolderBar />
         <PinnedApprovals />
         <PushCard />
         <QueueTray />
-        <Composer placeholder={placeholder} onSent={follow.sent} />
+        <Composer {...composer} />
       </div>
       <Announcer />
-    </section>
+    </>
   )
-}
+})
 
 function transcriptViewport(): HTMLElement | null {
   return document.querySelector('.transcript .viewport')

@@ -74,7 +74,11 @@ export function useFollow(): Follow {
     begun: false,
     line: null as string | null,
     frame: 0,
+    /** It will be settled before the next frame is painted. */
+    awaited: false,
     end: 0,
+    /** Of what scrolls, as it was last observed: to ask for it would have all laid out. */
+    height: null as number | null,
   })
 
   const pin = useCallback((next: boolean) => {
@@ -82,31 +86,45 @@ export function useFollow(): Follow {
     setFollowing(next)
   }, [])
 
-  const measured = useCallback(() => {
-    const settle = (): void => {
-      const { keys, turn, pinned } = now.current
-      const element = viewport.current
-      if (element === null) return
-      const at = turn === null ? -1 : keys.indexOf(turn)
-      if (room.current !== null) keepRoom(room.current, element, list.current, at, keys.length)
-      if (!pinned) return
-      element.scrollTop = END
-      now.current.top = element.scrollTop
-    }
-    settle()
-    // Once more when all is laid out: while sizes are being observed a browser may still have the old end.
+  const settle = useCallback(() => {
+    const { keys, turn, pinned } = now.current
+    const element = viewport.current
+    if (element === null) return
+    const at = turn === null ? -1 : keys.indexOf(turn)
+    if (room.current !== null)
+      keepRoom(room.current, (now.current.height ??= element.clientHeight), list.current, at, keys.length)
+    if (!pinned) return
+    element.scrollTop = END
+    now.current.top = element.scrollTop
+  }, [])
+
+  const settleInFrame = useCallback(() => {
     cancelAnimationFrame(now.current.frame)
     now.current.frame = requestAnimationFrame(() => {
+      now.current.awaited = false
       settle()
       const element = viewport.current
       if (element !== null) now.current.end = element.scrollHeight - element.clientHeight
     })
-  }, [])
+  }, [settle])
+
+  const measured = useCallback(() => {
+    if (now.current.awaited) return
+    settle()
+    // Once more when all is laid out: while sizes are being observed a browser may still have the old end.
+    settleInFrame()
+  }, [settle, settleInFrame])
+
+  /** For what happens in no frame: all is laid out once, in the next one, and not in the task that has changed it as well. */
+  const changed = useCallback(() => {
+    now.current.awaited = true
+    settleInFrame()
+  }, [settleInFrame])
 
   const toEnd = useCallback(() => {
     pin(true)
-    measured()
-  }, [pin, measured])
+    changed()
+  }, [pin, changed])
 
   const goTo = useCallback(
     (index: number, offset: number, align: 'start' | 'center' = 'start') => {
@@ -146,7 +164,8 @@ export function useFollow(): Follow {
   const arranged = useCallback(
     (keys: readonly string[], begin: string | null) => {
       now.current.keys = keys
-      if (!now.current.begun && keys.length > 0) {
+      const { begun } = now.current
+      if (!begun && keys.length > 0) {
         now.current.begun = true
         const place = placeIn(session.id)
         const at = place === null ? -1 : keys.indexOf(place.key)
@@ -156,9 +175,11 @@ export function useFollow(): Follow {
         now.current.line = begin
         if (begin !== null && now.current.pinned) goTo(keys.indexOf(begin), -ABOVE_PX)
       }
-      measured()
+      // The first time at once: which rows are in the page is said by where it is scrolled to.
+      if (begun) changed()
+      else measured()
     },
-    [session, goTo, measured],
+    [session, goTo, measured, changed],
   )
 
   useEffect(() => {
@@ -207,7 +228,10 @@ export function useFollow(): Follow {
     const onHide = (): void => {
       if (timer !== undefined) keep()
     }
-    const observer = new ResizeObserver(measured)
+    const observer = new ResizeObserver(() => {
+      now.current.height = element.clientHeight
+      measured()
+    })
     observer.observe(element)
     element.addEventListener('scroll', look, { passive: true })
     element.addEventListener('keydown', onKey)
@@ -229,11 +253,11 @@ export function useFollow(): Follow {
 }
 
 /** As much room at the end as it takes to have the turn at the top of the view. */
-function keepRoom(room: HTMLElement, viewport: HTMLElement, list: VirtualizerHandle | null, turn: number, count: number): void {
+function keepRoom(room: HTMLElement, inView: number, list: VirtualizerHandle | null, turn: number, count: number): void {
   let height = 0
   if (list !== null && turn >= 0) {
     const below = list.getItemOffset(count - 1) + list.getItemSize(count - 1) - list.getItemOffset(turn)
-    height = Math.max(0, Math.floor(viewport.clientHeight - ABOVE_PX * 2 - below))
+    height = Math.max(0, Math.floor(inView - ABOVE_PX * 2 - below))
   }
   const style = `${height}px`
   if (room.style.height !== style) room.style.height = style

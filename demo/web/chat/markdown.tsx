@@ -6,10 +6,11 @@
 import { memo, useDeferredValue, useMemo, useState, type ReactNode } from 'react'
 import { newCutter } from './blocks.ts'
 import { endHealed, newHealer } from './healed.ts'
+import { isSplit, List } from './list-view.tsx'
 import { useMorphed } from './morphed.ts'
-import { List, Table } from './pieces-view.tsx'
 import { useRevealed } from './revealed.ts'
 import { inlineHtml } from './safe-html.ts'
+import { Table } from './table-view.tsx'
 
 export interface MarkdownProps {
   readonly text: string
@@ -30,7 +31,7 @@ export function Markdown({ text, growing, watched = false }: MarkdownProps): Rea
     <div className="md" data-growing={goesOn || undefined} data-watched={watched || undefined}>
       {blocks.map((block, i) => (
         // A block never changes its place, so its index is its identity.
-        <Block key={i} markdown={block} growing={goesOn && i === last} />
+        <Block key={i} markdown={block} growing={goesOn && i === last} watched={watched} />
       ))}
     </div>
   )
@@ -41,16 +42,16 @@ interface BlockProps {
   readonly growing: boolean
 }
 
-const Block = memo(function Block({ markdown, growing }: BlockProps): ReactNode {
+const Block = memo(function Block({ markdown, growing, watched }: BlockProps & { readonly watched: boolean }): ReactNode {
   const [heal] = useState(newHealer)
   const shown = useMemo(() => heal(markdown, growing), [heal, markdown, growing])
   if (shown === null) return <p className="md-block plain">{markdown}</p>
   if (shown.kind === 'html') return <Html html={shown.html} tail={growing} />
   if (shown.kind === 'paragraph') return <LongParagraph parts={shown.parts} growing={growing} />
   return (
-    <div className="md-block">
+    <div className="md-block" role={shown.kind === 'list' && isSplit(shown) ? 'list' : undefined}>
       {shown.kind === 'list' && <List list={shown} growing={growing} />}
-      {shown.kind === 'table' && <Table table={shown} />}
+      {shown.kind === 'table' && <Table table={shown} growing={growing && watched} />}
       {shown.kind === 'code' && (
         <pre tabIndex={0}>
           <code>

@@ -29,10 +29,23 @@ function change(now: ChildNode, wanted: ChildNode): void {
     if (wanted.data.startsWith(now.data)) now.appendData(wanted.data.slice(now.data.length))
     else now.data = wanted.data
   } else if (now instanceof Element && wanted instanceof Element && sameTag(now, wanted)) morph(now, wanted)
-  else now.replaceWith(wanted)
+  else if (now instanceof Element && wanted instanceof Element && areCells(now, wanted)) {
+    takeAttributes(now, wanted)
+    morph(now, wanted)
+  } else now.replaceWith(wanted)
 }
 
 /** Of one kind, and with the same attributes. */
 function sameTag(now: Element, wanted: Element): boolean {
   return now.cloneNode(false).isEqualNode(wanted.cloneNode(false))
+}
+
+/** A cell that is told how wide it is stays the same cell, with what is selected in it. */
+function areCells(now: Element, wanted: Element): boolean {
+  return now instanceof HTMLTableCellElement && now.localName === wanted.localName
+}
+
+function takeAttributes(now: Element, wanted: Element): void {
+  for (const name of now.getAttributeNames()) if (!wanted.hasAttribute(name)) now.removeAttribute(name)
+  for (const { name, value } of wanted.attributes) if (now.getAttribute(name) !== value) now.setAttribute(name, value)
 }

@@ -34,10 +34,10 @@ const FRAGMENT = { RETURN_DOM_FRAGMENT: true } as const
 // Read once, and not with every token.
 purify.setConfig({
   ALLOWED_TAGS: 'p br strong em del code pre ul ol li a h1 h2 h3 h4 h5 h6 blockquote table thead tbody tr th td hr'.split(' '),
-  ALLOWED_ATTR: ['href', 'title', 'align', 'start'],
+  ALLOWED_ATTR: ['href', 'title', 'align', 'start', 'width'],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
   // Every other attribute is held against that as well.
-  ADD_URI_SAFE_ATTR: ['align', 'start'],
+  ADD_URI_SAFE_ATTR: ['align', 'start', 'width'],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   ...FRAGMENT,

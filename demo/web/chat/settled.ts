@@ -8,8 +8,8 @@
  */
 import { Lexer, type Token, type Tokens } from 'marked'
 
-/** Entries or rows that are shown, and kept, together. */
-const GROUP = 32
+/** Entries or rows that are shown, laid out and kept together. */
+const GROUP = 16
 
 /** So many at the end may yet become something else. */
 const OPEN = 2

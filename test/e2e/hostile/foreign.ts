@@ -8,6 +8,7 @@ const ATTRIBUTES: Readonly<Record<string, RegExp>> = {
   'data-tail': /^true$/,
   align: /^(?:left|right|center)$/,
   start: /^\d+$/,
+  role: /^(?:list|listitem|presentation)$/,
   title: /^/,
   href: /^(?:https?:\/\/|mailto:)/i,
   tabindex: /^0$/,

@@ -1,0 +1,78 @@
+/**
+ * How wide the columns of a table are that has become long while it grows: as wide as its first rows have made them. A browser
+ * that is to find out by itself looks at each cell for each row that comes, and moves all of them where one is longer. They
+ * are measured anew where a cell comes that is far longer than those before it, or where there is more or less room; and a table
+ * that is shown as a whole is left to the browser.
+ */
+import { useEffect, useState, type RefObject } from 'react'
+import type { Groups } from './settled.ts'
+
+/**
+ * Where there is no room to spare a cell may have so many times as many characters as the longest one measured in its column: it
+ * takes as many lines. Where there is some, none need break.
+ */
+const OUTGROWN = 2
+/** Shorter ones fit anywhere. */
+const SHORT_CHARS = 8
+
+/** Its edges, and a fraction. */
+const SPARE_PX = 4
+
+interface Steady {
+  /** In pixels. */
+  readonly columns: readonly number[]
+  /** The longest cell of each, in characters. */
+  readonly longest: readonly number[]
+  /** So much room there was. */
+  readonly room: number
+  /** All of it is taken. */
+  readonly isFull: boolean
+}
+
+/**
+ * Widths of the columns in pixels; null as long as they are the browser's to find.
+ *
+ * @param table is the child of what it must fit into @param head cells of a row, as those of the rows, joined by line ends
+ */
+export function useSteadyColumns(
+  table: RefObject<HTMLTableElement | null>,
+  head: string,
+  rows: Groups,
+  growing: boolean,
+): readonly number[] | null {
+  const [steady, setSteady] = useState<Steady | null>(null)
+  const isSteady = steady !== null
+  // What is new is in the last groups. The last row is still being written: it is looked at once, and not with each letter.
+  if (isSteady && isOutgrown(steady, longestOf(rows.slice(-2).flat().slice(0, -1)))) setSteady(null)
+  const isLong = growing && rows.length > 1
+  const longest = !isSteady && isLong ? longestOf([head, ...rows.flat()]).join() : ''
+  useEffect(() => {
+    const place = table.current?.parentElement
+    if (!place || (!isSteady && !isLong)) return
+    // When it is laid out: to look before that would have it laid out twice.
+    const observer = new ResizeObserver(([entry]) => {
+      const room = entry?.contentRect.width ?? 0
+      const cells = [...(table.current?.querySelector('tbody > tr')?.children ?? [])]
+      const columns = cells.map((cell) => cell.getBoundingClientRect().width)
+      setSteady((before) => {
+        if (before !== null) return before.room === room ? before : null
+        const isFull = columns.reduce((sum, it) => sum + it, 0) > room - SPARE_PX
+        return columns.includes(0) ? null : { columns, longest: longest.split(',').map(Number), room, isFull }
+      })
+    })
+    observer.observe(place)
+    return () => observer.disconnect()
+  }, [table, isSteady, isLong, longest])
+  return steady?.columns ?? null
+}
+
+function isOutgrown({ longest, isFull }: Steady, now: readonly number[]): boolean {
+  return now.some((chars, i) => chars > (isFull ? OUTGROWN * Math.max(SHORT_CHARS, longest[i] ?? 0) : (longest[i] ?? 0)))
+}
+
+/** The longest cell of each column, in characters. */
+function longestOf(rows: readonly string[]): number[] {
+  const longest: number[] = []
+  for (const row of rows) row.split('\n').forEach((cell, i) => (longest[i] = Math.max(longest[i] ?? 0, cell.length)))
+  return longest
+}
