@@ -68,6 +68,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'process',
           include: ['test/process/**/*.test.ts'],
+          globalSetup: 'test/support/programs.ts',
           pool: 'forks',
           isolate: false,
           maxWorkers: 3,
