@@ -82,6 +82,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          globalSetup: 'test/e2e/bundled-demo.ts',
           pool: 'forks',
           isolate: false,
           maxWorkers: 3,

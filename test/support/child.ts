@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inject, onTestFinished } from 'vitest'
+import { bundled } from './bundling.ts'
 import { until } from './wait.ts'
 
 /** Halves the time that a program takes to load. */
@@ -120,6 +121,6 @@ export function startChild(program: string | URL, args: readonly string[] = [], 
 
 /** Where a program is: as one file, if that has been made for the tests that run (see `programs.ts`), or else its source. */
 function fixture(program: string): URL {
-  const made = join(inject('programs') ?? '', program.replace(/\.ts$/, '.mjs'))
+  const made = bundled(inject('programs') ?? '', program)
   return existsSync(made) ? pathToFileURL(made) : new URL(`../fixtures/${program}`, import.meta.url)
 }
