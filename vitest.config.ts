@@ -68,6 +68,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'process',
           include: ['test/process/**/*.test.ts'],
+          globalSetup: 'test/support/programs.ts',
           pool: 'forks',
           isolate: false,
           maxWorkers: 3,
@@ -81,6 +82,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          globalSetup: 'test/e2e/bundled-demo.ts',
           pool: 'forks',
           isolate: false,
           maxWorkers: 3,

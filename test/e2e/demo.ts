@@ -1,13 +1,19 @@
-/** The demo as its users run it: `demo/start.ts` in a process of its own, with data of its own, on a port of its own. */
+/**
+ * The demo as its users run it: `demo/start.ts` in a process of its own, with data of its own, on a port of its own. Its programs are
+ * one file each, if they have been made so for the tests that run (see `bundled-demo.ts`).
+ */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { inject } from 'vitest'
+import { bundled } from '../support/bundling.ts'
 
-const START = fileURLToPath(new URL('../../demo/start.ts', import.meta.url))
-const AGENT = fileURLToPath(new URL('../../demo/agents/main.ts', import.meta.url))
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const START = 'demo/start.ts'
+const AGENT = 'demo/agents/main.ts'
 const START_TIMEOUT_MS = 30_000
 /** Pace at which a test sees things happen without waiting for them: a token every 6 ms, a tool in 60 ms. */
 const PACE = { DEMO_TOKEN_DELAY_MS: '6', DEMO_TOOL_DELAY_MS: '60', DEMO_LEASE_MS: '8000', DEMO_RESTART: '0' }
@@ -38,8 +44,19 @@ export interface Demo {
   stop(): Promise<void>
 }
 
+export interface DemoOptions {
+  /** It runs from its sources in any case, as `npm start` runs it. */
+  readonly fromSources?: boolean
+}
+
 /** Starts a demo. @param env settings besides the pace of the tests. */
-export async function startDemo(env: Readonly<Record<string, string>> = {}): Promise<Demo> {
+export async function startDemo(
+  env: Readonly<Record<string, string>> = {},
+  { fromSources = false }: DemoOptions = {},
+): Promise<Demo> {
+  const folder = fromSources ? undefined : inject('demo')
+  const program = (source: string): string => (folder === undefined ? join(ROOT, source) : bundled(folder, source))
+  const cache = folder === undefined ? {} : { NODE_COMPILE_CACHE: join(folder, 'compiled') }
   const dataDir = await mkdtemp(join(tmpdir(), 'polyshop-'))
   const port = await freePort()
   const log: string[] = []
@@ -47,8 +64,8 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
 
   const start = async (): Promise<void> => {
     if (child !== null) return
-    const process_ = spawn(process.execPath, [START], {
-      env: { ...process.env, ...PACE, PORT: String(port), HOST: '127.0.0.1', DATA_DIR: dataDir, ...env },
+    const process_ = spawn(process.execPath, [program(START)], {
+      env: { ...process.env, ...cache, ...PACE, PORT: String(port), HOST: '127.0.0.1', DATA_DIR: dataDir, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     child = process_
@@ -79,8 +96,8 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
 
   const extra: ChildProcess[] = []
   const startAgent = (name: string): void => {
-    const agent = spawn(process.execPath, [AGENT, name, `ws://127.0.0.1:${port}/sync`, dataDir], {
-      env: { ...process.env, ...PACE, ...env },
+    const agent = spawn(process.execPath, [program(AGENT), name, `ws://127.0.0.1:${port}/sync`, dataDir], {
+      env: { ...process.env, ...cache, ...PACE, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     agent.stdout.setEncoding('utf8').on('data', (text: string) => log.push(...text.split('\n').filter((line) => line !== '')))

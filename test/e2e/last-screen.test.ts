@@ -13,7 +13,7 @@ const TALL = { width: 390, height: 3_000 }
 const CODE = '```ts\nconst total = lines.reduce((sum, line) => sum + line.price, 0)\n```'
 const MIXED = `## What we do\n\nSome **bold** words, \`code\` and [a link](https://shop.example/).\n\n1. one\n2. two\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n${CODE}`
 
-const stage = setStage({ DEMO_TOKEN_DELAY_MS: '1', DEMO_TOOL_DELAY_MS: '5' })
+const stage = setStage({ DEMO_TOKEN_DELAY_MS: '1', DEMO_TOOL_DELAY_MS: '5' }, { worker: true })
 
 const answered = async (window: Window): Promise<number> =>
   (await window.messages()).filter(({ status }) => status === 'complete').length

@@ -6,7 +6,7 @@ import { each, until, type Window } from './windows.ts'
 /** Where the pause under way has no end: as long as a busy machine may take to connect. */
 const AT_ONCE_MS = 10_000
 
-const stage = setStage({ DEMO_TOKEN_DELAY_MS: '2' })
+const stage = setStage({ DEMO_TOKEN_DELAY_MS: '2' }, { worker: true })
 
 /** What people said, without the replies. */
 const said = async (window: Window): Promise<string[]> =>

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { setStage } from './stage.ts'
 import { each, until, type Window } from './windows.ts'
 
-const stage = setStage()
+const stage = setStage({}, { worker: true })
 
 const inCart = (window: Window): Promise<string[]> =>
   window.page

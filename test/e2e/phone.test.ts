@@ -6,7 +6,7 @@ import { rebuilt } from './rebuilt.ts'
 import { setStage } from './stage.ts'
 import { until, type Window } from './windows.ts'
 
-const stage = setStage({ DEMO_TOKEN_DELAY_MS: '2' })
+const stage = setStage({ DEMO_TOKEN_DELAY_MS: '2' }, { worker: true })
 /** So many reads, 50 ms apart: what the store has taken is in its tables after a second. */
 const READS_AT_REST = 30
 const PHONE = { width: 390, height: 844 }

@@ -10,7 +10,7 @@ import { setStage } from './stage.ts'
 import { until, type Window } from './windows.ts'
 
 // Steps that are long enough to be seen on a machine that does much else.
-const stage = setStage({ DEMO_PUSH_LOOPBACK: '1', DEMO_PUSH_GRACE_MS: '300', DEMO_TOOL_DELAY_MS: '1200' })
+const stage = setStage({ DEMO_PUSH_LOOPBACK: '1', DEMO_PUSH_GRACE_MS: '300', DEMO_TOOL_DELAY_MS: '1200' }, { worker: true })
 let service: PushService
 beforeAll(async () => void (service = await startPushService()))
 afterAll(() => service.close())

@@ -1,5 +1,5 @@
 /** What a file of browser tests works with: one demo, one browser, and windows that are gone after each test. */
-import type { Browser } from 'playwright-core'
+import type { Browser, BrowserContext } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { startDemo, type Demo } from './demo.ts'
 import { each, launch, until, Window } from './windows.ts'
@@ -22,8 +22,13 @@ export interface Stage {
   desk(link?: string, name?: string): Promise<Window>
 }
 
+export interface StageOptions {
+  /** Its browsers have service workers: for a file that is about starts without a network, or about pushes. */
+  readonly worker?: boolean
+}
+
 /** Sets the stage for the file that calls it. @param env settings of the demo, see `demo.ts`. */
-export function setStage(env: Readonly<Record<string, string>> = {}): Stage {
+export function setStage(env: Readonly<Record<string, string>> = {}, { worker = false }: StageOptions = {}): Stage {
   let demo: Demo | undefined
   let browser: Browser | undefined
   const windows: Window[] = []
@@ -36,6 +41,7 @@ export function setStage(env: Readonly<Record<string, string>> = {}): Stage {
     windows.push(window)
     return window
   }
+  const own = (): Promise<BrowserContext> => Window.browser(on(browser), { worker })
 
   beforeAll(async () => {
     ;[demo, browser] = await Promise.all([startDemo(env), launch()])
@@ -65,7 +71,7 @@ export function setStage(env: Readonly<Record<string, string>> = {}): Stage {
       const response = await fetch(on(demo).url, { redirect: 'manual' })
       return new URL(response.headers.get('location') ?? '', on(demo).url).href
     },
-    join: (link, name, beside) => opened(Window.join(on(browser), link, name, beside?.context)),
+    join: async (link, name, beside) => opened(Window.join(on(browser), link, name, beside?.context ?? (await own()))),
     async hold(agent, windows, step) {
       const running = (window: Window): Promise<boolean> =>
         window.steps(agent).then((steps) => steps.some((it) => it === `${step}: running`))
@@ -86,10 +92,10 @@ export function setStage(env: Readonly<Record<string, string>> = {}): Stage {
       await until(held, `${agent} is in the step ${step}`).toBe(true)
       return thaw
     },
-    desk: (link, name) => {
+    async desk(link, name) {
       const session = link === undefined ? [] : [`s=${link.split('/').at(-1)}`]
       const query = [...session, ...(name === undefined ? [] : [`as=${name}`])].join('&')
-      return opened(Window.open(on(browser), `${on(demo).url}/desk${query === '' ? '' : `?${query}`}`))
+      return opened(Window.open(on(browser), `${on(demo).url}/desk${query === '' ? '' : `?${query}`}`, await own()))
     },
   }
 }

@@ -13,7 +13,7 @@ afterEach(async () => {
 })
 
 async function start(env: Readonly<Record<string, string>> = {}): Promise<Demo> {
-  const demo = await startDemo(env)
+  const demo = await startDemo(env, { fromSources: true })
   demos.push(demo)
   return demo
 }

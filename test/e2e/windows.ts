@@ -46,9 +46,19 @@ export class Window {
     })
   }
 
+  /**
+   * A browser of its own. Without `worker` it is one that has no service workers, as some are in private windows: nothing is
+   * kept for a start without a network then, which costs a third of all that it costs to open a page.
+   */
+  static async browser(browser: Browser, { worker = true }: { readonly worker?: boolean } = {}): Promise<BrowserContext> {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' })
+    if (!worker) await context.addInitScript('delete Navigator.prototype.serviceWorker')
+    return context
+  }
+
   /** Opens a link in a browser of its own, or as another tab of `context`. */
   static async open(browser: Browser, url: string, context?: BrowserContext): Promise<Window> {
-    const at = context ?? (await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' }))
+    const at = context ?? (await Window.browser(browser))
     const window = new Window(await at.newPage())
     await window.page.goto(url)
     return window
@@ -98,26 +108,40 @@ export class Window {
     return this.page.locator(`.reply[data-agent="${agent}"]`).last()
   }
 
-  /** How its last run stands; one that is complete is `active` as long as the end of its text is still coming into the page. */
-  status(agent: string): Promise<string | null> {
-    return this.reply(agent).evaluate((reply) => {
-      const status = reply.getAttribute('data-status')
-      return status === 'complete' && reply.querySelector('.md[data-growing]') !== null ? 'active' : status
-    })
+  /**
+   * How its last run stands; one that is complete is `active` as long as the end of its text is still coming into the page.
+   * Tests ask for this and for what follows over and over, so it is one question to the page: through a locator it is four.
+   */
+  async status(agent: string): Promise<string | null> {
+    const read = (): Promise<string | null | undefined> =>
+      this.page.evaluate((name) => {
+        const reply = [...document.querySelectorAll(`.reply[data-agent="${name}"]`)].at(-1)
+        const status = reply?.getAttribute('data-status')
+        return status === 'complete' && reply?.querySelector('.md[data-growing]') ? 'active' : status
+      }, agent)
+    let status = await read()
+    while (status === undefined) {
+      await this.reply(agent).waitFor({ state: 'attached' })
+      status = await read()
+    }
+    return status
   }
 
   /** Titles of the steps of an agent's last reply with their status: `checking: done`. */
   steps(agent: string): Promise<string[]> {
-    return this.reply(agent)
-      .locator('.step')
-      .evaluateAll((steps) =>
-        steps.map((step) => `${step.querySelector('.step-title')?.textContent}: ${(step as HTMLElement).dataset['status']}`),
+    return this.page.evaluate((name) => {
+      const reply = [...document.querySelectorAll(`.reply[data-agent="${name}"]`)].at(-1)
+      return [...(reply?.querySelectorAll<HTMLElement>('.step') ?? [])].map(
+        (step) => `${step.querySelector('.step-title')?.textContent}: ${step.dataset['status']}`,
       )
+    }, agent)
   }
 
   /** Where my messages are, from top to bottom. */
   deliveries(): Promise<(string | undefined)[]> {
-    return this.page.locator('.delivery').evaluateAll((marks) => marks.map((mark) => (mark as HTMLElement).dataset['delivery']))
+    return this.page.evaluate(() =>
+      [...document.querySelectorAll<HTMLElement>('.delivery')].map((mark) => mark.dataset['delivery']),
+    )
   }
 
   /** Waits until the device has all that a start without a network needs. */

@@ -2,10 +2,12 @@
  * Programs of `test/fixtures/` as processes of their own. They hear and answer over IPC, and end when this process does.
  */
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { inject, onTestFinished } from 'vitest'
+import { bundled } from './bundling.ts'
 import { until } from './wait.ts'
 
 /** Halves the time that a program takes to load. */
@@ -111,8 +113,14 @@ export class Child {
 
 /** Starts a program of `test/fixtures/` (or another one, by URL); it is killed when the test has ended. */
 export function startChild(program: string | URL, args: readonly string[] = [], options: ChildOptions = {}): Child {
-  const path = program instanceof URL ? program : new URL(`../fixtures/${program}`, import.meta.url)
+  const path = program instanceof URL ? program : fixture(program)
   const child = new Child(path, args, options)
   onTestFinished(async () => void (await child.kill()))
   return child
+}
+
+/** Where a program is: as one file, if that has been made for the tests that run (see `programs.ts`), or else its source. */
+function fixture(program: string): URL {
+  const made = bundled(inject('programs') ?? '', program)
+  return existsSync(made) ? pathToFileURL(made) : new URL(`../fixtures/${program}`, import.meta.url)
 }
