@@ -103,9 +103,7 @@ describe('a picture', () => {
         if (picture === null) return
         for (const element of drawPicture(picture).querySelectorAll('*')) {
           expect(TAGS.has(element.localName)).toBe(true)
-          // HTML's own elements write each name in small letters.
-          const listed = [...ATTRIBUTES, ...ATTRIBUTES.map((name) => name.toLowerCase())]
-          const others = element.getAttributeNames().filter((name) => !listed.includes(name) && name !== 'style')
+          const others = element.getAttributeNames().filter((name) => !ATTRIBUTES.includes(name) && name !== 'style')
           expect(others).toEqual([])
         }
       }),
