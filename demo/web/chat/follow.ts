@@ -121,10 +121,11 @@ export function useFollow(): Follow {
     settleInFrame()
   }, [settleInFrame])
 
+  /** At once: which rows are at the end, and how high they are, is found out on the way there. */
   const toEnd = useCallback(() => {
     pin(true)
-    changed()
-  }, [pin, changed])
+    measured()
+  }, [pin, measured])
 
   const goTo = useCallback(
     (index: number, offset: number, align: 'start' | 'center' = 'start') => {
@@ -140,8 +141,9 @@ export function useFollow(): Follow {
     const busy = session.view.runs.some((run) => !hasEnded(run.status) && run.input !== mine)
     now.current.turn = busy ? null : (mine ?? null)
     setSends((before) => before + 1)
-    toEnd()
-  }, [session, toEnd])
+    pin(true)
+    changed()
+  }, [session, pin, changed])
 
   const show = useCallback(
     (message: string) => {

@@ -1,8 +1,8 @@
 /**
  * How wide the columns of a table are that has become long while it grows: as wide as its first rows have made them. A browser
- * that is to find out by itself looks at each cell for each row that comes, and moves all of them where one is longer. They
- * are measured anew where a cell comes that is far longer than those before it, or where there is more or less room; and a table
- * that is shown as a whole is left to the browser.
+ * that is to find out by itself looks at each cell for each row that comes, and moves all of them where one is longer. Where a
+ * longer cell comes its column gets wider, as long as there is room; they are measured anew where that is used up and a cell comes that
+ * is far longer than those before it, or where there is more or less room; and a table that is shown as a whole is left to the browser.
  */
 import { useEffect, useState, type RefObject } from 'react'
 import type { Groups } from './settled.ts'
@@ -42,8 +42,11 @@ export function useSteadyColumns(
 ): readonly number[] | null {
   const [steady, setSteady] = useState<Steady | null>(null)
   const isSteady = steady !== null
-  // What is new is in the last groups. The last row is still being written: it is looked at once, and not with each letter.
-  if (isSteady && isOutgrown(steady, longestOf(rows.slice(-2).flat().slice(0, -1)))) setSteady(null)
+  // What is new is in the last groups.
+  if (isSteady) {
+    const now = longestOf(rows.slice(-2).flat())
+    if (isOutgrown(steady, now)) setSteady(widened(steady, now))
+  }
   const isLong = growing && rows.length > 1
   const longest = !isSteady && isLong ? longestOf([head, ...rows.flat()]).join() : ''
   useEffect(() => {
@@ -68,6 +71,16 @@ export function useSteadyColumns(
 
 function isOutgrown({ longest, isFull }: Steady, now: readonly number[]): boolean {
   return now.some((chars, i) => chars > (isFull ? OUTGROWN * Math.max(SHORT_CHARS, longest[i] ?? 0) : (longest[i] ?? 0)))
+}
+
+/**
+ * Columns that are wider by as much as they have more characters, where there is room for that; null: they are to be measured anew,
+ * which moves more, since the browser shares the room out among all.
+ */
+function widened({ columns, longest, room, isFull }: Steady, now: readonly number[]): Steady | null {
+  const wider = columns.map((width, i) => width * Math.max(1, (now[i] ?? 0) / Math.max(1, longest[i] ?? 0)))
+  if (isFull || wider.reduce((sum, it) => sum + it, 0) > room - SPARE_PX) return null
+  return { columns: wider, longest: longest.map((chars, i) => Math.max(chars, now[i] ?? 0)), room, isFull }
 }
 
 /** The longest cell of each column, in characters. */
