@@ -31,7 +31,7 @@ export class Stage {
   /** Starts all of it; what has started is ended again where something does not. */
   static async open(): Promise<Stage> {
     // One after the other: both take the whole machine when they start.
-    const demo = await startDemo()
+    const demo = await startDemo({}, { fromSources: true })
     try {
       const browser = await chromium.launch({ executablePath: findChromium(), args: ['--no-sandbox', '--disable-gpu'] })
       const stage = new Stage(demo, browser)
