@@ -56,6 +56,11 @@ export class Lingering {
     this.#idle.delete(session)
   }
 
+  /** Unloads a session now, if it has only stayed. */
+  evict(session: string): void {
+    if (this.#idle.has(session)) this.#end(session)
+  }
+
   /** Forgets all, and unloads none. */
   clear(): void {
     for (const session of [...this.#idle.keys()]) this.forget(session)

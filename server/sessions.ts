@@ -130,6 +130,7 @@ export class Sessions {
       const room = this.#rooms.get(session)?.room
       if (room !== undefined) this.#unload(room.document)
     })
+    store.onErase?.((session) => this.#lingering.evict(session))
     this.#door = new Inbox(this.#turns, () => this.#traffic.strangersPayer, UNSTOPPABLE)
     this.#log = new UpdateLog({ store, report, onStall: this.#onStall, onDamaged: this.#onDamaged })
     this.#compactor = new Compactor({ store, report, onCompacted: (session, bytes) => this.#onCompacted(session, bytes) })
@@ -566,9 +567,8 @@ export class Sessions {
   }
 
   #mayLinger({ name, bytes }: Room): boolean {
-    return (
-      !this.#closing && !this.#damaged.has(name) && this.#options.store.isShared !== true && this.#lingering.stays(name, bytes)
-    )
+    const mayStay = this.#options.store.onErase !== undefined && !this.#closing && !this.#damaged.has(name)
+    return mayStay && this.#lingering.stays(name, bytes)
   }
 
   #hold(name: string, by: 1 | -1): void {

@@ -41,6 +41,7 @@ class MemoryStore implements Store {
   /** By session and id. */
   readonly #notices = new Map<string, Notice>()
   readonly #kept = new Map<string, string>()
+  readonly #eraseListeners: ((session: string) => void)[] = []
   #closed = false
 
   constructor(now: () => number) {
@@ -103,8 +104,13 @@ class MemoryStore implements Store {
     return true
   }
 
+  onErase(listener: (session: string) => void): void {
+    this.#eraseListeners.push(listener)
+  }
+
   async erase(session: string): Promise<void> {
     this.#open()
+    for (const listener of this.#eraseListeners) listener(session)
     this.#sessions.delete(session)
     this.#clients.delete(session)
     this.#blobs.delete(session)

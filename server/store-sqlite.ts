@@ -71,7 +71,8 @@ type Row = Record<string, SQLOutputValue>
 type UpdateRow = [seq: number, sum: number, data: Uint8Array]
 
 class SqliteStore implements Store {
-  readonly isShared: boolean
+  readonly onErase?: NonNullable<Store['onErase']>
+  readonly #eraseListeners: ((session: string) => void)[] = []
   readonly #db: DatabaseSync
   readonly #files: OpenFiles
   readonly #tail: Tail | null
@@ -84,7 +85,7 @@ class SqliteStore implements Store {
   #pouring: NodeJS.Timeout | undefined
 
   constructor(files: OpenFiles, isShared: boolean, now: () => number) {
-    this.isShared = isShared
+    if (!isShared) this.onErase = (listener) => void this.#eraseListeners.push(listener)
     this.#files = files
     this.#db = files.db
     this.#tail = files.tail
@@ -166,6 +167,7 @@ class SqliteStore implements Store {
 
   async erase(session: string): Promise<void> {
     const { findSession, dropUpdates, dropSnapshot, dropJobs, dropClients, dropBlobs, dropSession } = this.#sql
+    for (const listener of this.#eraseListeners) listener(session)
     this.#transaction('immediate', () => {
       dropJobs.run(session)
       dropClients.run(session)

@@ -148,8 +148,12 @@ export interface StoredBlob {
 }
 
 export interface Store {
-  /** Other processes may write to it: a session that nobody has open is read anew for whoever opens it next. Default false. */
-  readonly isShared?: boolean
+  /**
+   * Has a listener called with each session that is about to be erased. A store has this only where nobody else writes to what it
+   * keeps: a server may then keep a session in memory that nobody has open. With a store that does not have it, such a session is
+   * read anew for whoever opens it next.
+   */
+  onErase?(listener: (session: string) => void): void
 
   /**
    * Writes a batch. When the promise resolves, all of the batch survives a crash of the process and (with the default
@@ -175,7 +179,7 @@ export interface Store {
   /**
    * Removes everything of a session: updates, snapshot, jobs, bindings, blobs, subscribers and notices; a session written again begins at sequence 1. MUST NOT be
    * called while somebody is between `read` and `compact` of that session (`Compactor.forget` sees to that): what was erased
-   * would return; nor while a server has the session in memory, which is until `idleSessionMs` after its last reader has gone.
+   * would return; nor while somebody has the session open.
    */
   erase(session: string): Promise<void>
 

@@ -147,7 +147,7 @@ export interface Limits {
   readonly idleSessionMs: number
   /** Such sessions at once; of more, the one goes that has been idle for longest. */
   readonly idleSessions: number
-  /** Bytes of their updates, all together; in memory they take a multiple of that. A larger session does not stay. */
+  /** Bytes of their updates, all together; in memory they may take forty times as much. A larger session does not stay. */
   readonly idleSessionBytes: number
   /** Values beside documents that one person may put or fetch, over all sessions: a page shows some dozens at once. */
   readonly personBlobs: Rate
@@ -194,7 +194,7 @@ export const LIMITS: Limits = {
   tokenGraceMs: 10_000,
   idleSessionMs: 10_000,
   idleSessions: 100,
-  idleSessionBytes: 16 * 1024 * 1024,
+  idleSessionBytes: 4 * 1024 * 1024,
   personBlobs: { perSecond: 10, burst: 500 },
   personBlobBytes: { perSecond: 4 * 1024 * 1024, burst: 128 * 1024 * 1024 },
   agentBlobs: { perSecond: 200, burst: 4_000 },

@@ -7,6 +7,7 @@ import { openStore } from './contract/sqlite-file.ts'
 import { openLive, texts } from './support/clients.ts'
 
 import { serveHere } from './support/in-process.ts'
+import { storedTexts } from './support/stored.ts'
 import { temporaryFolder } from './support/temporary.ts'
 import { until } from './support/wait.ts'
 
@@ -88,11 +89,18 @@ describe('which sessions stay', () => {
 })
 
 describe('on a server', () => {
-  /** How many sessions it says that it has in memory. */
-  async function loaded({ port }: RunningServer): Promise<number> {
-    const response = await fetch(`http://127.0.0.1:${port}/health`)
-    return ((await response.json()) as { sessions: number }).sessions
+  interface Health {
+    readonly sessions: number
+    readonly connections: number
   }
+
+  async function health({ port }: RunningServer): Promise<Health> {
+    const response = await fetch(`http://127.0.0.1:${port}/health`)
+    return (await response.json()) as Health
+  }
+
+  /** How many sessions it says that it has in memory. */
+  const loaded = async (server: RunningServer): Promise<number> => (await health(server)).sessions
 
   /** Counts how often a session is read. */
   function counted(store: Store): { store: Store; reads: () => number } {
@@ -137,6 +145,31 @@ describe('on a server', () => {
     expect(await loaded(server)).toBe(1)
     await session.close()
     await until(async () => (await loaded(server)) === 0)
+  })
+
+  test.each([
+    ['SQLite', (): Store => openStore(join(temporaryFolder(), 'store.db'))],
+    ['memory', (): Store => memoryStore()],
+  ])('one that is erased is gone, from %s too (LIM-8)', async (_name, open) => {
+    const store = open()
+    const server = await serveHere({ store, route: () => [], limits: { idleSessionMs: 60_000 } })
+    await say(server.url, 's', 'one')
+    await until(async () => (await health(server)).connections === 0)
+    expect(await loaded(server)).toBe(1)
+    await store.erase('s')
+    expect(await say(server.url, 's', 'two')).toEqual(['two'])
+    expect(await storedTexts(store, 's')).toEqual(['two'])
+  })
+
+  test('with a store that does not say what it erases, nothing stays (LIM-8)', async () => {
+    const store: Store = Object.create(memoryStore(), { onErase: { value: undefined } }) as Store
+    const inner = Object.getPrototypeOf(store) as Store
+    for (const name of ['append', 'read', 'clients', 'jobs', 'extendAll', 'lapsed', 'close', 'compact'] as const)
+      Object.defineProperty(store, name, { value: (inner[name] as (...args: unknown[]) => unknown).bind(inner) })
+    const server = await serveHere({ store, route: () => [], limits: { idleSessionMs: 60_000 } })
+    await say(server.url, 's', 'one')
+    await until(async () => (await loaded(server)) === 0)
+    expect(await say(server.url, 's', 'two')).toEqual(['one', 'two'])
   })
 
   test('where other processes may write, nothing stays (LIM-8, LOG-8)', async () => {

@@ -12,8 +12,8 @@ import type { Groups } from './settled.ts'
  * takes as many lines. Where there is some, none need break.
  */
 const OUTGROWN = 2
-/** Shorter ones fit anywhere. */
-const SHORT_CHARS = 8
+/** A column that gets wider gets so much wider at once: not with each letter of a cell that grows. */
+const WIDER = 1.25
 
 /** Its edges, and a fraction. */
 const SPARE_PX = 4
@@ -59,6 +59,8 @@ export function useSteadyColumns(
       const columns = cells.map((cell) => cell.getBoundingClientRect().width)
       setSteady((before) => {
         if (before !== null) return before.room === room ? before : null
+        // Twice before it is rendered once: the cells have not been looked at.
+        if (isSteady) return null
         const isFull = columns.reduce((sum, it) => sum + it, 0) > room - SPARE_PX
         return columns.includes(0) ? null : { columns, longest: longest.split(',').map(Number), room, isFull }
       })
@@ -70,7 +72,7 @@ export function useSteadyColumns(
 }
 
 function isOutgrown({ longest, isFull }: Steady, now: readonly number[]): boolean {
-  return now.some((chars, i) => chars > (isFull ? OUTGROWN * Math.max(SHORT_CHARS, longest[i] ?? 0) : (longest[i] ?? 0)))
+  return now.some((chars, i) => chars > (isFull ? OUTGROWN * (longest[i] ?? 0) : (longest[i] ?? 0)))
 }
 
 /**
@@ -78,9 +80,15 @@ function isOutgrown({ longest, isFull }: Steady, now: readonly number[]): boolea
  * which moves more, since the browser shares the room out among all.
  */
 function widened({ columns, longest, room, isFull }: Steady, now: readonly number[]): Steady | null {
-  const wider = columns.map((width, i) => width * Math.max(1, (now[i] ?? 0) / Math.max(1, longest[i] ?? 0)))
+  // Another table in its place.
+  if (now.length > columns.length) return null
+  const chars = longest.map((most, i) => {
+    const needed = now[i] ?? 0
+    return needed > most ? Math.max(needed, Math.ceil(most * WIDER)) : most
+  })
+  const wider = columns.map((width, i) => (width * (chars[i] ?? 0)) / Math.max(1, longest[i] ?? 0))
   if (isFull || wider.reduce((sum, it) => sum + it, 0) > room - SPARE_PX) return null
-  return { columns: wider, longest: longest.map((chars, i) => Math.max(chars, now[i] ?? 0)), room, isFull }
+  return { columns: wider, longest: chars, room, isFull }
 }
 
 /** The longest cell of each column, in characters. */
