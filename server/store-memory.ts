@@ -43,6 +43,8 @@ class MemoryStore implements Store {
   readonly #kept = new Map<string, string>()
   readonly #eraseListeners: ((session: string) => void)[] = []
   #closed = false
+  /** Also where it is called on what stands for this store. */
+  readonly onErase: NonNullable<Store['onErase']> = (listener) => void this.#eraseListeners.push(listener)
 
   constructor(now: () => number) {
     this.#now = now
@@ -102,10 +104,6 @@ class MemoryStore implements Store {
     stored.snapshot = snapshot.slice()
     stored.snapshotSeq = seq
     return true
-  }
-
-  onErase(listener: (session: string) => void): void {
-    this.#eraseListeners.push(listener)
   }
 
   async erase(session: string): Promise<void> {
