@@ -143,7 +143,8 @@ async function answers(stage: Stage, rounds: number, add: Add): Promise<void> {
     const all = await times(rounds, () => growth(stage, SLOWED, BEFORE))
     shifts.push(...all.map(({ shift }) => shift))
     const over = all.map(({ tasks }) => tasks.filter(({ cpu: ms }) => ms > LONG_MS).length).join(', ')
-    const beside = `; by the clock ${spread(of(all, clock))}; over ${LONG_MS} ms: ${over}`
+    const moved = `; layout shift at most ${Math.max(...all.map(({ shift }) => shift)).toFixed(3)}`
+    const beside = `; by the clock ${spread(of(all, clock))}; over ${LONG_MS} ms: ${over}${moved}`
     add(`longest task, ${ANSWER_CHARS} characters, ${shape}`, of(all, cpu), LONG_MS, beside)
   }
   console.log(`layout shift of one answer: at most ${Math.max(...shifts).toFixed(4)}`)

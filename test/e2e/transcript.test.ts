@@ -198,6 +198,38 @@ test('what was sent goes to the top, with room under it; a long answer costs wha
   expect(cells).toBeLessThan(1_600 * 3)
 })
 
+test('from far above, the end is reached while an answer grows, and so is what is sent from there', async () => {
+  const a = await stage.join(link, 'Mia')
+  await until(async () => (await place(a)).gap, 'at the end').toBeLessThanOrEqual(3)
+  const viewport = a.page.locator('.viewport')
+  const goUp = async (): Promise<void> => {
+    await viewport.hover()
+    await a.page.mouse.wheel(0, -1)
+    await a.page.locator('.jump').waitFor()
+    await viewport.evaluate((element) => element.scrollTo(0, element.scrollHeight / 2))
+  }
+
+  await goUp()
+  await settled(a)
+  await a.say('Something short, please')
+  const turn = a.page.locator('article[data-mine]', { hasText: 'Something short' }).last()
+  await turn.waitFor()
+  const top = async (): Promise<number> => {
+    const [row, view] = await Promise.all([turn.boundingBox(), viewport.boundingBox()])
+    return (row?.y ?? 0) - (view?.y ?? 0)
+  }
+  await until(async () => Math.abs((await top()) - 20), 'near the top').toBeLessThan(20)
+
+  await a.say('A list, please')
+  await until(() => a.reply('orders').locator('li').count(), 'it grows').toBeGreaterThan(20)
+  await goUp()
+  await a.page.locator('.jump').click()
+  await until(async () => (await place(a)).gap, 'at the end').toBeLessThanOrEqual(3)
+  expect(await a.page.locator('.jump').count()).toBe(0)
+  await until(() => a.status('orders'), 'it ends').toBe('complete')
+  await until(async () => (await place(a)).gap, 'it was followed').toBeLessThanOrEqual(3)
+})
+
 test('who comes back finds a line above what is new, and days have names', async () => {
   const other = await stage.newLink()
   const a = await stage.join(other, 'Mia')

@@ -121,11 +121,12 @@ export function useFollow(): Follow {
     settleInFrame()
   }, [settleInFrame])
 
-  /** At once: which rows are at the end, and how high they are, is found out on the way there. */
+  /** At once, and once more: which rows are at the end, and how high they are, is found out on the way there. */
   const toEnd = useCallback(() => {
     pin(true)
-    measured()
-  }, [pin, measured])
+    settle()
+    settleInFrame()
+  }, [pin, settle, settleInFrame])
 
   const goTo = useCallback(
     (index: number, offset: number, align: 'start' | 'center' = 'start') => {
