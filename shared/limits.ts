@@ -188,7 +188,7 @@ export const LIMITS: Limits = {
   waitingBytes: 1024 * 1024,
   unauthenticatedSockets: 256,
   unauthenticatedBytes: 256 * 1024,
-  allUnauthenticatedBytes: 16 * 1024 * 1024,
+  allUnauthenticatedBytes: 8 * 1024 * 1024,
   authenticateMs: 15_000,
   pingMs: 10_000,
   tokenGraceMs: 10_000,

@@ -4,7 +4,8 @@
  * The measure of memory, for each attack:
  *
  * 1. The level before is that of a server in use: some people have done at an honest pace what the attacker then overdoes, so
- *    that the collector's generations have the size that this takes, and the garbage of such work has been there once.
+ *    that the collector's generations have the size that this takes, and the garbage of such work has been there once. It is
+ *    read before the collection that the third figure asks for, which makes the generations small again.
  * 2. The process, as its system sees it, never has more than 1.5 times that, from the beginning of the attack on.
  * 3. What it holds at the height of the attack, with nothing left to collect, is more than before by less than half of that
  *    level: so the first figure is not only kept because the collector was quick.
@@ -27,17 +28,23 @@ const STATE = updateOf((doc) => {
   for (let n = 0; n < 20; n++) doc.getMap('object:x').set(`k${n}`, 'x'.repeat(50_000))
 })
 
+/** Single writes to an object, as small as they come. */
+function writes(count: number): Uint8Array[] {
+  const doc = new Y.Doc()
+  const updates: Uint8Array[] = []
+  doc.on('update', (update: Uint8Array) => updates.push(update))
+  describeObject(doc, 'x')
+  for (let n = 0; n < count; n++) doc.getMap('object:x').set(`k${n % 10}`, n)
+  return updates
+}
+
 /** Resolves at the height of the attack, with what ends it. */
 type Attack = (url: string, token: string) => Promise<() => Promise<void>>
 
 const isOver = (client: RawClient, session: string): boolean => client.refusal(session) !== null || client.closed !== null
 
 async function small(url: string, token: string): Promise<() => Promise<void>> {
-  const doc = new Y.Doc()
-  const updates: Uint8Array[] = []
-  doc.on('update', (update: Uint8Array) => updates.push(update))
-  describeObject(doc, 'x')
-  for (let n = 0; n < 20_000; n++) doc.getMap('object:x').set(`k${n % 10}`, n)
+  const updates = writes(20_000)
   // Each takes seconds: while others are at work, she has a share of the time only.
   for (let round = 0; round < 2; round++) {
     const eve = await RawClient.open(url)
@@ -132,8 +139,9 @@ const attacks: Record<string, Attack> = {
   'hundreds of sockets without a token': strangers,
 }
 
-/** Some people write a lot, and write and read a megabyte; a worker opens a hundred sessions. */
+/** Some people write a lot, by and by and in small pieces, and write and read a megabyte; a worker opens a hundred sessions. */
 async function use(url: string): Promise<void> {
+  const updates = writes(2_000)
   const person = async (as: string): Promise<void> => {
     const own = await openLive({ url, id: `of-${as}`, as })
     for (let n = 0; n < 1_500; n++) {
@@ -142,6 +150,14 @@ async function use(url: string): Promise<void> {
     }
     await own.stored()
     await own.close()
+    const writer = await RawClient.join(url, `small-${as}`, await tokenFor(as))
+    const states = (): number => writer.frames.filter(({ type }) => type === TYPE.sync).length
+    const before = states()
+    for (const update of updates) writer.sync(`small-${as}`, SYNC.update, update)
+    // What is asked behind them is answered behind them.
+    writer.sync(`small-${as}`, SYNC.step1, EMPTY)
+    await until(() => states() > before, { timeoutMs: 20_000 })
+    writer.socket.terminate()
     const large = await RawClient.join(url, `large-${as}`, await tokenFor(as))
     large.sync(`large-${as}`, SYNC.update, STATE)
     await until(() => large.frames.some(({ type }) => type === TYPE.ack))
@@ -163,7 +179,7 @@ async function use(url: string): Promise<void> {
 }
 
 interface Memory {
-  /** What the system says that the process has. */
+  /** What the system says that the process has, before the collection. */
   readonly level: number
   /** The most of that since `forget peak`. */
   readonly peak: number
