@@ -43,10 +43,17 @@ const KEYS_FAILED: ReadonlySet<string> = new Set([
   errors.JOSEError.code,
 ])
 
+/** So long a token that was valid is not verified again: a worker that comes back opens all of its sessions with one. */
+const REMEMBERED_MS = 5_000
+/** So many of them at once; of more, the one goes that came first. */
+const MOST_REMEMBERED = 64
+/** A longer one is verified each time. */
+const REMEMBERED_CHARS = 4_096
+
 /** Makes the function that reads a token: the grant, or null for one that is not valid. Rejects when keys cannot be fetched. */
-export function createAccess(options: AccessOptions): Access {
+export function createAccess(options: AccessOptions, now: () => number = Date.now): Access {
   const verify = 'secret' in options ? bySecret(options.secret) : byKeys(options.jwks)
-  return async (token) => {
+  return remembering(async (token) => {
     let payload: JWTPayload
     try {
       payload = await verify(token)
@@ -55,12 +62,43 @@ export function createAccess(options: AccessOptions): Access {
       throw error
     }
     return readGrant(payload)
+  }, now)
+}
+
+function remembering(read: Access, now: () => number): Access {
+  const recent = new Map<string, { readonly grant: Promise<Grant | null>; readonly untilMs: number }>()
+  return async (token) => {
+    const known = recent.get(token)
+    if (known !== undefined && now() < known.untilMs) {
+      const grant = await known.grant
+      return grant !== null && now() < grant.expiresAt ? grant : null
+    }
+    recent.delete(token)
+    const grant = read(token)
+    if (token.length > REMEMBERED_CHARS) return await grant
+    const entry = { grant, untilMs: now() + REMEMBERED_MS }
+    recent.set(token, entry)
+    for (const first of recent.keys()) {
+      if (recent.size <= MOST_REMEMBERED) break
+      recent.delete(first)
+    }
+    // What is not valid is not remembered: anybody may send as many of those as he likes. Nor are keys that could not be had.
+    const forget = (): void => {
+      if (recent.get(token) === entry) recent.delete(token)
+    }
+    grant.then((it) => it ?? forget(), forget)
+    return await grant
   }
 }
 
 function bySecret(secret: string): (token: string) => Promise<JWTPayload> {
-  const key = secretKey(secret)
-  return async (token) => (await jwtVerify(token, key, { algorithms: ['HS256'] })).payload
+  const bytes = secretKey(secret)
+  let key: CryptoKey | undefined
+  return async (token) => {
+    // Once: `jose` would make one of the bytes for each token.
+    key ??= await crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['verify'])
+    return (await jwtVerify(token, key, { algorithms: ['HS256'] })).payload
+  }
 }
 
 function byKeys(address: string): (token: string) => Promise<JWTPayload> {
@@ -68,7 +106,7 @@ function byKeys(address: string): (token: string) => Promise<JWTPayload> {
   return async (token) => (await jwtVerify(token, keys, { algorithms: ASYMMETRIC })).payload
 }
 
-function secretKey(secret: string): Uint8Array {
+function secretKey(secret: string): Uint8Array<ArrayBuffer> {
   const key = new TextEncoder().encode(secret)
   if (key.byteLength < MIN_SECRET_BYTES) {
     throw new SessionError('bad-argument', `The secret must have at least ${MIN_SECRET_BYTES} bytes; it has ${key.byteLength}.`)

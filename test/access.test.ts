@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { applyAwarenessUpdate, Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
+import { createAccess } from '../server/access.ts'
 import { TokenClock } from '../server/token-clock.ts'
 import { openClient, openLive, texts } from './support/clients.ts'
 import { serveHere } from './support/in-process.ts'
@@ -80,8 +81,54 @@ describe('keys', () => {
     const ada = await openClient({ url: server.url, id: 's', token })
     await until(() => server.reported.some(({ stage }) => stage === 'access'))
     expect(ada.status.connection).not.toBe('refused')
+    const access = createAccess({ jwks: keys.url })
+    await expect(access(token)).rejects.toThrow(/200 OK/)
     keys.answer.status = 200
+    expect((await access(token))?.participant.id, 'asked again at once').toBe('ada')
     await until(() => ada.status.connection === 'live')
+  })
+})
+
+describe('a token that opens many sessions', () => {
+  test('is verified once for all that come within seconds, and ends when it says (ACC-5, ACC-6)', async () => {
+    let now = Date.now()
+    const access = createAccess({ secret: SECRET }, () => now)
+    const verify = vi.spyOn(crypto.subtle, 'verify')
+    const token = await tokenWith({ exp: Math.floor(now / 1000) + 60 })
+    const grants = await Promise.all(Array.from({ length: 100 }, () => access(token)))
+    expect(grants.every((grant) => grant?.participant.id === 'ada')).toBe(true)
+    expect(verify).toHaveBeenCalledTimes(1)
+
+    now += 4_999
+    expect(await access(token)).not.toBeNull()
+    expect(verify).toHaveBeenCalledTimes(1)
+    now += 1
+    expect(await access(token)).not.toBeNull()
+    expect(verify).toHaveBeenCalledTimes(2)
+
+    const short = await tokenWith({ exp: Math.floor(Date.now() / 1000) + 2 })
+    now = Date.now()
+    expect(await access(short)).not.toBeNull()
+    now += 2_000
+    expect(await access(short)).toBeNull()
+  })
+
+  test('is verified each time when it is not valid or too long to be kept, and of many the newest are kept (ACC-5)', async () => {
+    const access = createAccess({ secret: SECRET }, () => 0)
+    const verify = vi.spyOn(crypto.subtle, 'verify')
+    const forged = `${(await tokenWith({})).slice(0, -4)}AAAA`
+    for (let n = 0; n < 2; n++) expect(await access(forged)).toBeNull()
+    const long = await tokenWith({ more: 'x'.repeat(4_096) })
+    for (let n = 0; n < 2; n++) expect(await access(long)).not.toBeNull()
+    expect(verify).toHaveBeenCalledTimes(4)
+
+    const tokens = await Promise.all(Array.from({ length: 65 }, (_, n) => tokenWith({ sub: `p${n}` })))
+    for (const token of tokens) await access(token)
+    verify.mockClear()
+    await access(tokens[64] as string)
+    expect(verify).toHaveBeenCalledTimes(0)
+    expect((await access(tokens[0] as string))?.participant.id).toBe('p0')
+    expect(verify).toHaveBeenCalledTimes(1)
   })
 })
 
