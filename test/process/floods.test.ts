@@ -4,8 +4,7 @@
  * The measure of memory, for each attack:
  *
  * 1. The level before is that of a server in use: some people have done at an honest pace what the attacker then overdoes, so
- *    that the collector's generations have the size that this takes, and the garbage of such work has been there once. It is
- *    read before the collection that the third figure asks for, which makes the generations small again.
+ *    that the collector's generations have the size that this takes, and the garbage of such work has been there once.
  * 2. The process, as its system sees it, never has more than 1.5 times that, from the beginning of the attack on.
  * 3. What it holds at the height of the attack, with nothing left to collect, is more than before by less than half of that
  *    level: so the first figure is not only kept because the collector was quick.
@@ -179,7 +178,7 @@ async function use(url: string): Promise<void> {
 }
 
 interface Memory {
-  /** What the system says that the process has, before the collection. */
+  /** What the system says that the process has. */
   readonly level: number
   /** The most of that since `forget peak`. */
   readonly peak: number
