@@ -38,7 +38,7 @@ const MAX_TRIES = 2
 export class Quarantine {
   readonly #replicas = new Map<string, Replica>()
   readonly #tries = new Map<string, number>()
-  /** Ids of the messages that were last sent again, in their order. */
+  /** Ids of the messages that were sent again since the last refusal, in their order. */
   #sent: readonly string[] = []
 
   get size(): number {
@@ -64,6 +64,7 @@ export class Quarantine {
   blame(now: Y.Doc, me: Participant): void {
     const lost = new Set(this.#missing(now, me).flatMap(({ messages }) => messages.map(({ head }) => head.id)))
     const blamed = this.#sent.find((id) => lost.has(id))
+    this.#sent = []
     if (blamed !== undefined) this.#tries.set(blamed, (this.#tries.get(blamed) ?? 0) + 1)
   }
 
@@ -84,7 +85,8 @@ export class Quarantine {
     }
     const tries = ({ head }: MissingMessage): number => this.#tries.get(head.id) ?? 0
     const again = [...messages.values()].filter(({ head }) => !offered.has(head.id)).sort((a, b) => tries(a) - tries(b))
-    this.#sent = again.map(({ head }) => head.id)
+    // Beside those of an earlier plan: what an earlier page wrote may be found after they were sent.
+    this.#sent = [...this.#sent, ...again.map(({ head }) => head.id)]
     const nothing = offered.size === 0 && Object.keys(fields).length === 0
     const refused = nothing ? null : { code: why.code, path: why.path, messages: [...offered.values()], fields }
     return { messages: again, cancels: me.kind === 'viewer' ? {} : cancels, refused }
