@@ -43,8 +43,7 @@ beforeAll(async () => {
 afterAll(() => agent?.close())
 
 async function asked(window: Window, what: string): Promise<Locator> {
-  await window.say(`A ${what}, please`)
-  await until(() => window.reply('orders').getAttribute('data-status'), 'it has begun').toBe('active')
+  await window.ask('orders', `A ${what}, please`)
   return window.reply('orders')
 }
 

@@ -173,8 +173,7 @@ test('what was sent goes to the top, with room under it; a long answer costs wha
   expect(await top()).toBeGreaterThanOrEqual(0)
 
   for (const what of ['table', 'list']) {
-    await a.say(`A ${what}, please`)
-    await until(() => a.reply('orders').getAttribute('data-status'), 'it has begun').toBe('active')
+    await a.ask('orders', `A ${what}, please`)
     // What is selected of it stays selected while it grows below.
     const pieces = a.reply('orders').locator('td, li')
     await pieces.nth(4).waitFor({ state: 'attached' })

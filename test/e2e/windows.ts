@@ -85,6 +85,18 @@ export class Window {
     await this.composer.press('Enter')
   }
 
+  /** Says something and waits until an agent has begun to answer it; a short answer may be over before anybody sees it at work. */
+  async ask(agent: string, text: string): Promise<void> {
+    const run = (): Promise<string | null | undefined> =>
+      this.page.evaluate(
+        (name) => [...document.querySelectorAll(`.reply[data-agent="${name}"]`)].at(-1)?.getAttribute('data-run'),
+        agent,
+      )
+    const before = await run()
+    await this.say(text)
+    await until(run, `${agent} has begun`).not.toBe(before)
+  }
+
   /** All messages from top to bottom; a complete reply of which the end is still coming into the page is `active`. */
   messages(): Promise<Seen[]> {
     return this.page.evaluate(() =>
