@@ -95,7 +95,7 @@ describe('the pace of texts that grow', () => {
     for (const text of ['😀'.repeat(10_000), `a${'😀'.repeat(10_000)}`, 'x'.repeat(20_000), 'short', '']) {
       const ends: number[] = []
       for (let at = 0; at < text.length; ends.push(at)) {
-        const end = stepEnd(text, at)
+        const end = stepEnd(text, at, false)
         expect(end).toBeGreaterThan(at)
         expect(text.slice(at, end).isWellFormed()).toBe(true)
         at = end
@@ -103,9 +103,28 @@ describe('the pace of texts that grow', () => {
       expect(ends.at(-1) ?? 0).toBe(text.length)
       expect(ends.length).toBeLessThan(40)
     }
-    expect(stepEnd('x'.repeat(20_000), 19_000)).toBeLessThan(19_300)
-    expect(stepEnd('short', 0)).toBe(5)
-    expect(stepEnd('short', 5), 'all of it is there').toBe(5)
+    expect(stepEnd('x'.repeat(20_000), 19_000, true)).toBeLessThan(19_300)
+    expect(stepEnd('short', 0, false)).toBe(5)
+    expect(stepEnd('short', 5, false), 'all of it is there').toBe(5)
+  })
+
+  test.each([
+    ['some **wor', 0, 5, 'the rest of a word is waited for'],
+    ['some **words** ', 5, 15, 'one that is complete is not'],
+    ['some', 0, 0, 'the first one too'],
+    ['some wor', 7, 7, 'what is shown stays shown'],
+    ['私は学生です', 2, 6, 'where there are no blanks, each letter ends one'],
+    [`see https://example.com/${'x'.repeat(40)}`, 0, 64, 'an address is too long to wait for'],
+  ])('a text grows word by word: %j', (text, shown, end, what) => {
+    expect(stepEnd(text, shown, true), what).toBe(end)
+    expect(stepEnd(text, shown, false), 'all of it, when it is over').toBe(text.length)
+  })
+
+  test('a step ends between words', () => {
+    const text = 'some **longer** words, '.repeat(500)
+    for (let at = stepEnd(text, 0, true); at < text.length; at = stepEnd(text, at, true)) {
+      expect(text.slice(at - 1, at + 1)).toMatch(/\s/)
+    }
   })
 
   /** A page whose frames and pauses end when the test says so. */

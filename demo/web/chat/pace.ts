@@ -98,10 +98,27 @@ const STEP_CHARS = 200
 /** Of a lot that waits, a step is this share: it never waits for long. */
 const STEPS = 8
 
-/** Where the next step ends in a text of which so many characters are shown: never within a character. */
-export function stepEnd(text: string, shown: number): number {
+/** For the rest of a word so many characters of it are kept back: longer ones are addresses. */
+const WORD_CHARS = 40
+/** Behind those a line may end: blanks, and letters of scripts that are written without them. */
+const MAY_END_LINE = /[\s\p{Lo}]/u
+
+/**
+ * Where the next step ends in a text of which so many characters are shown: never within a character, and between words where
+ * there is one. A word in bold, in code or in a link that grew at the end of its line would jump to the next one.
+ *
+ * @param growing more may come: the word at the end is perhaps not all there
+ */
+export function stepEnd(text: string, shown: number, growing: boolean): number {
   const end = shown + Math.max(STEP_CHARS, Math.ceil((text.length - shown) / STEPS))
-  if (end >= text.length) return text.length
+  if (end >= text.length) return growing ? wordEnd(text, shown, text.length) : text.length
   const isHigh = (text.charCodeAt(end - 1) & 0xfc00) === 0xd800
-  return isHigh ? end + 1 : end
+  return wordEnd(text, shown, isHigh ? end + 1 : end)
+}
+
+/** The last place between words that is behind `from` and not behind `end`; one of those two where none is near. */
+function wordEnd(text: string, from: number, end: number): number {
+  if (/\s/.test(text.charAt(end))) return end
+  for (let at = end; at > from && at > end - WORD_CHARS; at--) if (MAY_END_LINE.test(text.charAt(at - 1))) return at
+  return end - from < WORD_CHARS ? from : end
 }
