@@ -53,7 +53,10 @@ interface Attacked extends Sample {
   readonly strikes: number
 }
 
-/** In each round, for each attack: without, with the attack on the sink, and under it. Gives two rows for each. */
+/**
+ * In each round, for each attack: without, with the attack on the sink, and under it. Gives two rows for each. The first round
+ * does not count: what the server does under an attack only is interpreted until then.
+ */
 export async function benchFloods({ rounds, seconds, attacks = ATTACKS, profileFolder }: FloodsOptions): Promise<Row[]> {
   console.log(`\nUnder attack, ${SESSIONS} sessions × ${TOKENS_PER_SECOND} tokens/s: p50, p99 in ms; server CPU per token in µs`)
   const system = await startSystem('polylogue', { profileFolder })
@@ -62,7 +65,7 @@ export async function benchFloods({ rounds, seconds, attacks = ATTACKS, profileF
   const load = { sessions: SESSIONS, tokensPerSecond: TOKENS_PER_SECOND, seconds }
   await measure(system, WARM_UP)
   const ratios = new Map<AttackName, Ratios[]>(attacks.map((name) => [name, []]))
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round <= rounds; round++) {
     for (const name of attacks) {
       const against = async (target: Target): Promise<Attacked> => {
         await attacker.call('prepare', name, target)
@@ -77,8 +80,8 @@ export async function benchFloods({ rounds, seconds, attacks = ATTACKS, profileF
       const control = await against({ url: await sink.call<string>('start', ...(FED[name] ?? [0, 0])), token })
       await sink.end()
       const under = await against({ url, token })
-      ratios.get(name)?.push({ raw: under.p99 / without.p99, net: under.p99 / control.p99 })
-      report(name, { without, control, under })
+      if (round > 0) ratios.get(name)?.push({ raw: under.p99 / without.p99, net: under.p99 / control.p99 })
+      report(round === 0 ? `(${name})` : name, { without, control, under })
     }
   }
   await attacker.end()
@@ -117,11 +120,11 @@ interface Samples {
   readonly under: Attacked
 }
 
-function report(name: AttackName, samples: Samples): void {
+function report(name: string, samples: Samples): void {
   const column = ({ p50, p99, serverCpu, lost, strikes }: Sample & Partial<Attacked>): string =>
     `p50 ${p50.toFixed(2).padEnd(6)} p99 ${p99.toFixed(1).padEnd(6)} CPU ${serverCpu.toFixed(0).padEnd(5)}${strikes === undefined ? '' : `${strikes} strikes`}${lost > 0 ? ` LOST ${lost}` : ''}`
   const columns = Object.entries(samples).map(([what, sample]) => `${what}: ${column(sample)}`)
-  console.log(`  ${name.padEnd(10)} ${columns.join('  ')}`)
+  console.log(`  ${name.padEnd(11)} ${columns.join('  ')}`)
 }
 
 if (isMain(import.meta.url)) {

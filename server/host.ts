@@ -5,6 +5,8 @@ import type { CloseReason } from '../shared/errors.ts'
 export interface HostSocket {
   createConnection: (...args: unknown[]) => Connection
   handleQueueingMessage: (data: Uint8Array, address: string, documentName: string) => Promise<void>
+  /** How many sessions of the socket wait for their token to be checked; asked with each that is opened. */
+  getPendingDocumentCount: () => number
   /** The host ends a socket that has brought no frame for a minute. */
   lastMessageReceivedAt: number
   /** Addresses whose authentication is on its way. */
@@ -29,4 +31,16 @@ export function must<T, K extends keyof T>(target: T, key: K): T[K] {
     throw new Error(`This version of @hocuspocus/server has no ${String(key)}: it must be the one that package.json pins.`)
   }
   return target[key]
+}
+
+/**
+ * A count that goes up by at most one from one call to the next: counted anew only where it may have come to `most`. Until then
+ * what is given is no less than the count. The host goes through all sessions of a socket for each that is opened on it.
+ */
+export function countedRarely(count: () => number, most: number): () => number {
+  let atMost = 0
+  return () => {
+    if (atMost >= most) atMost = count()
+    return atMost++
+  }
 }

@@ -25,7 +25,7 @@ import { Compactor, shouldCompact } from './compaction.ts'
 import { Dispatcher } from './dispatch.ts'
 import { isAuthentication, isPong, isReadable } from './frames.ts'
 import { Grants, type RevokeTarget } from './grants.ts'
-import { must, refusal, type HostDocument, type HostSocket } from './host.ts'
+import { countedRarely, must, refusal, type HostDocument, type HostSocket } from './host.ts'
 import { Lingering } from './lingering.ts'
 import { Link, type WorkerMessage } from './link.ts'
 import { load, type LogSize, type Stored } from './load.ts'
@@ -181,6 +181,8 @@ export class Sessions {
     host.handleQueueingMessage = async (data, address, documentName) => {
       if (host.documentConnectionsEstablished.has(address) || isAuthentication(data)) await queue(data, address, documentName)
     }
+    const pending = must(host, 'getPendingDocumentCount').bind(client)
+    host.getPendingDocumentCount = countedRarely(pending, this.#options.limits.sessionsPerSocket)
     let linked = 0
     const workers = new SocketWorkers()
     const links = new Set<Link>()
@@ -303,11 +305,17 @@ export class Sessions {
         // What would be written now might come after the last commit.
         if (this.#closing) throw refusal('going-away')
         const meter = this.#meters.get(request)
-        if (meter !== undefined) await this.#turns.pass(meter.payer, VERIFY_MS)
+        // Of a thousand that wait when their socket is given up, the host would note for each that it has nothing to open it with.
+        const pass = async (ms: number): Promise<void> => {
+          if (meter === undefined) return
+          await this.#turns.pass(meter.payer, ms)
+          if (meter.isGone) throw refusal('going-away')
+        }
+        await pass(VERIFY_MS)
         const grant = await this.#grants.check(token, documentName)
         if (typeof grant === 'string') throw refusal(grant)
         meter?.authenticated(grant.participant)
-        if (meter !== undefined) await this.#turns.pass(meter.payer, OPEN_MS)
+        await pass(OPEN_MS)
         connectionConfig.readOnly = grant.participant.kind === 'viewer'
         // What agents stream is no flood, however much it is.
         const pays = meter !== undefined && grant.participant.kind !== 'agent'

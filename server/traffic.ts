@@ -25,6 +25,8 @@ const OFFENCE_MS = 10_000
 /** A socket as it is metered. */
 export interface MeteredSocket {
   readonly bufferedAmount: number
+  /** It was closed from this side. */
+  readonly isGivenUp: boolean
   close(code: number, reason: CloseReason): void
 }
 
@@ -170,6 +172,11 @@ export class SocketMeter {
 
   get unreadBytes(): number {
     return this.#socket.bufferedAmount
+  }
+
+  /** Closed, by either side. */
+  get isGone(): boolean {
+    return this.#isClosed || this.#socket.isGivenUp
   }
 
   /** What it has sent before its first valid token. */

@@ -98,7 +98,7 @@ test('[X6] from who has sent garbage nothing large is taken for a while, and fro
   const traffic = new Traffic(LIMITS, () => now)
   const open = (id: string) => {
     const ended: string[] = []
-    const meter = traffic.open({ bufferedAmount: 0, close: (_code, reason) => void ended.push(reason) })
+    const meter = traffic.open({ bufferedAmount: 0, isGivenUp: false, close: (_code, reason) => void ended.push(reason) })
     meter.authenticated({ id, kind: 'user', name: '' })
     return { meter, ended, connection: meter.connect({ id, kind: 'user', name: '' }, 's').meter }
   }

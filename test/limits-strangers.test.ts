@@ -60,7 +60,10 @@ describe('strangers', () => {
     const traffic = new Traffic(limits, () => 0)
     const open = () => {
       const ended: string[] = []
-      return { meter: traffic.open({ bufferedAmount: 0, close: (_code, reason) => void ended.push(reason) }), ended }
+      return {
+        meter: traffic.open({ bufferedAmount: 0, isGivenUp: false, close: (_code, reason) => void ended.push(reason) }),
+        ended,
+      }
     }
     const [first, second, third] = [open(), open(), open()]
     first.meter.arriving(70_000)

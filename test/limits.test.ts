@@ -55,7 +55,7 @@ describe('honest work', () => {
   let now = 0
   function meters(kind: Participant['kind'], count: number): ConnectionMeter[] {
     now = 0
-    const socket = new Traffic(LIMITS, () => now).open({ bufferedAmount: 0, close: () => {} })
+    const socket = new Traffic(LIMITS, () => now).open({ bufferedAmount: 0, isGivenUp: false, close: () => {} })
     socket.authenticated({ id: 'x', kind, name: 'x' })
     return Array.from({ length: count }, (_, n) => socket.connect({ id: 'x', kind, name: 'x' }, `s${n}`).meter)
   }
@@ -315,7 +315,7 @@ describe('too much', () => {
     const traffic = new Traffic({ ...LIMITS, participantUnfinishedBytes: 1_000_000 }, () => 0)
     const eve = { id: 'eve', kind: 'user', name: '' } as const
     const meters = Array.from({ length: 30 }, (_, n) => {
-      const meter = traffic.open({ bufferedAmount: 0, close: () => void ended.push(n) })
+      const meter = traffic.open({ bufferedAmount: 0, isGivenUp: false, close: () => void ended.push(n) })
       meter.authenticated(eve)
       return meter
     })
@@ -356,7 +356,11 @@ describe('too much', () => {
     const ended: string[] = []
     const traffic = new Traffic({ ...LIMITS, unreadBytes: 16e6, participantUnreadBytes: 30e6 }, () => 0)
     const sockets = Array.from({ length: 4 }, (_, n) => {
-      const socket = { bufferedAmount: 0, close: (_code: number, reason: string) => void ended.push(`${n} ${reason}`) }
+      const socket = {
+        bufferedAmount: 0,
+        isGivenUp: false,
+        close: (_code: number, reason: string) => void ended.push(`${n} ${reason}`),
+      }
       const meter = traffic.open(socket)
       meter.connect({ id: n < 3 ? 'eve' : 'bob', kind: 'user', name: '' }, 's')
       return { socket, meter }
