@@ -51,6 +51,6 @@ export function useRevealed(text: string, growing: boolean, watched: boolean): s
       show()
     }, WORD_MS)
     return () => clearTimeout(timer)
-  })
+  }, [reveal, text, growing, end])
   return end < text.length ? text.slice(0, end) : text
 }
