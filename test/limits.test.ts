@@ -310,6 +310,16 @@ describe('too much', () => {
     expect(other.closed).toBeNull()
   })
 
+  test('a socket is gone once it is closed, by either side: nothing that waits on it is opened any more (LIM-4)', () => {
+    const traffic = new Traffic(LIMITS, () => 0)
+    const socket = { bufferedAmount: 0, isGivenUp: false, close: () => {} }
+    const [mine, theirs] = [traffic.open(socket), traffic.open({ ...socket })]
+    expect([mine.isGone, theirs.isGone]).toEqual([false, false])
+    socket.isGivenUp = true
+    theirs.closed()
+    expect([mine.isGone, theirs.isGone]).toEqual([true, true])
+  })
+
   test('[X6] many beginnings count together, however small each of them is, and what is whole counts no more (LIM-2)', () => {
     const ended: number[] = []
     const traffic = new Traffic({ ...LIMITS, participantUnfinishedBytes: 1_000_000 }, () => 0)

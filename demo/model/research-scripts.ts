@@ -35,7 +35,7 @@ export function* researchScript(turn: Turn): Steps {
   if (!STOCK.test(turn.text)) return answer
   const pick = bestOf(products, reviews)
   yield* use('askColleague', { request: `Show me the ${pick.name}` })
-  return `${answer}\n\nThe orders agent has looked at the stock of the ${pick.name}; its answer stands below.`
+  return `${answer}\n\nThe orders agent has looked at the stock of the ${pick.name}; its answer stands above.`
 }
 
 function bestOf(products: readonly Product[], reviews: readonly ReviewSummary[]): Product {
