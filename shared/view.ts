@@ -502,11 +502,23 @@ function appended(text: string, event: Y.YEvent<Y.AbstractType<unknown>>, part: 
   if (event.target === (part as unknown)) return (event as Y.YMapEvent<unknown>).keysChanged.has(KEY.text) ? null : text
   const segments = arrayAt(part, KEY.text)
   if (!isSegment(event.target) || segments?.get(segments.length - 1) !== event.target) return null
-  const delta = event.delta as { insert?: unknown; retain?: number; delete?: number }[]
-  const last = delta[delta.length - 1]
-  if (typeof last?.insert !== 'string' || delta.length > 2) return null
-  // Only at the very end: what stood before the insert must be all of the segment.
-  if ((delta.length === 2 ? delta[0]?.retain : 0) !== event.target.length - last.insert.length) return null
+  const end = addedAtEnd(event)
   // Two events in one transaction (a new segment and its text): the array's own event has made the text null already.
-  return text + last.insert
+  return end === null ? null : text + end
+}
+
+/**
+ * What a transaction added at the end of a text, or null when it did anything else to it. Yjs' `event.delta` would say it too,
+ * but opens a transaction of its own for that, at the cost of all that the document's listeners do after one.
+ */
+function addedAtEnd(event: Y.YEvent<Y.AbstractType<unknown>>): string | null {
+  let added = ''
+  for (let item = event.target._start; item !== null; item = item.right) {
+    if (event.adds(item)) {
+      if (item.deleted) continue
+      if (!(item.content instanceof Y.ContentString)) return null
+      added += item.content.str
+    } else if (event.deletes(item) || (added !== '' && !item.deleted)) return null
+  }
+  return added === '' ? null : added
 }

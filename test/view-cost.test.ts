@@ -89,6 +89,16 @@ test('a token does not read its text again, however long that is (CLI-7)', () =>
   expect(readsOf(long)).toEqual(reads)
 })
 
+test('a token is one transaction for whoever views it: what a view reads opens no other', () => {
+  const streaming = session(10, 1_000)
+  onTestFinished(() => streaming.doc.destroy())
+  let transactions = 0
+  streaming.doc.on('afterTransactionCleanup', () => void (transactions += 1))
+  for (let i = 0; i < 10; i++) streaming.token()
+  expect(transactions).toBe(10)
+  expect(streaming.told.row).toBe(10)
+})
+
 /** Median milliseconds of a token in each session, by turns, so that both have the same of the machine's noise. */
 function medians(sessions: readonly Streaming[]): number[] {
   const samples: number[][] = sessions.map(() => [])
