@@ -1,5 +1,5 @@
 /** The command `polylogue`: what it prints, and how it ends. */
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
@@ -119,6 +119,20 @@ test('it logs JSON, with no token and nothing that anybody wrote', async () => {
   expect(logOf(child).map(({ msg }) => msg)).toEqual(['listening', 'failed', 'closing', 'closed'])
   const printed = child.stdout + child.stderr
   for (const secret of [SECRET, token, token.split('.')[2]!, 'vault', '4711']) expect(printed).not.toContain(secret)
+})
+
+// Where the command line of a process can be read.
+test.runIf(process.platform === 'linux')('the server collects its garbage in short steps, unless somebody has chosen how', async () => {
+  const linesOf = async (env: Readonly<Record<string, string>>): Promise<{ argv: string[]; first: unknown }> => {
+    const { child } = await startServing(['--port', '0', '--data', temporaryFolder()], env)
+    const argv = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0')
+    expect(await child.kill('SIGTERM'), 'it is the process that was started').toEqual({ code: 0, signal: null })
+    return { argv, first: logOf(child)[0]?.msg }
+  }
+  const [usual, chosen] = await Promise.all([linesOf({}), linesOf({ NODE_OPTIONS: '--max-semi-space-size=16' })])
+  expect(usual.first).toBe('listening')
+  expect(usual.argv.filter((arg) => arg === '--max-semi-space-size=4')).toHaveLength(1)
+  expect(chosen.argv.filter((arg) => arg.includes('semi-space'))).toEqual([])
 })
 
 const WRONG: [args: string[], says: RegExp][] = [
