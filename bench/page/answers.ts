@@ -1,6 +1,7 @@
 /** What a page has to do while an answer comes in that was asked for on it. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { opened, slowDown, type Stage } from './stage.ts'
+import type { Page } from 'playwright-core'
+import { opened, slowDown, until, type Stage } from './stage.ts'
 import { traced, type Task } from './trace.ts'
 
 export interface Growth {
@@ -29,25 +30,29 @@ export async function growth(stage: Stage, rate: number, before: number): Promis
           if (!entry.hadRecentInput) seen.shift += entry.value
       }).observe({ type: 'layout-shift' })
     })
-    const field = page.getByRole('textbox', { name: 'Message' })
-    const answered = page.locator('.reply[data-agent=orders][data-status=complete]')
+    await page.getByRole('textbox', { name: 'Message' }).focus()
     const { answer } = stage
     stage.answerWith({ ...answer, text: 'A short answer.' })
     for (let n = 0; n < before; n++) {
-      await field.fill('A short answer, please')
-      await field.press('Enter')
-      await answered.nth(n).waitFor()
+      await page.keyboard.insertText('A short answer, please')
+      await page.keyboard.press('Enter')
+      await answered(page, n + 1)
       await pause(1_000)
     }
     stage.answerWith(answer)
     await page.evaluate(() => Object.assign(window, { shift: 0 }))
-    await field.fill('A long answer, please')
+    await page.keyboard.insertText('A long answer, please')
     await pause(300)
     const { tasks } = await traced(stage.browser, page, async () => {
-      await field.press('Enter')
-      await answered.nth(before).waitFor({ timeout: 60_000 })
+      await page.keyboard.press('Enter')
+      await answered(page, before + 1)
       await pause(500)
     })
     return { tasks, shift: await page.evaluate(() => (window as unknown as { shift: number }).shift) }
   })
+}
+
+/** Resolves when the page shows so many whole answers. */
+async function answered(page: Page, count: number): Promise<void> {
+  await until(page, `document.querySelectorAll('.reply[data-agent=orders][data-status=complete]').length >= ${count}`)
 }

@@ -36,3 +36,16 @@ export function useIdle(): boolean {
   useEffect(() => whenIdle(() => startTransition(() => setIdle(true))), [])
   return idle
 }
+
+/**
+ * A value as it was before the task that changes it; the next task has it. Not React's own deferred value: what is rendered for
+ * that may be interrupted half way, and the virtualizer keeps books while it renders.
+ */
+export function useInNextTask<T>(value: T): T {
+  const [shown, setShown] = useState({ value })
+  useEffect(() => {
+    const timer = setTimeout(() => setShown((before) => (Object.is(before.value, value) ? before : { value })))
+    return () => clearTimeout(timer)
+  }, [value])
+  return shown.value
+}

@@ -122,18 +122,21 @@ test('it logs JSON, with no token and nothing that anybody wrote', async () => {
 })
 
 // Where the command line of a process can be read.
-test.runIf(process.platform === 'linux')('the server collects its garbage in short steps, unless somebody has chosen how', async () => {
-  const linesOf = async (env: Readonly<Record<string, string>>): Promise<{ argv: string[]; first: unknown }> => {
-    const { child } = await startServing(['--port', '0', '--data', temporaryFolder()], env)
-    const argv = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0')
-    expect(await child.kill('SIGTERM'), 'it is the process that was started').toEqual({ code: 0, signal: null })
-    return { argv, first: logOf(child)[0]?.msg }
-  }
-  const [usual, chosen] = await Promise.all([linesOf({}), linesOf({ NODE_OPTIONS: '--max-semi-space-size=16' })])
-  expect(usual.first).toBe('listening')
-  expect(usual.argv.filter((arg) => arg === '--max-semi-space-size=4')).toHaveLength(1)
-  expect(chosen.argv.filter((arg) => arg.includes('semi-space'))).toEqual([])
-})
+test.runIf(process.platform === 'linux')(
+  'the server collects its garbage in short steps, unless somebody has chosen how',
+  async () => {
+    const linesOf = async (env: Readonly<Record<string, string>>): Promise<{ argv: string[]; first: unknown }> => {
+      const { child } = await startServing(['--port', '0', '--data', temporaryFolder()], env)
+      const argv = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0')
+      expect(await child.kill('SIGTERM'), 'it is the process that was started').toEqual({ code: 0, signal: null })
+      return { argv, first: logOf(child)[0]?.msg }
+    }
+    const [usual, chosen] = await Promise.all([linesOf({}), linesOf({ NODE_OPTIONS: '--max-semi-space-size=16' })])
+    expect(usual.first).toBe('listening')
+    expect(usual.argv.filter((arg) => arg === '--max-semi-space-size=4')).toHaveLength(1)
+    expect(chosen.argv.filter((arg) => arg.includes('semi-space'))).toEqual([])
+  },
+)
 
 const WRONG: [args: string[], says: RegExp][] = [
   [[], /serve or token/],

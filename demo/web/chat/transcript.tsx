@@ -23,7 +23,7 @@ import {
 import { Virtualizer } from 'virtua'
 import { Contained } from '../contained.tsx'
 import { Icon } from '../icons.tsx'
-import { useIdle } from '../late.ts'
+import { useIdle, useInNextTask } from '../late.ts'
 import { lastSeen } from '../seen.ts'
 import { START_PX, type Follow } from './follow.ts'
 import { IdleLine } from './handover.tsx'
@@ -55,7 +55,7 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
   const ids = useMessageIds()
   const runs = useRuns()
   const waiting = useWaiting()
-  const rows = useMemo(
+  const now = useMemo(
     () =>
       rowsOf(
         ids,
@@ -66,7 +66,9 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
       ),
     [session, ids, runs, waiting],
   )
-  const unread = useFirstUnread(rows, follow.sends)
+  const firstUnread = useFirstUnread(now, follow.sends)
+  // Not in the task of the key that sends a message: a row that comes is the longest piece of work of a conversation.
+  const { rows, unread } = useInNextTask(useMemo(() => ({ rows: now, unread: firstUnread }), [now, firstUnread]))
   const views = useRowViews(rows, unread, lit)
   const keys = useMemo(() => views.map((view) => String(view.key)), [views])
   const shift = useShift(keys)
