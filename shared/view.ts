@@ -65,8 +65,8 @@ export interface Siblings {
 
 interface PartRecord {
   text: string | null
-  value: MessagePart | undefined
-  dirty: boolean
+  /** Null: it is to be read again. */
+  value: MessagePart | null | undefined
 }
 
 interface MessageRecord {
@@ -306,11 +306,10 @@ export class ViewBuilder {
 
   #readPart(message: MessageRecord, map: Y.Map<unknown>): MessagePart | undefined {
     let part = message.parts.get(map)
-    if (part === undefined) message.parts.set(map, (part = { text: null, value: undefined, dirty: true }))
-    if (part.dirty) {
+    if (part === undefined) message.parts.set(map, (part = { text: null, value: null }))
+    if (part.value === null) {
       part.text ??= readText(map)
       part.value = readLivePart(map, part.text)
-      part.dirty = false
     }
     return part.value
   }
@@ -345,7 +344,7 @@ export class ViewBuilder {
       const part = record.parts.get(partMap as Y.Map<unknown>)
       if (part === undefined) return
       part.text = part.text === null ? null : appended(part.text, event, partMap as Y.Map<unknown>)
-      part.dirty = true
+      part.value = null
     }
   }
 
@@ -496,29 +495,21 @@ function* maps(array: Y.Array<Y.Map<unknown>>): Generator<Y.Map<unknown>> {
   for (const entry of array.toArray()) if (entry instanceof Y.Map) yield entry
 }
 
-/** The text after an event that only appended to its last segment, or null when it must be read anew. */
-function appended(text: string, event: Y.YEvent<Y.AbstractType<unknown>>, part: Y.Map<unknown>): string | null {
-  // A change of the part's own values (state, output) leaves its text as it was.
-  if (event.target === (part as unknown)) return (event as Y.YMapEvent<unknown>).keysChanged.has(KEY.text) ? null : text
-  const segments = arrayAt(part, KEY.text)
-  if (!isSegment(event.target) || segments?.get(segments.length - 1) !== event.target) return null
-  const end = addedAtEnd(event)
-  // Two events in one transaction (a new segment and its text): the array's own event has made the text null already.
-  return end === null ? null : text + end
-}
-
 /**
- * What a transaction added at the end of a text, or null when it did anything else to it. Yjs' `event.delta` would say it too,
- * but opens a transaction of its own for that, at the cost of all that the document's listeners do after one.
+ * The text after an event that only appended to its last segment, or null when it must be read anew. Yjs' `event.delta` would say
+ * what was appended, but opens a transaction of its own for that, at the cost of all that follows one.
  */
-function addedAtEnd(event: Y.YEvent<Y.AbstractType<unknown>>): string | null {
-  let added = ''
-  for (let item = event.target._start; item !== null; item = item.right) {
-    if (event.adds(item)) {
-      if (item.deleted) continue
-      if (!(item.content instanceof Y.ContentString)) return null
-      added += item.content.str
-    } else if (event.deletes(item) || (added !== '' && !item.deleted)) return null
+function appended(text: string, event: Y.YEvent<Y.AbstractType<unknown>>, part: Y.Map<unknown>): string | null {
+  const { target } = event
+  // A change of the part's own values (state, output) leaves its text as it was.
+  if (target === (part as unknown)) return (event as Y.YMapEvent<unknown>).keysChanged.has(KEY.text) ? null : text
+  if (!isSegment(target) || arrayAt(part, KEY.text) !== target.parent || target._item?.next) return null
+  let end = ''
+  for (let item = target._start; item; item = item.right) {
+    if (event.adds(item) && item.content instanceof Y.ContentString) {
+      if (!item.deleted) end += item.content.str
+    } else if (event.deletes(item) || (end && !item.deleted)) return null
   }
-  return added === '' ? null : added
+  // Two events in one transaction (a new segment and its text): the array's own event has made the text null already.
+  return end ? text + end : null
 }

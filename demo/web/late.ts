@@ -1,5 +1,5 @@
 /** What shows only when something lasts, or when there is time for it. */
-import { startTransition, useEffect, useState } from 'react'
+import { startTransition, useEffect, useRef, useState } from 'react'
 
 /** True once `condition` has held for so long, in milliseconds; false again as soon as it does not. */
 export function useLate(condition: boolean, afterMs: number): boolean {
@@ -43,9 +43,22 @@ export function useIdle(): boolean {
  */
 export function useInNextTask<T>(value: T): T {
   const [shown, setShown] = useState({ value })
+  const next = useRef<{ value: T; timer?: ReturnType<typeof setTimeout> | undefined }>({ value })
   useEffect(() => {
-    const timer = setTimeout(() => setShown((before) => (Object.is(before.value, value) ? before : { value })))
-    return () => clearTimeout(timer)
+    const { current } = next
+    current.value = value
+    // Not begun anew by what changes meanwhile: under many changes nothing would ever be shown.
+    current.timer ??= setTimeout(() => {
+      current.timer = undefined
+      setShown((before) => (Object.is(before.value, current.value) ? before : { value: current.value }))
+    })
   }, [value])
+  useEffect(() => {
+    const { current } = next
+    return () => {
+      clearTimeout(current.timer)
+      current.timer = undefined
+    }
+  }, [])
   return shown.value
 }

@@ -68,7 +68,9 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
   )
   const firstUnread = useFirstUnread(now, follow.sends)
   // Not in the task of the key that sends a message: a row that comes is the longest piece of work of a conversation.
-  const { rows, unread } = useInNextTask(useMemo(() => ({ rows: now, unread: firstUnread }), [now, firstUnread]))
+  const all = useMemo(() => ({ session, rows: now, unread: firstUnread }), [session, now, firstUnread])
+  const later = useInNextTask(all)
+  const { rows, unread } = later.session === session ? later : all
   const views = useRowViews(rows, unread, lit)
   const keys = useMemo(() => views.map((view) => String(view.key)), [views])
   const shift = useShift(keys)
