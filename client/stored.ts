@@ -115,5 +115,5 @@ export class StoredWrites {
 }
 
 function closed(): SessionError {
-  return new SessionError('closed', 'The session was closed before all that was written was stored.')
+  return new SessionError('closed', 'The session was closed before all was stored.')
 }

@@ -506,8 +506,9 @@ function appended(text: string, event: Y.YEvent<Y.AbstractType<unknown>>, part: 
   if (!isSegment(target) || arrayAt(part, KEY.text) !== target.parent || target._item?.next) return null
   let end = ''
   for (let item = target._start; item; item = item.right) {
-    if (event.adds(item) && item.content instanceof Y.ContentString) {
-      if (!item.deleted) end += item.content.str
+    if (event.adds(item)) {
+      if (item.deleted || !(item.content instanceof Y.ContentString)) return null
+      end += item.content.str
     } else if (event.deletes(item) || (end && !item.deleted)) return null
   }
   // Two events in one transaction (a new segment and its text): the array's own event has made the text null already.

@@ -293,6 +293,31 @@ describe('texts', () => {
     expect(textOf(new ViewBuilder(doc, fail).message('a') as Message)).toBe(text)
   })
 
+  test('what is added besides an end, and taken back, may change what stood there: the text is read anew', () => {
+    const doc = documentOf()
+    const { view } = watch([], doc)
+    const write = openText(doc, 'a')
+    write('a😀b')
+    const segment = (
+      (rootsOf(doc).messages.get(0).get(KEY.parts) as Y.Array<Y.Map<unknown>>).get(0).get(KEY.text) as Y.Array<Y.Text>
+    ).get(0)
+    const both = (): string[] => [view, new ViewBuilder(doc, fail)].map((it) => textOf(it.message('a') as Message))
+    expect(both()).toEqual(['a😀b', 'a😀b'])
+    // Within a pair of surrogates, which Yjs does not keep then.
+    doc.transact(() => {
+      segment.format(0, 2, { bold: true })
+      segment.insert(segment.length, '!')
+    })
+    expect(both()[0]).toBe(both()[1])
+    doc.transact(() => {
+      segment.insert(1, 'x')
+      segment.delete(1, 1)
+      segment.insert(segment.length, '?')
+    })
+    expect(both()[0]).toBe(both()[1])
+    expect(both()[0]).toMatch(/b!\?$/)
+  })
+
   test('a text longer than a segment reads whole, while it grows', () => {
     const { doc, view } = watch([])
     const write = openText(doc, 'a')

@@ -55,16 +55,15 @@ const OPEN_TIMEOUT_MS = 30_000
 /** How long after the last write a token may still come. */
 const DRAIN_MS = 10_000
 
-/** How `polylogue serve` begins; Hocuspocus runs as Node comes. */
+/** As `polylogue serve` begins; here all servers do. */
 const SERVED = ['--max-semi-space-size=4']
-const OTHERS: ReadonlySet<SystemName> = new Set(['sse', 'stock', 'synced'])
 
 const CHILD = new URL('./child.ts', import.meta.url)
 
 export async function startSystem(name: SystemName, { profileFolder, taped = false }: StartOptions = {}): Promise<Running> {
   const profile = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
   const client = taped ? ['taped'] : []
-  const server = start(CHILD, [name, 'server'], [...profile, ...(OTHERS.has(name) ? [] : SERVED)])
+  const server = start(CHILD, [name, 'server'], [...SERVED, ...profile])
   const agent = start(CHILD, [name, 'agent', ...client])
   const viewer = start(CHILD, [name, 'viewer', ...client])
   return { name, server, agent, viewer, address: await server.call<Address>('start') }

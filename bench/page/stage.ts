@@ -8,6 +8,9 @@ import { startDemo, type Demo } from '../../test/e2e/demo.ts'
 import { speak, write } from '../../test/e2e/long-session.ts'
 /* oxlint-enable no-restricted-imports */
 
+/** What does not come in this time never will: an answer of 20,000 characters takes twenty seconds. */
+const UNTIL_MS = 120_000
+
 export const AGENTS = ['orders', 'returns', 'research'] as const
 
 /** What agents write, and how fast: so many characters, so many milliseconds apart. */
@@ -100,10 +103,15 @@ export async function opened(context: BrowserContext, link: string): Promise<Pag
  */
 export async function until<T>(page: Page, expression: string): Promise<T> {
   const devTools = await page.context().newCDPSession(page)
-  for (;;) {
-    const { result } = await devTools.send('Runtime.evaluate', { expression, returnByValue: true })
-    if (result.value) return result.value as T
-    await pause(200)
+  try {
+    for (const deadline = performance.now() + UNTIL_MS; performance.now() < deadline; await pause(200)) {
+      const { result, exceptionDetails } = await devTools.send('Runtime.evaluate', { expression, returnByValue: true })
+      if (exceptionDetails !== undefined) throw new Error(`${expression}: ${exceptionDetails.text}`)
+      if (result.value) return result.value as T
+    }
+    throw new Error(`It never came to this: ${expression}`)
+  } finally {
+    await devTools.detach()
   }
 }
 

@@ -138,6 +138,34 @@ test('of a long session a window of rows is in the page, at its end, and each sa
   await until(() => a.page.locator('.jump').count(), 'following').toBe(0)
 })
 
+test('a link to a message is followed by a device that has to fetch the conversation first', async () => {
+  const a = await stage.join(link, `Mia#m-${ids[149]}`)
+  const message = a.page.locator(`article[data-id="${ids[149]}"]`)
+  const isInView = (): Promise<boolean> =>
+    message.evaluateAll((found) => found.some((it) => it.getBoundingClientRect().top > 0 && it.getBoundingClientRect().top < 800))
+  await until(isInView, 'in view').toBe(true)
+})
+
+test('the room under what was sent stays while the row of the next one comes', async () => {
+  const a = await stage.join(await stage.newLink(), 'Mia')
+  const replies = (): Promise<number> => a.page.locator('.reply[data-status=complete]').count()
+  for (const expected of [1, 2]) {
+    await a.say('Something short, please')
+    await until(replies, 'answered').toBe(expected)
+  }
+  await a.page.evaluate(() => {
+    const heights: number[] = []
+    Object.assign(window, { heights })
+    const room = document.querySelector<HTMLElement>('.room')
+    if (room !== null) new MutationObserver(() => heights.push(room.clientHeight)).observe(room, { attributes: true })
+  })
+  await a.say('Something short, please')
+  await until(replies, 'answered').toBe(3)
+  const heights = await a.page.evaluate(() => (window as unknown as { heights: number[] }).heights)
+  expect(heights.length).toBeGreaterThan(0)
+  expect(Math.min(...heights), heights.join()).toBeGreaterThan(100)
+})
+
 test('what was sent goes to the top, with room under it; a long answer costs what is new in it, and shifts nothing', async () => {
   const a = await stage.join(link, 'Mia')
   await until(async () => (await place(a)).gap, 'at the end').toBeLessThanOrEqual(3)

@@ -25,6 +25,7 @@ import { Contained } from '../contained.tsx'
 import { Icon } from '../icons.tsx'
 import { useIdle, useInNextTask } from '../late.ts'
 import { lastSeen } from '../seen.ts'
+import { useDeepLink } from './deep-link.ts'
 import { START_PX, type Follow } from './follow.ts'
 import { IdleLine } from './handover.tsx'
 import { MessageRow } from './message-row.tsx'
@@ -79,6 +80,7 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
   const unseen = useUnseen(keys, following)
   const busy = runs.some((run) => !hasEnded(run.status))
   useLayoutEffect(() => arranged(keys, unread), [arranged, keys, unread])
+  useDeepLink(keys.length, follow.show)
   const frame = useMemo(() => ({ count: keys.length, measured }), [keys.length, measured])
   return (
     <div className="transcript">
