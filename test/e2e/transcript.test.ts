@@ -159,7 +159,10 @@ test('the room under what was sent stays while the row of the next one comes', a
     const room = document.querySelector<HTMLElement>('.room')
     if (room !== null) new MutationObserver(() => heights.push(room.clientHeight)).observe(room, { attributes: true })
   })
-  await a.say('Something short, please')
+  // Several lines, so that the view grows when they go; and slow, so that there is a frame for that before the row has come.
+  const devTools = await a.context.newCDPSession(a.page)
+  await devTools.send('Emulation.setCPUThrottlingRate', { rate: 8 })
+  await a.say('Something short, please\n\n\n\nor not so short')
   await until(replies, 'answered').toBe(3)
   const heights = await a.page.evaluate(() => (window as unknown as { heights: number[] }).heights)
   expect(heights.length).toBeGreaterThan(0)
