@@ -16,10 +16,10 @@ const NODE = 26
 
 /** Begins anew as the same process with short pauses, where that can be done and nobody has chosen a size himself. */
 function keepPausesShort(): void {
-  const { argv, env, execArgv, execPath, platform, send, versions } = process
+  const { argv, env, execArgv, execPath, platform, versions } = process
   const isChosen = /m(ax|in)[-_]semi[-_]space[-_]size/.test([...execArgv, env['NODE_OPTIONS'] ?? ''].join(' '))
   // Something else may have loaded Node, and a parent that talks to this process would lose it.
-  const isPlain = /^node/.test(basename(execPath)) && send === undefined && platform !== 'win32'
+  const isPlain = /^node/.test(basename(execPath)) && process.send === undefined && platform !== 'win32'
   if (isChosen || !isPlain || Number.parseInt(versions.node, 10) < NODE) return
   try {
     process.execve?.(execPath, [execPath, SHORT_PAUSES, ...execArgv, ...argv.slice(1)], env)

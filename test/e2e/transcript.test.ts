@@ -144,6 +144,7 @@ test('a link to a message is followed by a device that has to fetch the conversa
   const isInView = (): Promise<boolean> =>
     message.evaluateAll((found) => found.some((it) => it.getBoundingClientRect().top > 0 && it.getBoundingClientRect().top < 800))
   await until(isInView, 'in view').toBe(true)
+  expect(await message.innerText()).toContain('Message 150.')
 })
 
 test('the room under what was sent stays while the row of the next one comes', async () => {
