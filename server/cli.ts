@@ -11,7 +11,7 @@ import { basename } from 'node:path'
  */
 const SHORT_PAUSES = '--max-semi-space-size=4'
 
-/** The first Node that goes on when it cannot be replaced; those before it end. */
+/** Goes on when it cannot be replaced by a new process; 22 and 24 end. */
 const NODE = 26
 
 /** Begins anew as the same process with short pauses, where that can be done and nobody has chosen a size himself. */
