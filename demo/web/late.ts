@@ -1,5 +1,5 @@
 /** What shows only when something lasts, or when there is time for it. */
-import { startTransition, useEffect, useRef, useState } from 'react'
+import { startTransition, useEffect, useState } from 'react'
 
 /** True once `condition` has held for so long, in milliseconds; false again as soon as it does not. */
 export function useLate(condition: boolean, afterMs: number): boolean {
@@ -35,30 +35,4 @@ export function useIdle(): boolean {
   const [idle, setIdle] = useState(false)
   useEffect(() => whenIdle(() => startTransition(() => setIdle(true))), [])
   return idle
-}
-
-/**
- * A value as it was before the task that changes it; the next task has it. Not React's own deferred value: what is rendered for
- * that may be interrupted half way, and the virtualizer keeps books while it renders.
- */
-export function useInNextTask<T>(value: T): T {
-  const [shown, setShown] = useState({ value })
-  const next = useRef<{ value: T; timer?: ReturnType<typeof setTimeout> | undefined }>({ value })
-  useEffect(() => {
-    const { current } = next
-    current.value = value
-    // Not begun anew by what changes meanwhile: under many changes nothing would ever be shown.
-    current.timer ??= setTimeout(() => {
-      current.timer = undefined
-      setShown((before) => (Object.is(before.value, current.value) ? before : { value: current.value }))
-    })
-  }, [value])
-  useEffect(() => {
-    const { current } = next
-    return () => {
-      clearTimeout(current.timer)
-      current.timer = undefined
-    }
-  }, [])
-  return shown.value
 }

@@ -121,14 +121,13 @@ test('[O7] the marks tell the truth: on this device, sending, sent', async () =>
   const a = await stage.join(link, 'Mia')
   await a.say('Hello')
   await until(() => answered(a), 'connected').toBe(1)
-  // Writes down every mark that the message has ever shown.
+  // Writes down every mark that the last message has ever shown.
   const watch = (): Promise<void> =>
     a.page.evaluate(() => {
       const marks: (string | undefined)[] = []
       Object.assign(window, { marks })
       const look = (): void => {
-        const message = [...document.querySelectorAll('article')].find((it) => it.textContent.includes('Written offline'))
-        const mark = message?.querySelector<HTMLElement>('.delivery')?.dataset['delivery']
+        const mark = [...document.querySelectorAll<HTMLElement>('.delivery')].at(-1)?.dataset['delivery']
         if (mark !== marks.at(-1)) marks.push(mark)
       }
       const rows = document.querySelector('.rows')

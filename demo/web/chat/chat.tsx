@@ -1,9 +1,11 @@
 /** The conversation with all that belongs to it; the same for customers and at the desk. */
+import { useMessageIds } from 'polylogue/react'
 import { memo, type ReactNode } from 'react'
 import { PushCard } from '../push/push-card.tsx'
 import { Announcer } from './announcer.tsx'
 import { Composer, type ComposerProps } from './composer.tsx'
 import { ConnectionPill } from './connection.tsx'
+import { useDeepLink } from './deep-link.ts'
 import { useFollow } from './follow.ts'
 import { HolderBar } from './handover.tsx'
 import { Outbox } from './outbox.tsx'
@@ -24,6 +26,7 @@ export interface ChatProps {
 export function Chat({ header, empty, placeholder, label = 'Chat' }: ChatProps): ReactNode {
   const follow = useFollow()
   useSeenMarker(transcriptViewport)
+  useDeepLink(useMessageIds().length, follow.show)
   return (
     <section className="chat" aria-label={label}>
       {header}

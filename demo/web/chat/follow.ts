@@ -71,8 +71,6 @@ export function useFollow(): Follow {
     top: 0,
     keys: [] as readonly string[],
     turn: null as string | null,
-    /** Its row is not there yet: nothing is settled without it. */
-    coming: false,
     begun: false,
     line: null as string | null,
     frame: 0,
@@ -91,7 +89,7 @@ export function useFollow(): Follow {
   const settle = useCallback(() => {
     const { keys, turn, pinned } = now.current
     const element = viewport.current
-    if (element === null || now.current.coming) return
+    if (element === null) return
     const at = turn === null ? -1 : keys.indexOf(turn)
     if (room.current !== null)
       keepRoom(room.current, (now.current.height ??= element.clientHeight), list.current, at, keys.length)
@@ -142,18 +140,10 @@ export function useFollow(): Follow {
     const mine = session.messageIds.findLast((id) => session.message(id)?.metadata.by === session.me?.id)
     // What waits behind an answer that is being written must not push that out of sight.
     const busy = session.view.runs.some((run) => !hasEnded(run.status) && run.input !== mine)
-    const turn = busy ? null : (mine ?? null)
-    now.current.turn = turn
-    now.current.coming = turn !== null && !now.current.keys.includes(turn)
+    now.current.turn = busy ? null : (mine ?? null)
     setSends((before) => before + 1)
     pin(true)
-    // After the task in which the row comes, if it is to have one: what waits in the queue has none.
-    setTimeout(() =>
-      setTimeout(() => {
-        now.current.coming = false
-        changed()
-      }),
-    )
+    changed()
   }, [session, pin, changed])
 
   const show = useCallback(
@@ -177,7 +167,6 @@ export function useFollow(): Follow {
   const arranged = useCallback(
     (keys: readonly string[], begin: string | null) => {
       now.current.keys = keys
-      now.current.coming = false
       const { begun } = now.current
       if (!begun && keys.length > 0) {
         now.current.begun = true

@@ -23,9 +23,8 @@ import {
 import { Virtualizer } from 'virtua'
 import { Contained } from '../contained.tsx'
 import { Icon } from '../icons.tsx'
-import { useIdle, useInNextTask } from '../late.ts'
+import { useIdle } from '../late.ts'
 import { lastSeen } from '../seen.ts'
-import { useDeepLink } from './deep-link.ts'
 import { START_PX, type Follow } from './follow.ts'
 import { IdleLine } from './handover.tsx'
 import { MessageRow } from './message-row.tsx'
@@ -56,7 +55,7 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
   const ids = useMessageIds()
   const runs = useRuns()
   const waiting = useWaiting()
-  const now = useMemo(
+  const rows = useMemo(
     () =>
       rowsOf(
         ids,
@@ -67,11 +66,7 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
       ),
     [session, ids, runs, waiting],
   )
-  const firstUnread = useFirstUnread(now, follow.sends)
-  // Not in the task of the key that sends a message: a row that comes is the longest piece of work of a conversation.
-  const all = useMemo(() => ({ session, rows: now, unread: firstUnread }), [session, now, firstUnread])
-  const later = useInNextTask(all)
-  const { rows, unread } = later.session === session ? later : all
+  const unread = useFirstUnread(rows, follow.sends)
   const views = useRowViews(rows, unread, lit)
   const keys = useMemo(() => views.map((view) => String(view.key)), [views])
   const shift = useShift(keys)
@@ -80,7 +75,6 @@ export function Transcript({ follow, empty }: TranscriptProps): ReactNode {
   const unseen = useUnseen(keys, following)
   const busy = runs.some((run) => !hasEnded(run.status))
   useLayoutEffect(() => arranged(keys, unread), [arranged, keys, unread])
-  useDeepLink(keys.length, follow.show)
   const frame = useMemo(() => ({ count: keys.length, measured }), [keys.length, measured])
   return (
     <div className="transcript">
